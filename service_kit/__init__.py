@@ -1,0 +1,1 @@
+"""What two or more services need, written once. The kit never imports a service."""

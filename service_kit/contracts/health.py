@@ -1,0 +1,13 @@
+"""What `GET /health` answers, in every service."""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+
+class HealthBody(BaseModel):
+    """200 when `status` is `ok`, 503 otherwise."""
+
+    service: str
+    status: Literal["ok", "starting", "unhealthy"]
+    checks: dict[str, str] = Field(default_factory=dict, description="Each part: `ok`, or what is wrong.")

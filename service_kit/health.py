@@ -1,0 +1,150 @@
+"""Is the process alive, is it ready: `GET /health`, `/health/live`, `/health/ready`.
+
+*Live* means the event loop turns: a task beats a heartbeat, and whoever answers the request looks
+how old it is. The stand-alone server runs in a thread of its own, so that a stuck loop is seen as
+what it is instead of as a health page that does not answer. *Ready* means live and every check passes.
+"""
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+from service_kit.contracts.health import HealthBody
+from service_kit.errors import KitError
+
+Check = Callable[[], Awaitable[None]]
+"""Raises when the part it looks at does not work; the exception's text is shown."""
+
+BEAT_EVERY = 1.0
+CHECK_EVERY = 2.0
+CHECK_TIMEOUT = 3.0
+STALE_AFTER = 15.0
+"""Seconds without a heartbeat after which the process counts as stuck."""
+
+
+class Health:
+    """What is known of this process's health. Written by its event loop (or thread), read by any."""
+
+    def __init__(self, service: str, *, stale_after: float = STALE_AFTER) -> None:
+        self.service = service
+        self._stale_after = stale_after
+        self._checks: dict[str, Check] = {}
+        self._results: dict[str, str] = {}
+        self._beat = time.monotonic()
+
+    def add_check(self, name: str, check: Check) -> None:
+        """Readiness depends on `check` from now on."""
+        self._checks[name] = check
+        self._results[name] = "starting"
+
+    def set(self, name: str, result: str = "ok") -> None:
+        """Report a part that is not polled, such as the age of the last successful poll."""
+        self._results[name] = result
+
+    def beat(self) -> None:
+        """The process is alive."""
+        self._beat = time.monotonic()
+
+    @property
+    def live(self) -> bool:
+        """Whether the last heartbeat is fresh."""
+        return time.monotonic() - self._beat < self._stale_after
+
+    @property
+    def ready(self) -> bool:
+        """Live, and every part works."""
+        return self.live and all(result == "ok" for result in self._results.values())
+
+    def body(self) -> HealthBody:
+        """What `/health` answers."""
+        results = dict(self._results)
+        if not self.live:
+            results["event_loop"] = f"no heartbeat for {time.monotonic() - self._beat:.0f} s"
+        if self.ready:
+            status = HealthBody(service=self.service, status="ok", checks=results)
+        elif self.live and any(result == "starting" for result in results.values()):
+            status = HealthBody(service=self.service, status="starting", checks=results)
+        else:
+            status = HealthBody(service=self.service, status="unhealthy", checks=results)
+        return status
+
+    async def watch(self) -> None:
+        """Beat and run the checks, for ever; a service runs this as one of its tasks."""
+        last_check = float("-inf")
+        while True:
+            self.beat()
+            if time.monotonic() - last_check >= CHECK_EVERY:
+                await asyncio.gather(*(self._run(name, check) for name, check in self._checks.items()))
+                last_check = time.monotonic()
+            await asyncio.sleep(BEAT_EVERY)
+
+    async def _run(self, name: str, check: Check) -> None:
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT):
+                await check()
+        except TimeoutError:
+            self._results[name] = f"no answer in {CHECK_TIMEOUT:.0f} s"
+        except (KitError, OSError) as exc:
+            self._results[name] = str(exc) or type(exc).__name__
+        except Exception as exc:  # noqa: BLE001 - any failure of a check means: this part does not work
+            self._results[name] = type(exc).__name__
+        else:
+            self._results[name] = "ok"
+
+
+def answer(health: Health, path: str) -> tuple[int, HealthBody] | None:
+    """Status and body for a request of `path`; None where it is not a health page."""
+    body = health.body()
+    match path.rstrip("/"):
+        case "/health" | "/health/ready":
+            return (200 if health.ready else 503), body
+        case "/health/live":
+            return (200 if health.live else 503), body
+        case _:
+            return None
+
+
+class HealthServer:
+    """A health page for a service that has no HTTP API of its own; a context manager."""
+
+    def __init__(self, health: Health, host: str, port: int) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                found = answer(health, self.path.split("?", 1)[0])
+                status, payload = (
+                    (404, {"code": "not_found"}) if found is None else (found[0], found[1].model_dump())
+                )
+                data = json.dumps(payload).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *_args: Any) -> None:  # noqa: ANN401 - the base class's signature
+                """A probe a second is not worth a line."""
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+            allow_reuse_address = True
+
+        self._server = Server((host, port), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
+
+    @property
+    def port(self) -> int:
+        """The port it listens on (useful when 0 was asked)."""
+        return int(self._server.server_address[1])
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(timeout=5)

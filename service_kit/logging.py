@@ -1,0 +1,133 @@
+"""One processor chain for structlog and for the standard library's loggers, two renderers.
+
+Logs are events, not sentences: `log.info("message_received", update_id=7)`. The correlation id is a
+context variable, so that every line written while a message is served carries it, third-party lines
+too. Secrets are redacted here, in the one place all lines pass.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from service_kit.settings import ServiceSettings
+
+_SECRET_KEYS = re.compile(
+    r"token|secret|password|passwd|api_?key|authorization|credential|encryption|owner_code|dsn", re.IGNORECASE
+)
+_COUNTED = re.compile(r"_tokens$|^tokens$", re.IGNORECASE)
+_SECRET_TEXTS = (
+    (re.compile(r"(bot)\d{3,}:[A-Za-z0-9_-]{10,}"), r"\1***"),  # Telegram: /bot<token>/method
+    (re.compile(r"\b\d{6,}:[A-Za-z0-9_-]{30,}\b"), "***"),  # the token alone
+    (re.compile(r"\b(sk-|ya29\.|1//|GOCSPX-|gAAAAA)[A-Za-z0-9._/=-]{8,}"), r"\1***"),
+    (re.compile(r"(?i)(bearer\s+)[A-Za-z0-9._~+/=-]{6,}"), r"\1***"),
+    (re.compile(r"(://[^:/@\s]*:)[^@/\s]+@"), r"\1***@"),  # user:password@ in any URL
+    (
+        re.compile(r"(?i)([?&](?:code|state|access_token|refresh_token|client_secret|key)=)[^&\s\"']+"),
+        r"\1***",
+    ),
+)
+REDACTED = "***"
+
+
+def redact_text(text: str) -> str:
+    """`text` without whatever looks like a token, key or password."""
+    for pattern, replacement in _SECRET_TEXTS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _redact(value: Any) -> Any:  # noqa: ANN401 - log fields are of any type
+    if isinstance(value, str):
+        return redact_text(value)
+    if isinstance(value, dict):
+        return {key: REDACTED if _is_secret(key) else _redact(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redact(item) for item in value]
+    if value is None or isinstance(value, int | float | bool):
+        return value
+    return redact_text(str(value))
+
+
+def _is_secret(key: object) -> bool:
+    return isinstance(key, str) and bool(_SECRET_KEYS.search(key)) and not _COUNTED.search(key)
+
+
+def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Structlog processor: no secret leaves the process in a log line."""
+    return {
+        key: value if key.startswith("_") else REDACTED if _is_secret(key) else _redact(value)
+        for key, value in event.items()
+    }
+
+
+def configure_logging(service: str, settings: ServiceSettings) -> None:
+    """Set up logging of this process; called once, first, in `main`."""
+    as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
+
+    def add_service(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        event["service"] = service
+        return event
+
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        add_service,
+    ]
+    renderer: list[Processor] = (
+        [structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer(ensure_ascii=False)]
+        if as_json
+        else [
+            structlog.processors.format_exc_info,
+            redact,
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+        ]
+    )
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.processors.StackInfoRenderer(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(settings.log_level)
+    for noisy in ("httpx2", "httpcore2", "openai", "aiohttp.access", "uvicorn.access", "googleapiclient"):
+        # they log a line a request, with the whole URL; the services log what matters themselves
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+    for loud in ("uvicorn", "uvicorn.error"):
+        logging.getLogger(loud).handlers = []
+        logging.getLogger(loud).propagate = True
+
+
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+    """A logger; `name` is the module's `__name__`."""
+    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    return logger
+
+
+@contextmanager
+def correlated(correlation_id: str, **fields: Any) -> Iterator[None]:  # noqa: ANN401 - log fields
+    """Every log line inside carries `correlation_id` and `fields`."""
+    with structlog.contextvars.bound_contextvars(correlation_id=correlation_id, **fields):
+        yield

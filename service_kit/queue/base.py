@@ -1,0 +1,144 @@
+"""The queue's vocabulary: what a handler gets, returns and raises, and what both backends offer.
+
+Two backends keep this interface and pass the same contract tests: `consumer`/`producer` on Redis,
+and `memory` for unit tests.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pydantic import BaseModel
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message, given to a handler.
+
+    `raw` is the JSON object as it stood in the list; `id` is empty where the producer gave none;
+    `group` is whom order is kept for (the user, the chat).
+    """
+
+    raw: bytes
+    id: str
+    group: str
+    attempt: int = 0
+    """How many times it has failed before."""
+
+
+class RetryLater(Exception):  # noqa: N818 - not an error: an instruction to the queue
+    """Raised by a handler: try again after `delay` seconds (None: the queue's backoff)."""
+
+    def __init__(self, reason: str, *, delay: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.delay = delay
+
+
+class Reject(Exception):  # noqa: N818 - not an error: an instruction to the queue
+    """Raised by a handler: no try can help; straight to the dead letters, with this reason."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+Handler = Callable[[Delivery], Awaitable[Sequence[BaseModel]]]
+"""Serves one delivery; what it returns is put on the consumer's `out_queue` in the same atomic step
+that acknowledges the delivery. Any exception but Reject means: try again, up to `max_attempts`."""
+
+FailureNotice = Callable[[Delivery], BaseModel | None]
+"""What to tell the user when a delivery is given up; put on `out_queue` in the step that buries it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerOptions:
+    """How a queue is consumed. Times in seconds."""
+
+    queue: str
+    slot: str
+    """A name that only one living process of this consumer has."""
+    out_queue: str | None = None
+    group_fields: tuple[str, ...] = ("user_id", "chat_id")
+    """The first of these that a message has decides whose order it keeps."""
+    concurrency: int = 256
+    handler_timeout: float = 120.0
+    max_attempts: int = 5
+    max_crashes: int = 10
+    heartbeat_ttl: float = 15.0
+    block: float = 1.0
+    drain_timeout: float = 30.0
+    done_ttl: int = 86_400
+    lane_cap: int = 200
+    """Messages that may wait behind one that runs, for one group; the rest is buried, with a notice."""
+    backoff: Callable[[int], float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Offset:
+    """A producer's position in its own source, stored in the same step as the message."""
+
+    key: str
+    value: int
+
+
+@dataclass(slots=True)
+class ConsumerStats:
+    """What one consumer has done since its start."""
+
+    done: int = 0
+    retried: int = 0
+    dead: int = 0
+    fenced: int = 0
+    reaped: int = 0
+    reconciled: int = 0
+    running: int = 0
+    extra: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How many messages stand where, in one queue."""
+
+    ready: int
+    lanes: int
+    processing: int
+    delayed: int
+    dead: int
+
+
+class Producer(Protocol):
+    """Puts messages on a queue."""
+
+    async def enqueue(
+        self, queue: str, message: BaseModel, *, offset: Offset | None = None, front: bool = False
+    ) -> bool:
+        """Put `message` at the tail (or head) of `queue`, once per `message.id`.
+
+        `offset` is stored in the same atomic step, for a repeat too. Returns False where the id was
+        seen before. May be called again when its answer was lost.
+        """
+        ...
+
+    async def store_offset(self, offset: Offset) -> None:
+        """Store a position without a message (an update that needs none)."""
+        ...
+
+    async def load_offset(self, key: str) -> int | None:
+        """The stored position, or None."""
+        ...
+
+    async def waiting(self, queue: str) -> int:
+        """How many messages stand in the ready list; producers hold back above their limit."""
+        ...
+
+
+class Consumer(Protocol):
+    """Takes messages from a queue and gives them to a handler."""
+
+    stats: ConsumerStats
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Consume until `stop` is set, then drain and return. Connection errors are survived."""
+        ...

@@ -1,0 +1,166 @@
+"""Sends the calls of `endpoints` to rest_service, from asyncio or from a thread.
+
+Retries: idempotent calls on any transport error and on 429, 502, 503, 504; the others only where
+the request cannot have arrived (the connection was refused or never made). Backoff with jitter.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from typing import Self, TypeVar
+
+import httpx2
+from pydantic import ValidationError
+
+from service_kit.contracts.errors import ErrorBody
+from service_kit.errors import AccessError, ConflictError, NotFoundError, RestError, RestUnavailableError
+from service_kit.rest.endpoints import PAGE, Call
+from service_kit.settings import RestClientSettings
+
+T = TypeVar("T")
+
+TIMEOUT = httpx2.Timeout(10.0, connect=3.0)
+ATTEMPTS = 3
+RETRY_STATUSES = frozenset({429, 502, 503, 504})
+_ERRORS: dict[int, type[RestError]] = {
+    401: AccessError,
+    403: AccessError,
+    404: NotFoundError,
+    409: ConflictError,
+}
+_NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+
+
+def _headers(settings: RestClientSettings) -> dict[str, str]:
+    return {"Authorization": f"Bearer {settings.service_api_key.get_secret_value()}"}
+
+
+def _delay(attempt: int) -> float:
+    return 0.1 * 2.0**attempt * (0.5 + random.random())  # noqa: S311 - jitter, not a secret
+
+
+def _may_retry(call: Call[T], exc: Exception) -> bool:
+    return call.idempotent or isinstance(exc, _NEVER_SENT)
+
+
+def _parse(call: Call[T], response: httpx2.Response) -> T:
+    if response.status_code == 204:
+        return call.answer.validate_python(None)
+    if response.is_success:
+        try:
+            return call.answer.validate_json(response.content)
+        except ValidationError as exc:
+            msg = f"{call.method} {call.path}: the answer is not what the contract says: {exc.error_count()} errors"
+            raise RestUnavailableError(msg) from exc
+    if response.status_code >= 500 or response.status_code in RETRY_STATUSES:
+        msg = f"{call.method} {call.path}: rest_service answered {response.status_code}"
+        raise RestUnavailableError(msg)
+    try:
+        body = ErrorBody.model_validate_json(response.content)
+    except ValidationError:
+        body = ErrorBody(code="unknown", message=f"rest_service answered {response.status_code}")
+    raise _ERRORS.get(response.status_code, RestError)(response.status_code, body)
+
+
+def _unavailable(call: Call[T], exc: Exception) -> RestUnavailableError:
+    return RestUnavailableError(f"{call.method} {call.path}: {type(exc).__name__}")
+
+
+class AsyncRestClient:
+    """One connection pool to rest_service, for a service's lifetime; close it with `aclose()`."""
+
+    def __init__(
+        self, settings: RestClientSettings, *, transport: httpx2.AsyncBaseTransport | None = None
+    ) -> None:
+        self._http = httpx2.AsyncClient(
+            base_url=settings.rest_service_url,
+            headers=_headers(settings),
+            timeout=TIMEOUT,
+            transport=transport,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the pool."""
+        await self._http.aclose()
+
+    async def send(self, call: Call[T]) -> T:
+        """The parsed answer.
+
+        Raises:
+            RestUnavailableError: no usable answer after all attempts.
+            RestError: rest_service refused (NotFoundError, ConflictError, AccessError, …).
+        """
+        for attempt in range(ATTEMPTS):
+            last = attempt == ATTEMPTS - 1
+            try:
+                response = await self._http.request(
+                    call.method, call.path, params=dict(call.params), json=call.json
+                )
+            except httpx2.TransportError as exc:
+                if last or not _may_retry(call, exc):
+                    raise _unavailable(call, exc) from exc
+            else:
+                if last or not call.idempotent or response.status_code not in RETRY_STATUSES:
+                    return _parse(call, response)
+            await asyncio.sleep(_delay(attempt))
+        raise AssertionError  # the last attempt returns or raises
+
+    async def all_pages(self, page: Callable[[int], Call[list[T]]]) -> list[T]:
+        """All rows of a paged list; `page(offset)` makes the call of one page."""
+        rows: list[T] = []
+        while True:
+            some = await self.send(page(len(rows)))
+            rows += some
+            if len(some) < PAGE:
+                return rows
+
+
+class SyncRestClient:
+    """The same for a service of threads (cron_service); close it with `close()`."""
+
+    def __init__(
+        self, settings: RestClientSettings, *, transport: httpx2.BaseTransport | None = None
+    ) -> None:
+        self._http = httpx2.Client(
+            base_url=settings.rest_service_url,
+            headers=_headers(settings),
+            timeout=TIMEOUT,
+            transport=transport,
+        )
+
+    def close(self) -> None:
+        """Close the pool."""
+        self._http.close()
+
+    def send(self, call: Call[T]) -> T:
+        """The parsed answer; raises as `AsyncRestClient.send`."""
+        for attempt in range(ATTEMPTS):
+            last = attempt == ATTEMPTS - 1
+            try:
+                response = self._http.request(
+                    call.method, call.path, params=dict(call.params), json=call.json
+                )
+            except httpx2.TransportError as exc:
+                if last or not _may_retry(call, exc):
+                    raise _unavailable(call, exc) from exc
+            else:
+                if last or not call.idempotent or response.status_code not in RETRY_STATUSES:
+                    return _parse(call, response)
+            time.sleep(_delay(attempt))
+        raise AssertionError  # the last attempt returns or raises
+
+    def all_pages(self, page: Callable[[int], Call[list[T]]]) -> list[T]:
+        """All rows of a paged list; `page(offset)` makes the call of one page."""
+        rows: list[T] = []
+        while True:
+            some = self.send(page(len(rows)))
+            rows += some
+            if len(some) < PAGE:
+                return rows

@@ -1,0 +1,169 @@
+"""Every call of rest_service that a service makes, as data: written once, sent sync or async."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, TypeAdapter
+
+from service_kit.contracts.assistants import AssistantRead, AssistantToolRead, AssistantTree, ToolRead
+from service_kit.contracts.cron import (
+    CronJobCreate,
+    CronJobRead,
+    CronJobUpdate,
+    FiringClaim,
+    FiringRead,
+    FiringUpdate,
+)
+from service_kit.contracts.threads import UserThreadCreate, UserThreadRead
+from service_kit.contracts.users import UserCreate, UserRead, UserUpdate
+
+T = TypeVar("T")
+
+PAGE = 200
+"""Rows a page; rest_service allows up to 500."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """One request and what its answer is parsed as.
+
+    `idempotent` calls may be sent again when the answer is lost; the others only when the connection
+    was never made.
+    """
+
+    method: str
+    path: str
+    answer: TypeAdapter[T]
+    params: Mapping[str, str | int] = field(default_factory=dict)
+    json: Any = None
+    idempotent: bool = True
+
+
+_user: TypeAdapter[UserRead] = TypeAdapter(UserRead)
+_users: TypeAdapter[list[UserRead]] = TypeAdapter(list[UserRead])
+_assistant: TypeAdapter[AssistantRead] = TypeAdapter(AssistantRead)
+_assistants: TypeAdapter[list[AssistantRead]] = TypeAdapter(list[AssistantRead])
+_tree: TypeAdapter[AssistantTree] = TypeAdapter(AssistantTree)
+_tools: TypeAdapter[list[ToolRead]] = TypeAdapter(list[ToolRead])
+_links: TypeAdapter[list[AssistantToolRead]] = TypeAdapter(list[AssistantToolRead])
+_thread: TypeAdapter[UserThreadRead] = TypeAdapter(UserThreadRead)
+_threads: TypeAdapter[list[UserThreadRead]] = TypeAdapter(list[UserThreadRead])
+_job: TypeAdapter[CronJobRead] = TypeAdapter(CronJobRead)
+_jobs: TypeAdapter[list[CronJobRead]] = TypeAdapter(list[CronJobRead])
+_firing: TypeAdapter[FiringRead] = TypeAdapter(FiringRead)
+_nothing: TypeAdapter[None] = TypeAdapter(None)
+
+
+def _body(model: BaseModel) -> Any:  # noqa: ANN401 - JSON
+    return model.model_dump(mode="json", exclude_unset=True)
+
+
+# users
+def user(user_id: int) -> Call[UserRead]:
+    """404 where there is none."""
+    return Call("GET", f"/api/users/{user_id}", _user)
+
+
+def user_by_telegram_id(telegram_id: int) -> Call[UserRead]:
+    """404 where there is none."""
+    return Call("GET", f"/api/users/by-telegram-id/{telegram_id}", _user)
+
+
+def create_user(new: UserCreate) -> Call[UserRead]:
+    """409 where the telegram_id is taken, or a second owner is asked for."""
+    return Call("POST", "/api/users", _user, json=_body(new), idempotent=False)
+
+
+def update_user(user_id: int, change: UserUpdate) -> Call[UserRead]:
+    """Only the fields that are set change."""
+    return Call("PATCH", f"/api/users/{user_id}", _user, json=_body(change))
+
+
+def users(offset: int = 0, *, role: str | None = None) -> Call[list[UserRead]]:
+    """A page of users, by id."""
+    params: dict[str, str | int] = {"limit": PAGE, "offset": offset}
+    if role:
+        params["role"] = role
+    return Call("GET", "/api/users", _users, params=params)
+
+
+# assistants and tools
+def assistants(offset: int = 0, *, secretaries_only: bool = False) -> Call[list[AssistantRead]]:
+    """A page of assistants, oldest first."""
+    params: dict[str, str | int] = {"limit": PAGE, "offset": offset}
+    if secretaries_only:
+        params |= {"is_secretary": "true", "is_active": "true"}
+    return Call("GET", "/api/assistants", _assistants, params=params)
+
+
+def assistant(assistant_id: UUID) -> Call[AssistantRead]:
+    """404 where there is none."""
+    return Call("GET", f"/api/assistants/{assistant_id}", _assistant)
+
+
+def assistant_tree(assistant_id: UUID) -> Call[AssistantTree]:
+    """The assistant and all it can reach; 404 where there is none."""
+    return Call("GET", f"/api/assistants/{assistant_id}/tree", _tree)
+
+
+def tools(offset: int = 0) -> Call[list[ToolRead]]:
+    """A page of tools, by name."""
+    return Call("GET", "/api/tools", _tools, params={"limit": PAGE, "offset": offset})
+
+
+def links(assistant_id: UUID, offset: int = 0) -> Call[list[AssistantToolRead]]:
+    """A page of an assistant's links."""
+    params: dict[str, str | int] = {"assistant_id": str(assistant_id), "limit": PAGE, "offset": offset}
+    return Call("GET", "/api/assistant-tools", _links, params=params)
+
+
+# provider-side threads
+def threads(user_id: int, assistant_id: UUID) -> Call[list[UserThreadRead]]:
+    """The thread of this pair, or an empty list."""
+    params: dict[str, str | int] = {"user_id": user_id, "assistant_id": str(assistant_id)}
+    return Call("GET", "/api/user-threads", _threads, params=params)
+
+
+def create_thread(new: UserThreadCreate) -> Call[UserThreadRead]:
+    """409 where the pair has one already."""
+    return Call("POST", "/api/user-threads", _thread, json=_body(new), idempotent=False)
+
+
+def delete_thread(thread_row_id: UUID) -> Call[None]:
+    """404 where it is gone already."""
+    return Call("DELETE", f"/api/user-threads/{thread_row_id}", _nothing)
+
+
+# jobs
+def jobs(offset: int = 0) -> Call[list[CronJobRead]]:
+    """A page of the active jobs, by id."""
+    return Call(
+        "GET",
+        "/api/cron-jobs",
+        _jobs,
+        params={"limit": PAGE, "offset": offset, "is_active": "true", "status": "active"},
+    )
+
+
+def create_job(new: CronJobCreate) -> Call[CronJobRead]:
+    """A new job."""
+    return Call("POST", "/api/cron-jobs", _job, json=_body(new), idempotent=False)
+
+
+def update_job(job_id: int, change: CronJobUpdate) -> Call[CronJobRead]:
+    """Only the fields that are set change."""
+    return Call("PATCH", f"/api/cron-jobs/{job_id}", _job, json=_body(change))
+
+
+def claim_firing(job_id: int, scheduled_for: datetime) -> Call[FiringRead]:
+    """409 where another scheduler, or an earlier life of this one, has claimed it."""
+    body = _body(FiringClaim(scheduled_for=scheduled_for))
+    return Call("POST", f"/api/cron-jobs/{job_id}/firings", _firing, json=body, idempotent=False)
+
+
+def report_firing(job_id: int, firing_id: int, change: FiringUpdate) -> Call[FiringRead]:
+    """How the firing went."""
+    return Call("PATCH", f"/api/cron-jobs/{job_id}/firings/{firing_id}", _firing, json=_body(change))

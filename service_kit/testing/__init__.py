@@ -1,0 +1,1 @@
+"""Fakes of the kit's own interfaces, for the tests of the services."""
