@@ -1,0 +1,143 @@
+"""Bad input and broken neighbours: one friendly sentence, a reason in the dead letters, work goes on."""
+
+import json
+import urllib.error
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import redis
+
+from tests.harness.chat import Person, wait_for
+from tests.harness.suite import Suite, call_json
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+QUEUES = ("queue:to_secretary", "queue:to_telegram")
+
+
+@pytest.fixture(scope="module")
+def redis_of_suite(suite: Suite) -> Iterator["redis.Redis"]:
+    client = redis.Redis.from_url(suite.servers["TEST_REDIS_URL"])
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def person(suite: Suite) -> Person:
+    return Person.member(suite, f"Guest {uuid4().hex[:8]}")
+
+
+@pytest.fixture
+def faults(suite: Suite) -> Iterator[Any]:
+    def inject(**fault: Any) -> None:
+        call_json("POST", f"{suite.sandbox_url}/control/faults", fault)
+
+    yield inject
+    call_json("DELETE", f"{suite.sandbox_url}/control/faults")
+
+
+BAD = {
+    "broken JSON": b'{"id": "broken-1", "user_id": 1,',
+    "an array": b'["not", "an", "object"]',
+    "not UTF-8": b'{"id": "latin-1", "user_id": 1, "chat_id": 1, "text": "caf\xe9"}',
+    "1 MB of text": json.dumps(
+        {"id": "huge-1", "user_id": 1, "chat_id": 1, "text": "x" * 1_000_000, "v": 1}
+    ).encode(),
+    "an unknown type": b'{"id": "type-1", "user_id": 1, "chat_id": 1, "text": "hi", "type": "dance", "v": 1}',
+    "an unknown user": b'{"id": "user-1", "user_id": 99999999, "chat_id": 99999999, "text": "hi", "v": 1}',
+    "no address": b'{"id": "nobody-1", "text": "hi", "v": 1}',
+    "an unknown version": b'{"id": "version-1", "user_id": 1, "chat_id": 1, "text": "hi", "v": 99}',
+}
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+def test_bad_messages_end_in_the_dead_letters_with_a_reason(
+    suite: Suite, redis_of_suite: "redis.Redis", person: Person, queue: str
+):
+    before = redis_of_suite.llen(f"{queue}:dead")
+    for raw in BAD.values():
+        redis_of_suite.rpush(queue, raw)
+    assert person.ask("Hello")
+    wait_for(lambda: redis_of_suite.llen(f"{queue}:dead"), lambda count: count - before >= len(BAD))
+    letters: list[bytes] = redis_of_suite.lrange(f"{queue}:dead", 0, len(BAD) - 1)  # type: ignore[assignment] # sync client
+    reasons = {
+        letter.split(b"\n", 1)[1]: json.loads(letter.split(b"\n", 1)[0])["reason"] for letter in letters
+    }
+    assert set(reasons) == set(BAD.values())
+    assert all(reason.strip() for reason in reasons.values()), reasons
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "status", "status": 500},
+        {"kind": "status", "status": 429, "retry_after": 1},
+        {"kind": "garbage"},
+        {"kind": "hang"},
+        {"kind": "disconnect"},
+    ],
+    ids=lambda fault: f"{fault['kind']}-{fault.get('status', '')}",
+)
+def test_a_broken_model_gives_one_friendly_sentence(
+    suite: Suite, person: Person, faults: Any, fault: dict[str, Any]
+):
+    faults(target="openai", **fault)
+    answer = person.ask("Hello")
+    assert "\n" not in answer.strip()
+    assert len(answer) < 300
+    for leak in ("Traceback", "Error(", "openai", "500", "429", "http", "{"):
+        assert leak not in answer, answer
+    call_json("DELETE", f"{suite.sandbox_url}/control/faults")
+    assert person.ask("Hello again")
+
+
+def test_a_wrong_key_is_refused(suite: Suite):
+    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic abc"}):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            call_json("GET", f"{suite.rest_url}/api/users", headers=headers)
+        assert refused.value.code == 401
+        assert json.loads(refused.value.read())["code"]
+
+
+def test_a_broken_tool_row_does_not_stop_the_assistant(suite: Suite, person: Person):
+    secretary = suite.rest("GET", "/api/assistants?is_secretary=true&is_active=true")[0]
+    tool = suite.rest(
+        "POST",
+        "/api/tools",
+        {"name": f"broken_{uuid4().hex[:8]}", "tool_type": "calendar", "description": "x"},
+    )
+    link = suite.rest(
+        "POST", "/api/assistant-tools", {"assistant_id": secretary["id"], "tool_id": tool["id"]}
+    )
+    try:
+        assert "Tokyo" in person.ask("What time is it in Tokyo?")
+    finally:
+        suite.rest("DELETE", f"/api/assistant-tools/{link['id']}")
+        suite.rest("DELETE", f"/api/tools/{tool['id']}")
+
+
+def test_rest_service_away_does_not_stop_the_conversation(suite: Suite, person: Person):
+    assert person.ask("Hello")
+    suite.stop("rest_service")
+    try:
+        assert person.ask("Hello again")
+    finally:
+        suite.start("rest_service")
+
+
+def test_a_telegram_429_is_waited_for_and_nothing_is_lost(person: Person, faults: Any):
+    faults(target="telegram", method="sendMessage", kind="status", status=429, retry_after=1, times=2)
+    assert person.ask("Hello")
+
+
+def test_a_reply_that_telegram_cannot_parse_goes_out_plain(person: Person, faults: Any):
+    faults(
+        target="telegram",
+        method="sendMessage",
+        kind="status",
+        status=400,
+        description="Bad Request: can't parse entities: unexpected end",
+        times=1,
+    )
+    assert person.ask("Show me markdown")

@@ -1,0 +1,1 @@
+"""The suite as processes, for the end-to-end tests and the load scripts."""

@@ -1,0 +1,84 @@
+"""A person who chats through the sandbox, as the chat page and `./manage.py chat` do."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from tests.harness.suite import OWNER_CODE, Suite, call_json
+
+T = TypeVar("T")
+
+ANSWER_TIMEOUT = 60.0
+
+
+def wait_for(look: Callable[[], T], good: Callable[[T], bool], timeout: float = ANSWER_TIMEOUT) -> T:
+    """What `look` returns, as soon as it is `good`."""
+    deadline = time.monotonic() + timeout
+    while True:
+        seen = look()
+        if good(seen):
+            return seen
+        if time.monotonic() > deadline:
+            msg = f"still {seen!r} after {timeout:.0f} s"
+            raise AssertionError(msg)
+        time.sleep(0.1)
+
+
+@dataclass
+class Person:
+    """Somebody at the other end of Telegram."""
+
+    url: str
+    id: int
+    seen: int = 0
+
+    @classmethod
+    def join(cls, suite: Suite, name: str) -> "Person":
+        """The person of this name; not yet known to the bot."""
+        made = call_json("POST", f"{suite.sandbox_url}/chat/people", {"name": name})
+        return cls(url=suite.sandbox_url, id=made["id"])
+
+    @classmethod
+    def owner(cls, suite: Suite) -> "Person":
+        """The default person, made owner by the one-time code."""
+        person = cls.join(suite, "You")
+        person.ask(f"/start {OWNER_CODE}")
+        return person
+
+    @classmethod
+    def member(cls, suite: Suite, name: str) -> "Person":
+        """A person whom the admin has admitted."""
+        person = cls.join(suite, name)
+        suite.rest("POST", "/api/users", {"telegram_id": person.id, "first_name": name})
+        return person
+
+    def say(self, text: str) -> None:
+        """Send without waiting."""
+        call_json("POST", f"{self.url}/chat/people/{self.id}/messages", {"text": text})
+
+    def ask(self, text: str) -> str:
+        """Send and wait for the next answer."""
+        self.say(text)
+        return self.next_answer()
+
+    def next_answer(self, timeout: float = ANSWER_TIMEOUT) -> str:
+        """The text of the next message from the bot that was not returned yet."""
+        return str(self.next_message(timeout)["text"])
+
+    def next_message(self, timeout: float = ANSWER_TIMEOUT) -> dict[str, Any]:
+        """The next message from the bot that was not returned yet."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            for message in self.history(after=self.seen, wait=2):
+                self.seen = message["number"]
+                if message["from"] == "bot":
+                    return message
+        msg = f"no answer within {timeout:.0f} s"
+        raise AssertionError(msg)
+
+    def history(self, *, after: int = 0, wait: int = 0) -> list[dict[str, Any]]:
+        """Messages with a number above `after`."""
+        answer = call_json("GET", f"{self.url}/chat/people/{self.id}/messages?after={after}&wait={wait}")
+        messages: list[dict[str, Any]] = answer["messages"]
+        return messages
