@@ -29,6 +29,8 @@ class Topic(StrEnum):
     CONFIGURATION = "changes:configuration"
     """Assistants, tools and links."""
     USERS = "changes:users"
+    JOBS = "changes:jobs"
+    """Cron jobs made, edited or deleted; not their firings."""
 
 
 async def announce(redis: aioredis.Redis, *topics: Topic) -> None:

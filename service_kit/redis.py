@@ -5,12 +5,14 @@ connections raises when the 101st command comes (both measured with redis 8.1.0)
 consumers get a client of their own, and the command client waits for a free connection.
 """
 
+import redis
 import redis.asyncio as aioredis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import BusyLoadingError, ReadOnlyError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry as SyncRetry
 
 from service_kit.settings import RedisSettings
 
@@ -42,3 +44,16 @@ def connect_blocking(settings: RedisSettings, *, block: float) -> aioredis.Redis
         socket_connect_timeout=5.0,
         retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), retries=0),
     )
+
+
+def connect_sync(settings: RedisSettings, *, max_connections: int = 64) -> redis.Redis:
+    """A client for ordinary commands from threads. Opens nothing yet; close it with `close()`."""
+    pool = redis.BlockingConnectionPool.from_url(
+        settings.redis_url.get_secret_value(),
+        max_connections=max_connections,
+        timeout=COMMAND_TIMEOUT,
+        socket_timeout=COMMAND_TIMEOUT,
+        socket_connect_timeout=5.0,
+        retry=SyncRetry(ExponentialBackoff(cap=1.0, base=0.05), retries=3),
+    )
+    return redis.Redis.from_pool(pool)

@@ -5,13 +5,31 @@ name in capitals. An empty variable counts as not set.
 """
 
 import socket
-from typing import Literal
+from typing import Literal, TypeVar
 from urllib.parse import quote
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service_kit.contracts.messages import QUEUE_TO_SECRETARY, QUEUE_TO_TELEGRAM
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def load(settings: type[S]) -> S:
+    """The settings of this process.
+
+    Raises:
+        SystemExit: a variable is missing or wrong; the message names each one, without its value.
+    """
+    try:
+        return settings()
+    except ValidationError as exc:
+        problems = "\n".join(
+            f"  {'.'.join(map(str, error['loc'])).upper() or 'settings'}: {error['msg']}"
+            for error in exc.errors(include_input=False, include_url=False)
+        )
+        raise SystemExit(f"The environment is not complete; set these in .env:\n{problems}") from None
 
 
 class ServiceSettings(BaseSettings):

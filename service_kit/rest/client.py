@@ -51,7 +51,7 @@ def _parse(call: Call[T], response: httpx2.Response) -> T:
         try:
             return call.answer.validate_json(response.content)
         except ValidationError as exc:
-            msg = f"{call.method} {call.path}: the answer is not what the contract says: {exc.error_count()} errors"
+            msg = f"{call.method} {call.path}: the answer breaks the contract in {exc.error_count()} places"
             raise RestUnavailableError(msg) from exc
     if response.status_code >= 500 or response.status_code in RETRY_STATUSES:
         msg = f"{call.method} {call.path}: rest_service answered {response.status_code}"

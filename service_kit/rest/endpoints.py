@@ -54,6 +54,7 @@ _threads: TypeAdapter[list[UserThreadRead]] = TypeAdapter(list[UserThreadRead])
 _job: TypeAdapter[CronJobRead] = TypeAdapter(CronJobRead)
 _jobs: TypeAdapter[list[CronJobRead]] = TypeAdapter(list[CronJobRead])
 _firing: TypeAdapter[FiringRead] = TypeAdapter(FiringRead)
+_firings: TypeAdapter[list[FiringRead]] = TypeAdapter(list[FiringRead])
 _nothing: TypeAdapter[None] = TypeAdapter(None)
 
 
@@ -162,6 +163,12 @@ def claim_firing(job_id: int, scheduled_for: datetime) -> Call[FiringRead]:
     """409 where another scheduler, or an earlier life of this one, has claimed it."""
     body = _body(FiringClaim(scheduled_for=scheduled_for))
     return Call("POST", f"/api/cron-jobs/{job_id}/firings", _firing, json=body, idempotent=False)
+
+
+def open_firings(offset: int = 0) -> Call[list[FiringRead]]:
+    """A page of the firings of all jobs that were claimed and never reported on, oldest first."""
+    params: dict[str, str | int] = {"status": "running", "limit": PAGE, "offset": offset}
+    return Call("GET", "/api/cron-jobs/firings", _firings, params=params)
 
 
 def report_firing(job_id: int, firing_id: int, change: FiringUpdate) -> Call[FiringRead]:

@@ -1,0 +1,58 @@
+"""Serves an ASGI app under `service_kit.lifecycle`: the one place that knows uvicorn.
+
+uvicorn would take the signals for itself; here `stop` ends it, like everything else of a service.
+It is imported on use: only the services with an HTTP API of their own have it installed.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from service_kit.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    import uvicorn
+    from uvicorn._types import ASGIApplication
+
+
+async def serve(app: "ASGIApplication", settings: ServiceSettings, stop: asyncio.Event) -> None:
+    """Answer requests on `http_host:http_port` until `stop` is set and running requests have ended.
+
+    Raises:
+        SystemExit: the port is taken or the app's lifespan failed; uvicorn has logged why.
+    """
+    server = _server(app, settings)
+
+    async def end_when_stopped() -> None:
+        await stop.wait()
+        server.should_exit = True
+
+    watcher = asyncio.create_task(end_when_stopped())
+    try:
+        await server.serve()
+    finally:
+        watcher.cancel()
+
+
+def _server(app: "ASGIApplication", settings: ServiceSettings) -> "uvicorn.Server":
+    import uvicorn  # noqa: PLC0415 - not every service has it
+
+    class Server(uvicorn.Server):
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            """Leave the signals to the lifecycle."""
+            yield
+
+    return Server(
+        uvicorn.Config(
+            app,
+            host=settings.http_host,
+            port=settings.http_port,
+            http="httptools",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=max(1, int(settings.drain_timeout)),
+        )
+    )
