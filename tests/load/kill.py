@@ -89,10 +89,10 @@ async def main() -> None:
     plan = Plan(options.replicas, options.assistant, options.bot, options.rate, options.seconds)
     seen = await killed_under_load(plan)
     print(
-        f"{plan.replicas} assistant(s), {USERS} users, killed {plan.assistant_kills} times, the "
-        f"bot {plan.bot_kills} times: asked {seen.asked}, lost {seen.asked - seen.answered}, "
-        f"sent twice {seen.doubled} (allowed: {plan.bot_kills}), out of order {seen.out_of_order}; added p50 {seen.p50:.0f} ms, "
-        f"p99 {seen.p99:.0f} ms"
+        f"{plan.replicas} assistant(s) killed {plan.assistant_kills} times, the bot {plan.bot_kills} times, "
+        f"{USERS} users: asked {seen.asked}, lost {seen.asked - seen.answered}, "
+        f"sent twice {seen.doubled} (allowed: {plan.bot_kills}), out of order {seen.out_of_order}; "
+        f"added p50 {seen.p50:.0f} ms, p99 {seen.p99:.0f} ms"
     )
     kept = seen.answered == seen.asked and seen.doubled <= plan.bot_kills and not seen.out_of_order
     sys.exit(0 if kept else 1)
