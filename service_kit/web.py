@@ -5,18 +5,17 @@ It is imported on use: only the services with an HTTP API of their own have it i
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from service_kit.settings import ServiceSettings
 
 if TYPE_CHECKING:
     import uvicorn
-    from uvicorn._types import ASGIApplication
 
 
-async def serve(app: "ASGIApplication", settings: ServiceSettings, stop: asyncio.Event) -> None:
+async def serve(app: Callable[..., Any], settings: ServiceSettings, stop: asyncio.Event) -> None:
     """Answer requests on `http_host:http_port` until `stop` is set and running requests have ended.
 
     Raises:
@@ -35,7 +34,7 @@ async def serve(app: "ASGIApplication", settings: ServiceSettings, stop: asyncio
         watcher.cancel()
 
 
-def _server(app: "ASGIApplication", settings: ServiceSettings) -> "uvicorn.Server":
+def _server(app: Callable[..., Any], settings: ServiceSettings) -> "uvicorn.Server":
     import uvicorn  # noqa: PLC0415 - not every service has it
 
     class Server(uvicorn.Server):
