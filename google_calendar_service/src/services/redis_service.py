@@ -1,0 +1,47 @@
+"""What this service keeps in Redis: consents under way.
+
+A state is random, lives ten minutes and is good once (GETDEL): whoever sees an old callback address, or
+sends one of their own making, links nothing. It is bound to the user it was made for.
+"""
+
+import asyncio
+import secrets
+
+import redis.asyncio as aioredis
+
+from ..schemas.auth import PendingConsent
+
+STATE_TTL = 600
+"""Seconds a user has for Google's pages."""
+REDIS_TIMEOUT = 5.0
+
+
+class RedisService:
+    """Pending consents, under their state."""
+
+    def __init__(self, redis: aioredis.Redis) -> None:
+        self._redis = redis
+
+    @staticmethod
+    def new_state() -> str:
+        """256 random bits, safe in a URL."""
+        return secrets.token_urlsafe(32)
+
+    async def save_consent(self, state: str, pending: PendingConsent) -> None:
+        """Remember what the callback with `state` will need."""
+        async with asyncio.timeout(REDIS_TIMEOUT):
+            await self._redis.set(self._key(state), pending.model_dump_json(), ex=STATE_TTL)
+
+    async def take_consent(self, state: str) -> PendingConsent | None:
+        """What was saved under `state`, once; None where it is unknown, used or too old."""
+        async with asyncio.timeout(REDIS_TIMEOUT):
+            found = await self._redis.getdel(self._key(state))
+        return None if found is None else PendingConsent.model_validate_json(found)
+
+    async def ping(self) -> None:
+        """Raises where Redis does not answer."""
+        await self._redis.ping()
+
+    @staticmethod
+    def _key(state: str) -> str:
+        return f"google:consent:{state}"
