@@ -82,6 +82,9 @@ class OutgoingMessage(Envelope):
     text: str = Field(min_length=1, max_length=MAX_OUTGOING_TEXT)
     in_reply_to: str | None = None
     """Id of the message this answers: the typing indicator of that message ends here."""
+    to_stranger: bool = False
+    """The bot's own word to a chat of no known user (a refusal, a group): only for notices with a chat_id;
+    every other message to an unknown chat is a mistake and is not delivered."""
 
     @model_validator(mode="after")
     def _has_an_address(self) -> "OutgoingMessage":
