@@ -1,0 +1,36 @@
+"""What this service asks of rest_service. All methods raise as `SyncRestClient.send` does."""
+
+from datetime import datetime
+
+from service_kit.contracts.cron import CronJobRead, FiringRead, FiringStatus, FiringUpdate
+from service_kit.contracts.users import UserRead
+from service_kit.rest import endpoints
+from service_kit.rest.client import SyncRestClient
+
+
+class RestClient:
+    """A thin facade over the kit's client."""
+
+    def __init__(self, client: SyncRestClient) -> None:
+        self._client = client
+
+    def fetch_scheduled_jobs(self) -> list[CronJobRead]:
+        """All active jobs."""
+        return self._client.all_pages(endpoints.jobs)
+
+    def fetch_open_firings(self) -> list[FiringRead]:
+        """All firings that were claimed and not reported on."""
+        return self._client.all_pages(endpoints.open_firings)
+
+    def claim_firing(self, job_id: int, scheduled_for: datetime) -> FiringRead:
+        """Take a firing; ConflictError where somebody has it."""
+        return self._client.send(endpoints.claim_firing(job_id, scheduled_for))
+
+    def report_firing(self, firing: FiringRead, status: FiringStatus, error: str | None = None) -> None:
+        """How the firing went."""
+        change = FiringUpdate(status=status, error=error)
+        self._client.send(endpoints.report_firing(firing.cron_job_id, firing.id, change))
+
+    def get_user(self, user_id: int) -> UserRead:
+        """The user."""
+        return self._client.send(endpoints.user(user_id))
