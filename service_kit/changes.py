@@ -6,11 +6,13 @@ before they use it. So whoever saw the change's answer sees the change in the ne
 announcement (Redis down at that moment) heals when the entry's time to live ends.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
+from weakref import WeakValueDictionary
 
 import redis.asyncio as aioredis
 from redis.exceptions import RedisError
@@ -21,6 +23,9 @@ from service_kit.logging import get_logger
 log = get_logger(__name__)
 
 T = TypeVar("T")
+
+HOLD_OFF = 2.0
+"""Seconds after a failed load in which the last known value serves without another try."""
 
 
 class Topic(StrEnum):
@@ -49,13 +54,16 @@ class _Entry(Generic[T]):
     value: T
     version: int
     loaded_at: float
+    failed_at: float = float("-inf")
+    failed_version: int = -1
 
 
 class ChangeAwareCache(Generic[T]):
     """Values of one topic, kept in process, new as soon as the topic's counter moves.
 
     When the loader fails with a TransientError (rest_service is away), the last known value serves.
-    When Redis is away, values serve until `ttl` seconds are over.
+    When Redis is away, values serve until `ttl` seconds are over. However many ask for a key at once,
+    it is loaded once.
     """
 
     def __init__(
@@ -66,26 +74,47 @@ class ChangeAwareCache(Generic[T]):
         self._ttl = ttl
         self._max_entries = max_entries
         self._entries: dict[Hashable, _Entry[T]] = {}
+        self._locks: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
         self._version = 0
 
     async def get(self, key: Hashable, load: Callable[[], Awaitable[T]]) -> T:
         """The value of `key`, loaded when it is not known, changed, or old."""
         version = await self._current_version()
         entry = self._entries.get(key)
-        if entry and entry.version == version and time.monotonic() - entry.loaded_at < self._ttl:
+        if entry is not None and self._is_fresh(entry, version):
             return entry.value
+        lock = self._locks.setdefault(key, asyncio.Lock())
+        async with lock:
+            # whoever waited here finds what the first has loaded, or that it could not be
+            entry = self._entries.get(key)
+            if entry is not None and (self._is_fresh(entry, version) or _is_held_off(entry, version)):
+                return entry.value
+            return await self._load(key, load, version, entry)
+
+    async def _load(
+        self, key: Hashable, load: Callable[[], Awaitable[T]], version: int, known: _Entry[T] | None
+    ) -> T:
         try:
             value = await load()
         except TransientError as exc:
-            if entry is None:
+            if known is None:
                 raise
+            known.failed_at, known.failed_version = time.monotonic(), version
             log.warning("serving_last_known", topic=self._topic, key=str(key), error=str(exc))
-            return entry.value
+            return known.value
         if len(self._entries) >= self._max_entries and key not in self._entries:
             self._entries.pop(next(iter(self._entries)))
         # the version from before the load: a change during it makes the next get load again
         self._entries[key] = _Entry(value, version, time.monotonic())
         return value
+
+    def _is_fresh(self, entry: _Entry[T], version: int) -> bool:
+        return entry.version == version and time.monotonic() - entry.loaded_at < self._ttl
+
+    def peek(self, key: Hashable) -> T | None:
+        """The last known value, perhaps an old one; for what may not wait."""
+        entry = self._entries.get(key)
+        return None if entry is None else entry.value
 
     def put(self, key: Hashable, value: T) -> None:
         """Keep a value that another call brought along."""
@@ -101,3 +130,8 @@ class ChangeAwareCache(Generic[T]):
         except RedisError as exc:
             log.warning("change_counter_unreadable", topic=self._topic, error=str(exc))
         return self._version
+
+
+def _is_held_off(entry: _Entry[T], version: int) -> bool:
+    """Whether a load has just failed and nothing was announced since: an announcement means it is back."""
+    return entry.failed_version == version and time.monotonic() - entry.failed_at < HOLD_OFF

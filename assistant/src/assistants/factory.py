@@ -1,0 +1,138 @@
+"""Builds assistants from rows: the secretary and, through its tools, everything below it.
+
+A broken branch (an unknown type, a schema that is none, an assistant that is gone, a cycle) is left
+out and logged; what is left works.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from service_kit.contracts.assistants import AssistantRead, AssistantToolRead, AssistantTree, AssistantType
+from service_kit.logging import get_logger
+
+from ..core.errors import BrokenRowError, ConfigurationError, UnknownAssistantTypeError
+from ..core.model import ModelBackend
+from ..storage.conversation import ConversationStore
+from ..tools.base import BaseTool
+from ..tools.rest_service_tool import BUILDERS, RestServiceTool, ToolBuilder, ToolSite
+from .base import BaseAssistant
+from .secretary import SecretaryLLMChat
+from .sub_assistant import SubAssistantLLMChat
+from .tool_loop import LoopLimits
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What all assistants built here are held to; a row's settings may narrow or widen the first two."""
+
+    history_tokens: int = 16_000
+    tool_rounds: int = 8
+    tool_timeout: float = 20.0
+    tool_output_chars: int = 16_000
+    depth: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where in a tree an assistant is built: the rows by id, and the way down to it."""
+
+    assistants: Mapping[UUID, AssistantRead]
+    tree: AssistantTree
+    path: tuple[UUID, ...] = ()
+    built: dict[UUID, BaseAssistant] = field(default_factory=dict)
+
+    def below(self, assistant_id: UUID) -> "_Place":
+        """One level deeper."""
+        return _Place(self.assistants, self.tree, (*self.path, assistant_id), self.built)
+
+
+class AssistantFactory:
+    """Makes assistants of any known type."""
+
+    def __init__(
+        self,
+        *,
+        backend: ModelBackend,
+        conversations: ConversationStore,
+        limits: Limits,
+        builders: Mapping[str, ToolBuilder] = BUILDERS,
+    ) -> None:
+        self._backend = backend
+        self._conversations = conversations
+        self._limits = limits
+        self._builders = builders
+
+    def create_main_assistant(self, tree: AssistantTree) -> BaseAssistant:
+        """The secretary at the tree's root, with all that works below it.
+
+        Raises:
+            ConfigurationError: the root itself cannot be built.
+        """
+        place = _Place({row.id: row for row in tree.assistants}, tree)
+        return self._create(_row(place, tree.root_id), place, SecretaryLLMChat)
+
+    def create_sub_assistant(self, assistant_id: UUID, place: _Place) -> BaseAssistant:
+        """The sub-assistant with this id, built once however many tools lead to it.
+
+        Raises:
+            ConfigurationError: it is not in the tree, of an unknown type, above itself, or too deep.
+        """
+        if assistant_id in place.path:
+            names = " → ".join(_row(place, step).name for step in (*place.path, assistant_id))
+            msg = f"sub-assistants in a circle: {names}"
+            raise BrokenRowError(msg)
+        if len(place.path) > self._limits.depth:
+            msg = f"sub-assistants deeper than {self._limits.depth}"
+            raise BrokenRowError(msg)
+        if assistant_id not in place.built:
+            row = _row(place, assistant_id)
+            place.built[assistant_id] = self._create(row, place, SubAssistantLLMChat)
+        return place.built[assistant_id]
+
+    def _create(
+        self, row: AssistantRead, place: _Place, llm: type[SecretaryLLMChat | SubAssistantLLMChat]
+    ) -> BaseAssistant:
+        if row.assistant_type != AssistantType.LLM:
+            msg = f"assistant {row.name!r}: unknown type {row.assistant_type!r}"
+            raise UnknownAssistantTypeError(msg)
+        return llm(
+            row,
+            backend=self._backend,
+            tools=self._tools(row, place.below(row.id)),
+            conversations=self._conversations,
+            limits=LoopLimits(self._limits.tool_rounds, self._limits.tool_output_chars),
+            history_tokens=self._limits.history_tokens,
+        )
+
+    def _tools(self, row: AssistantRead, place: _Place) -> list[BaseTool]:
+        rows = {tool.id: tool for tool in place.tree.tools}
+        site = ToolSite(
+            sub_assistant=lambda assistant_id: self.create_sub_assistant(assistant_id, place),
+            tool_timeout=self._limits.tool_timeout,
+            max_depth=self._limits.depth,
+        )
+        tools: list[BaseTool] = []
+        for link in _active_links(place.tree, row.id):
+            tool_row = rows.get(link.tool_id)
+            if tool_row is None or not tool_row.is_active:
+                continue
+            try:
+                tools.append(RestServiceTool(tool_row, link, site, self._builders).to_tool())
+            except ConfigurationError as exc:
+                log.warning("tool_skipped", assistant=row.name, tool=tool_row.name, reason=str(exc))
+        return tools
+
+
+def _row(place: _Place, assistant_id: UUID) -> AssistantRead:
+    row = place.assistants.get(assistant_id)
+    if row is None or not row.is_active:
+        msg = f"assistant {assistant_id} is not there or not active"
+        raise BrokenRowError(msg)
+    return row
+
+
+def _active_links(tree: AssistantTree, assistant_id: UUID) -> list[AssistantToolRead]:
+    return [link for link in tree.links if link.assistant_id == assistant_id and link.is_active]

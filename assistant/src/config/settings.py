@@ -1,0 +1,61 @@
+"""The service's settings; each field is the environment variable of the same name in capitals."""
+
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from service_kit.settings import QueueSettings, RedisSettings, RestClientSettings, ServiceSettings
+
+
+class Settings(ServiceSettings, RedisSettings, QueueSettings, RestClientSettings):
+    """All settings of assistant."""
+
+    openai_api_key: SecretStr | None = Field(
+        default=None, description="Key of the default provider; not needed by most local servers."
+    )
+    openai_base_url: str = Field(
+        default="https://api.openai.com/v1",
+        description="Any server that speaks Chat Completions: OpenAI, OpenRouter, Ollama, vLLM, …",
+    )
+    openai_default_model: str = Field(
+        default="gpt-6-luna", description="What the model name `default` stands for."
+    )
+    openai_timeout: float = Field(default=60.0, gt=0, description="Seconds for one answer of the model.")
+    openai_connect_timeout: float = Field(default=5.0, gt=0, description="Seconds to reach the provider.")
+    model_attempts: int = Field(
+        default=3, ge=1, le=10, description="Tries at one model before the next fallback model."
+    )
+
+    message_timeout: float = Field(
+        default=90.0,
+        gt=0,
+        le=600,
+        description="Seconds for one message; after them the user gets a friendly sentence.",
+    )
+    assistant_concurrency: int = Field(
+        default=256, ge=1, le=4096, description="Messages of different users served at once."
+    )
+    tool_timeout: float = Field(default=20.0, gt=0, description="Seconds for one call of a tool.")
+    tool_output_limit: int = Field(
+        default=16_000, ge=200, description="Characters of a tool's result that the model gets."
+    )
+    max_tool_rounds: int = Field(
+        default=8, ge=1, le=50, description="Rounds of tool calls before the last answer without tools."
+    )
+    max_assistant_depth: int = Field(
+        default=4, ge=0, le=16, description="How deep sub-assistants may ask sub-assistants; 0 forbids them."
+    )
+
+    history_tokens: int = Field(
+        default=16_000, ge=256, description="Budget for the conversation sent along with a message."
+    )
+    history_retention_days: float = Field(
+        default=30.0, gt=0, description="Days after which an unused conversation is forgotten."
+    )
+
+    @model_validator(mode="after")
+    def _somebody_answers(self) -> Self:
+        if self.openai_api_key is None and "api.openai.com" in self.openai_base_url:
+            msg = "set OPENAI_API_KEY, or OPENAI_BASE_URL of a server that needs no key"
+            raise ValueError(msg)
+        return self

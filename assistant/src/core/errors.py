@@ -1,0 +1,85 @@
+"""The service's errors: may the call be tried again, and who must act.
+
+AssistantError
+├── ModelError                     the model's provider; the user gets a friendly sentence
+│   ├── ModelUnavailableError      worth another try: timeouts, refused connections, 408, 409, 429, 5xx
+│   │   └── BadAnswerError         an answer that is none: not JSON, no choices, empty
+│   └── ModelRefusedError          the same request will fail again: 400, 401, 403, 404, quota exhausted
+│       └── ContextOverflowError   fewer messages may fit
+├── ConfigurationError             the admin or operator must act
+│   ├── NoSecretaryError
+│   ├── UnknownProviderError
+│   ├── UnknownAssistantTypeError
+│   ├── UnknownToolTypeError
+│   └── BrokenRowError             a row that cannot become what it says it is
+└── ToolError                      its text goes to the model
+    ├── InvalidInputError          the model's to correct
+    └── ToolExecutionError         the tool failed; other arguments may or may not help
+"""
+
+
+class AssistantError(Exception):
+    """Root of the service's errors."""
+
+
+class ModelError(AssistantError):
+    """No answer from a model."""
+
+
+class ModelUnavailableError(ModelError):
+    """Worth another try.
+
+    `retry_after` is what the provider asked to wait, in seconds; None where it said nothing.
+    """
+
+    def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class BadAnswerError(ModelUnavailableError):
+    """The provider answered 200 with something that is not an answer."""
+
+
+class ModelRefusedError(ModelError):
+    """The same request will fail again."""
+
+
+class ContextOverflowError(ModelRefusedError):
+    """The conversation is too long for the model."""
+
+
+class ConfigurationError(AssistantError):
+    """Rows or settings that cannot work as they stand."""
+
+
+class NoSecretaryError(ConfigurationError):
+    """There is no active secretary that can be built."""
+
+
+class UnknownProviderError(ConfigurationError):
+    """A model name names a provider that nobody configured."""
+
+
+class UnknownAssistantTypeError(ConfigurationError):
+    """A row's assistant_type has no implementation here."""
+
+
+class UnknownToolTypeError(ConfigurationError):
+    """A row's tool_type has no implementation here."""
+
+
+class BrokenRowError(ConfigurationError):
+    """A row contradicts itself, such as a schema that is none."""
+
+
+class ToolError(AssistantError):
+    """What a tool tells the model; the text must not hold secrets or internals."""
+
+
+class InvalidInputError(ToolError):
+    """The model called the tool wrongly; the text says how to do it right."""
+
+
+class ToolExecutionError(ToolError):
+    """The tool could not do what it was asked."""

@@ -1,0 +1,121 @@
+"""What the service says to a model and hears from it, whatever the provider's protocol.
+
+`ModelBackend` is the one interface that assistants know. Adapters map these types to a protocol;
+nothing of a protocol's own shape travels further up.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+JsonSchema = Mapping[str, Any]
+TextSink = Callable[[str], Awaitable[None]]
+"""Gets an answer's text piece by piece while it arrives."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The model asks for a tool. `arguments` is JSON text as the model wrote it: perhaps broken."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserMessage:
+    """What the user (or, to a sub-assistant, its caller) says."""
+
+    text: str
+    role: Literal["user"] = "user"
+
+
+@dataclass(frozen=True, slots=True)
+class AssistantMessage:
+    """What the model said: text, tool calls, or both."""
+
+    text: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    role: Literal["assistant"] = "assistant"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolMessage:
+    """A tool's result, in answer to the call with this id."""
+
+    call_id: str
+    text: str
+    role: Literal["tool"] = "tool"
+
+
+Message = UserMessage | AssistantMessage | ToolMessage
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """What the model is told of a tool; `schema` describes its arguments, top level `object`."""
+
+    name: str
+    description: str
+    schema: JsonSchema
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one or more answers; `cached_tokens` are those of the input read from a cache."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cached_tokens + other.cached_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """One question to a model.
+
+    `models` are tried in order. `tool_choice="none"` shows the tools but forbids to call them:
+    taking them away would change the cached prefix, and some servers refuse a history with tool
+    calls when no tools are given.
+    """
+
+    models: tuple[str, ...]
+    instructions: str
+    messages: Sequence[Message]
+    tools: Sequence[ToolSpec] = ()
+    tool_choice: Literal["auto", "none"] = "auto"
+    temperature: float | None = None
+    max_output_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAnswer:
+    """What came back: text or tool calls (or both), never neither."""
+
+    text: str
+    tool_calls: tuple[ToolCall, ...]
+    usage: Usage
+    model: str
+    """As the provider names it."""
+
+
+class ModelBackend(Protocol):
+    """Answers requests."""
+
+    async def complete(self, request: ModelRequest, *, on_text: TextSink | None = None) -> ModelAnswer:
+        """The whole answer.
+
+        `on_text` is told the text as it arrives; a backend that does not stream tells it at the end.
+
+        Raises:
+            ModelUnavailableError: no usable answer now.
+            ModelRefusedError: this request cannot be answered (ContextOverflowError: too long).
+            UnknownProviderError: nobody configured the model's provider.
+        """
+        ...

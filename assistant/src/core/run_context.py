@@ -1,0 +1,102 @@
+"""Whatever belongs to one message and must never stand on a shared object."""
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+from service_kit.clock import Clock, SystemClock
+from service_kit.contracts.users import UserRead
+
+from ..utils.zones import zone_or_none
+from .model import TextSink, Usage
+
+DEFAULT_TIME = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class UserProfile:
+    """What the assistants may know of the user."""
+
+    id: int
+    name: str | None = None
+    language: str | None = None
+    timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+    timezone_known: bool = False
+
+    @classmethod
+    def of(cls, user: UserRead) -> "UserProfile":
+        """The profile in a row of rest_service; a zone this machine does not know counts as not told."""
+        zone = zone_or_none(user.timezone) if user.timezone else None
+        return cls(
+            id=user.id,
+            name=user.first_name or user.username,
+            language=user.language,
+            timezone=zone or ZoneInfo("UTC"),
+            timezone_known=zone is not None,
+        )
+
+
+@dataclass(slots=True)
+class RunTotals:
+    """What one message has cost so far, sub-assistants included."""
+
+    usage: Usage = field(default_factory=Usage)
+    model_calls: int = 0
+    tool_calls: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """One run of one assistant for one message.
+
+    `tools_until` and `deadline` are times of the event loop's clock: after the first the model gets
+    no more tools, after the second the run is cancelled from outside.
+    """
+
+    user: UserProfile
+    message_id: str
+    deadline: float
+    tools_until: float
+    clock: Clock = field(default_factory=SystemClock)
+    depth: int = 0
+    path: str = ""
+    """Which tool call led here, such as `2/1`: the first call of what the second call asked."""
+    totals: RunTotals = field(default_factory=RunTotals)
+    on_text: TextSink | None = None
+
+    @classmethod
+    def anonymous(cls, user_id: int) -> "RunContext":
+        """For a caller that has nothing but the user's id; needs a running event loop."""
+        now = asyncio.get_running_loop().time()
+        return cls(
+            user=UserProfile(user_id),
+            message_id=f"anonymous:{uuid4().hex}",
+            deadline=now + DEFAULT_TIME,
+            tools_until=now + DEFAULT_TIME,
+        )
+
+    @property
+    def key(self) -> str:
+        """Names this point of this message's work; the same when the message is delivered again.
+
+        The idempotency key of a tool's outside effect, and the key of a stored turn.
+        """
+        return f"{self.message_id}:{self.path}" if self.path else self.message_id
+
+    def local_now(self) -> datetime:
+        """The current time where the user is."""
+        return self.clock.now().astimezone(self.user.timezone)
+
+    def utc_now(self) -> datetime:
+        """The current time, aware, in UTC."""
+        return self.clock.now().astimezone(UTC)
+
+    def for_call(self, number: int) -> "RunContext":
+        """The context of this run's `number`-th tool call (from 1)."""
+        return replace(self, path=f"{self.path}/{number}" if self.path else str(number))
+
+    def deeper(self) -> "RunContext":
+        """The context of a sub-assistant's run; its text is not the user's to see."""
+        return replace(self, depth=self.depth + 1, on_text=None)

@@ -1,0 +1,122 @@
+"""The composition root: `python -m assistant.src.main`."""
+
+import asyncio
+from collections.abc import Awaitable
+from contextlib import AsyncExitStack
+from typing import cast
+
+import redis.asyncio as aioredis
+
+from service_kit import lifecycle
+from service_kit.clock import SystemClock
+from service_kit.health import Health, HealthServer
+from service_kit.logging import configure_logging, get_logger
+from service_kit.queue.base import ConsumerOptions
+from service_kit.queue.consumer import RedisConsumer
+from service_kit.redis import connect
+from service_kit.rest.client import AsyncRestClient
+from service_kit.settings import load
+
+from .assistants.factory import AssistantFactory, Limits
+from .config.settings import Settings
+from .core.chat_completions import ChatCompletionsBackend, connect_provider
+from .core.model import ModelBackend
+from .core.router import ModelResolver, ModelRouter
+from .orchestrator import AssistantOrchestrator
+from .services.rest_service import RestServiceClient
+from .storage.conversation import ConversationStore
+
+SERVICE = "assistant"
+HANDLER_GRACE = 60.0
+"""Seconds that the queue's own limit lies above the message's: it is for what hangs elsewhere."""
+
+log = get_logger(__name__)
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Answer messages until `stop` is set and those at work are finished."""
+    async with AsyncExitStack() as stack:
+        redis = connect(settings)
+        stack.push_async_callback(redis.aclose)
+        rest = RestServiceClient(await stack.enter_async_context(AsyncRestClient(settings)))
+        backend = _backend(settings, stack)
+        orchestrator = _orchestrator(settings, redis, rest, backend)
+
+        health = Health(SERVICE)
+        health.add_check("redis", lambda: _ping(redis))
+        health.add_check("rest_service", rest.check)
+        server = stack.enter_context(HealthServer(health, settings.http_host, settings.http_port))
+        consumer = RedisConsumer(
+            settings,
+            ConsumerOptions(
+                queue=settings.input_queue,
+                out_queue=settings.assistant_output_queue,
+                slot=settings.service_slot,
+                concurrency=settings.assistant_concurrency,
+                handler_timeout=settings.message_timeout + HANDLER_GRACE,
+                drain_timeout=settings.drain_timeout,
+            ),
+            orchestrator.handle,
+            failure_notice=orchestrator.failure_notice,
+        )
+        log.info("started", port=server.port, queue=settings.input_queue, slot=settings.service_slot)
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(health.watch())
+            await orchestrator.initialize()
+            await consumer.run(stop)
+            watching.cancel()
+    log.info("stopped")
+
+
+def _backend(settings: Settings, stack: AsyncExitStack) -> ModelBackend:
+    key = settings.openai_api_key
+    client = connect_provider(
+        base_url=settings.openai_base_url,
+        api_key=key.get_secret_value() if key else None,
+        timeout=settings.openai_timeout,
+        connect_timeout=settings.openai_connect_timeout,
+        max_connections=settings.assistant_concurrency,
+    )
+    stack.push_async_callback(client.close)
+    resolver = ModelResolver(
+        {"openai": ChatCompletionsBackend(client, timeout=settings.openai_timeout)},
+        default_provider="openai",
+        default_model=settings.openai_default_model,
+    )
+    return ModelRouter(resolver, attempts=settings.model_attempts)
+
+
+def _orchestrator(
+    settings: Settings, redis: aioredis.Redis, rest: RestServiceClient, backend: ModelBackend
+) -> AssistantOrchestrator:
+    conversations = ConversationStore(redis, retention_s=settings.history_retention_days * 86_400)
+    limits = Limits(
+        history_tokens=settings.history_tokens,
+        tool_rounds=settings.max_tool_rounds,
+        tool_timeout=settings.tool_timeout,
+        tool_output_chars=settings.tool_output_limit,
+        depth=settings.max_assistant_depth,
+    )
+    return AssistantOrchestrator(
+        rest=rest,
+        factory=AssistantFactory(backend=backend, conversations=conversations, limits=limits),
+        conversations=conversations,
+        redis=redis,
+        clock=SystemClock(),
+        message_timeout=settings.message_timeout,
+    )
+
+
+async def _ping(redis: aioredis.Redis) -> None:
+    await cast("Awaitable[bool]", redis.ping())
+
+
+def main() -> None:
+    """Run the service."""
+    settings = load(Settings)
+    configure_logging(SERVICE, settings)
+    lifecycle.run(lambda stop: serve(settings, stop))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""A turn: everything between one message of the user and its answer, kept and dropped as one.
+
+Providers refuse a history in which a tool call has no result or a result no call, for ever after
+(every later request carries it). So a turn is stored whole in one step, trimming happens between
+turns only, and what is read is repaired before use: an older version or a foreign hand may have
+written it.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from ..core.model import AssistantMessage, Message, ToolMessage, UserMessage
+from ..utils.tokens import MESSAGE_OVERHEAD, estimate_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One exchange. `key` names the message (and call path) it answers, `asked` is its bare text."""
+
+    key: str
+    asked: str
+    messages: tuple[Message, ...]
+    tokens: int
+    """Estimated size of `messages`."""
+    v: Literal[1] = 1
+
+    @property
+    def answer(self) -> str:
+        """What was said to the user in the end."""
+        last = self.messages[-1]
+        return last.text if isinstance(last, AssistantMessage) else ""
+
+
+_turn: TypeAdapter[Turn] = TypeAdapter(Turn)
+
+
+def turn_of(key: str, asked: str, messages: Sequence[Message]) -> Turn:
+    """A turn of these messages."""
+    return Turn(key=key, asked=asked, messages=tuple(messages), tokens=sum(map(_size, messages)))
+
+
+def _size(message: Message) -> int:
+    size = MESSAGE_OVERHEAD + estimate_tokens(message.text)
+    if isinstance(message, AssistantMessage):
+        size += sum(
+            MESSAGE_OVERHEAD + estimate_tokens(call.name) + estimate_tokens(call.arguments)
+            for call in message.tool_calls
+        )
+    return size
+
+
+def dump_turn(turn: Turn) -> bytes:
+    """As it is stored."""
+    return _turn.dump_json(turn)
+
+
+def load_turn(raw: bytes) -> Turn | None:
+    """The stored turn, repaired; None where nothing usable is left."""
+    try:
+        turn = _turn.validate_json(raw)
+    except ValidationError:
+        return None
+    messages = tuple(_repaired(turn.messages))
+    if messages == turn.messages:
+        return turn if _is_exchange(messages) else None
+    return turn_of(turn.key, turn.asked, messages) if _is_exchange(messages) else None
+
+
+def _is_exchange(messages: Sequence[Message]) -> bool:
+    return (
+        len(messages) >= 2
+        and isinstance(messages[0], UserMessage)
+        and isinstance(messages[-1], AssistantMessage)
+        and not messages[-1].tool_calls
+    )
+
+
+def _repaired(messages: Sequence[Message]) -> Iterator[Message]:
+    """The messages without tool calls that nobody answered and without results that nobody asked for."""
+    position = 0
+    while position < len(messages):
+        message = messages[position]
+        position += 1
+        if not isinstance(message, AssistantMessage):
+            if not isinstance(message, ToolMessage):
+                yield message
+            continue
+        results: dict[str, ToolMessage] = {}
+        while position < len(messages) and isinstance(result := messages[position], ToolMessage):
+            results.setdefault(result.call_id, result)
+            position += 1
+        answered = tuple(call for call in message.tool_calls if call.id in results)
+        if message.text or answered:
+            yield AssistantMessage(text=message.text, tool_calls=answered)
+        yield from (results[call.id] for call in answered)

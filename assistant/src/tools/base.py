@@ -1,0 +1,96 @@
+"""What a tool is.
+
+A tool object is shared by all users: whatever belongs to one message comes in the `RunContext`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import jsonschema
+from jsonschema.protocols import Validator
+from jsonschema.validators import validator_for
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+
+from ..core.errors import BrokenRowError, InvalidInputError, ToolError, ToolExecutionError
+from ..core.model import JsonSchema, ToolSpec
+from ..core.run_context import RunContext
+
+__all__ = ["Arguments", "BaseTool", "InvalidInputError", "ToolError", "ToolExecutionError"]
+
+Arguments = Mapping[str, Any]
+"""A call's arguments: a JSON object that has passed the tool's schema."""
+
+NO_REFERENCES: Registry[Any] = Registry()
+"""Resolves nothing: by default jsonschema would fetch a `$ref` from the network."""
+
+
+class BaseTool(ABC):
+    """Something a model may call.
+
+    `timeout` is in seconds; None means as long as the run may take.
+
+    Raises:
+        BrokenRowError: the schema is none, or does not describe an object.
+    """
+
+    def __init__(
+        self, *, name: str, description: str, schema: JsonSchema, timeout: float | None = None
+    ) -> None:
+        self.name = name
+        self.description = description
+        self.schema = schema
+        self.timeout = timeout
+        self._validator = _validator(name, schema)
+
+    @property
+    def spec(self) -> ToolSpec:
+        """What the model is told."""
+        return ToolSpec(self.name, self.description, self.schema)
+
+    def check(self, arguments: object) -> Arguments:
+        """The arguments, when they fit the schema.
+
+        Raises:
+            InvalidInputError: they do not; the text says where and why.
+        """
+        if not isinstance(arguments, dict):
+            msg = f"the arguments must be one JSON object, not {type(arguments).__name__}"
+            raise InvalidInputError(msg)
+        try:
+            problems = [_problem(error) for error in self._validator.iter_errors(arguments)]
+        except Unresolvable as exc:
+            msg = "the tool's schema refers to something that is not there; it cannot be used"
+            raise ToolExecutionError(msg) from exc
+        if problems:
+            raise InvalidInputError("; ".join(problems[:5]))
+        return arguments
+
+    @abstractmethod
+    async def execute(self, arguments: Arguments, context: RunContext) -> str:
+        """The result, as text for the model.
+
+        Raises:
+            InvalidInputError: other arguments would help; the text says which.
+            ToolExecutionError: it could not be done.
+        """
+
+
+def _validator(name: str, schema: JsonSchema) -> Validator:
+    if schema.get("type") != "object":
+        msg = f"tool {name!r}: the schema's top level must be of type object"
+        raise BrokenRowError(msg)
+    kind = validator_for(schema, default=jsonschema.Draft202012Validator)
+    try:
+        kind.check_schema(dict(schema))
+    except jsonschema.SchemaError as exc:
+        msg = f"tool {name!r}: not a JSON schema: {exc.message}"
+        raise BrokenRowError(msg) from exc
+    return kind(dict(schema), registry=NO_REFERENCES)
+
+
+def _problem(error: jsonschema.ValidationError) -> str:
+    place = ".".join(str(part) for part in error.absolute_path)
+    text = error.message if len(error.message) <= 300 else error.message[:300] + "…"
+    return f"{place}: {text}" if place else text
