@@ -4,32 +4,45 @@ A container's probe runs every few seconds for as long as the service lives, so 
 it does not need: a bare socket starts in half the time of an HTTP client.
 """
 
+import json
 import os
 import socket
 import sys
 
 TIMEOUT = 4.0
-"""Seconds; below the probe's own limit, so that the reason is printed."""
+"""Seconds; below the container probe's own limit, so that the reason is printed."""
+LONGEST = 64_000
+"""Bytes of an answer that are read."""
 
 
-def probe(port: int, host: str = "127.0.0.1", timeout: float = TIMEOUT) -> str:
-    """The status line of `GET /health`; raises OSError when nothing answers in time."""
-    with socket.create_connection((host, port), timeout=timeout) as connection:
-        connection.sendall(f"GET /health HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
-        with connection.makefile("rb") as answer:
-            return answer.readline(200).decode("latin-1").strip()
+def problem(port: int, host: str = "127.0.0.1", timeout: float = TIMEOUT) -> str | None:
+    """What is wrong with the service on `port`, in a line; None where its `/health` answers 200."""
+    try:
+        with socket.create_connection((host, port), timeout=timeout) as connection:
+            connection.sendall(f"GET /health HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+            with connection.makefile("rb") as stream:
+                head, _, body = stream.read(LONGEST).partition(b"\r\n\r\n")
+    except OSError as exc:
+        return f"no answer: {exc}"
+    status = head.partition(b"\r\n")[0].decode("latin-1")
+    return None if status.split(" ")[1:2] == ["200"] else _reason(body) or status or "an empty answer"
+
+
+def _reason(body: bytes) -> str:
+    """The checks of a `HealthBody` that do not pass; nothing where it is none."""
+    try:
+        checks: dict[str, str] = json.loads(body)["checks"]
+        return "; ".join(f"{name}: {result}" for name, result in checks.items() if result != "ok")
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return ""
 
 
 def main() -> int:
-    """The probe's exit code; what is wrong is shown by `docker inspect`."""
-    try:
-        status = probe(int(os.environ["HTTP_PORT"]))
-    except (OSError, KeyError, ValueError) as exc:
-        print(f"no answer: {exc!r}", file=sys.stderr)  # noqa: T201 - a program's output
-        return 1
-    if status.split(" ")[1:2] == ["200"]:
+    """The probe's exit code; `docker inspect` and `./manage.py status` show what is printed."""
+    reason = problem(int(os.environ["HTTP_PORT"]))
+    if reason is None:
         return 0
-    print(status, file=sys.stderr)  # noqa: T201 - a program's output
+    print(reason)  # noqa: T201 - a program's output
     return 1
 
 

@@ -1,0 +1,262 @@
+"""The suite as containers: everything through `docker compose`, and `docker inspect` to look at it.
+
+The compose file's variables come from `ops.environment` through the process environment; compose's own
+reading of `.env` is switched off, so that one parser decides what a line of it means.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from ops import ports
+from ops.containers import WORST_FIRST, Container, containers_of, state_of
+from ops.environment import sandboxed, suite_values
+from ops.errors import OpsError
+from ops.progress import Progress
+from ops.project import Project
+from ops.runtime import RuntimeName, ServiceStatus
+from ops.services import SERVICES, with_needs
+from ops.shell import Shell
+
+SANDBOX_INSIDE = "http://sandbox:8010"
+"""The sandbox's address in the compose network."""
+MIGRATION = "migrate"
+"""The one-shot of the compose file that must end well before rest_service starts."""
+
+TEST_FILE = "docker-compose.test.yml"
+TEST_PORT = 5433
+"""Where the test database listens on this machine, or the next free port."""
+IN_CONTAINERS = "not e2e and not browser"
+"""Tests that start the suite or a browser run on the machine itself."""
+
+READY_TIMEOUT = 240.0
+"""Seconds from `up` to the last service's health; a container gives up on its own after about 90."""
+POLL = 0.5
+CRASH_LOOP = 3
+"""Restarts during one start that mean: it will not come up by itself."""
+
+
+@dataclass(frozen=True)
+class DockerRuntime:
+    """The runtime for machines with a Docker engine; see `ops.runtime.Runtime`."""
+
+    project: Project
+    shell: Shell
+    name: RuntimeName = "docker"
+
+    def start(self, services: Sequence[str], replicas: Mapping[str, int]) -> None:
+        """Build what changed, migrate, start, and wait until all is healthy."""
+        names = self._names(services)
+        self._check_ports(names or list(SERVICES))
+        self._stream(["build", *_ours(names)], "an image could not be built")
+        self._up(names, replicas)
+
+    def stop(self, services: Sequence[str]) -> None:
+        """Stop and remove the containers; their volumes stay."""
+        if services:
+            self._stream(["rm", "--stop", "--force", *services], "the containers could not be stopped")
+        else:
+            self._stream(["down", "--remove-orphans"], "the containers could not be stopped")
+
+    def restart(self, services: Sequence[str]) -> None:
+        """Stop and start again, with as many replicas as there are."""
+        replicas = self._replicas()
+        self.stop(services)
+        self._up(self._names(services), replicas)
+
+    def rebuild(self, services: Sequence[str], replicas: Mapping[str, int]) -> None:
+        """Build without any cached layer, then start."""
+        self._stream(["build", "--no-cache", *_ours(services)], "an image could not be built")
+        self._up(self._names(services), replicas)
+
+    def status(self) -> list[ServiceStatus]:
+        """How each service is, from its containers."""
+        containers = self._containers()
+        result = []
+        for service in SERVICES.values():
+            own = [container for container in containers if container.service == service.name]
+            state, detail = state_of(own)
+            url = (
+                self.project.url(service.port_variable) if service.browsable and state != "stopped" else None
+            )
+            pids = tuple(container.pid for container in own if container.pid)
+            result.append(ServiceStatus(service.name, state, url, pids, detail))
+        return result
+
+    def logs(self, services: Sequence[str], *, follow: bool, lines: int) -> None:
+        """What the containers wrote, each line prefixed with its container."""
+        options = ["--tail", str(lines), *(["--follow"] if follow else [])]
+        with suppress(KeyboardInterrupt):
+            self.shell.run(self._compose("logs", *options, *services), env=self._environment())
+
+    def run_in(
+        self, service: str, argv: Sequence[str], *, capture: bool = False, writable: Sequence[str] = ()
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `argv` beside the service's process, or in a container of its own.
+
+        What writes to the repository gets a container with the checkout's present code (no image needs to be
+        built first), as the user who runs us, so that the new files are theirs.
+        """
+        running = any(c.service == service and c.running for c in self._containers())
+        if running and not writable:
+            command = self._compose("exec", "-T", service, *argv)
+        else:
+            command = self._compose("run", "--rm", "--no-deps", "-T", *self._mounts(service, writable))
+            command += [service, *argv]
+        return self.shell.run(command, env=self._environment(), capture=capture, check=False)
+
+    def test(self, service: str | None, args: Sequence[str]) -> int:
+        """Run pytest in the developers' image beside a PostgreSQL and a Redis of its own; remove all."""
+        env = {**self._environment(), "COMPOSE_PROJECT_NAME": f"{self.project.name}-test"}
+        env["TEST_DB_PORT"] = str(ports.choose(TEST_PORT, set()))
+        file = ["--file", TEST_FILE]
+        pytest = ["python", "-m", "pytest", "-m", IN_CONTAINERS, *([service] if service else []), *args]
+        self._stream([*file, "build"], "the test image could not be built", env=env)
+        try:
+            command = self._compose(*file, "run", "--rm", "tests", *pytest)
+            return self.shell.run(command, env=env, check=False).returncode
+        finally:
+            down = [*file, "down", "--volumes", "--remove-orphans", "--timeout", "5"]
+            self._stream(down, "the test containers could not be removed", env=env)
+
+    def _names(self, services: Sequence[str]) -> list[str]:
+        """`services` and all they need, the sandbox too where it plays a part; none: everything."""
+        if not services:
+            return []
+        outside = ["sandbox"] if sandboxed(self.project.values).any else []
+        return with_needs([*services, *outside])
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **suite_values(self.project, sandbox=SANDBOX_INSIDE),
+            "COMPOSE_PROJECT_NAME": self.project.name,
+            "COMPOSE_DISABLE_ENV_FILE": "1",
+        }
+
+    def _compose(self, *args: str) -> list[str]:
+        return ["docker", "compose", *args]
+
+    def _containers(self) -> list[Container]:
+        return containers_of(self.project.name, self.shell)
+
+    def _replicas(self) -> dict[str, int]:
+        running = Counter(container.service for container in self._containers() if container.running)
+        return {name: n for name, n in running.items() if name in SERVICES and SERVICES[name].scalable}
+
+    def _check_ports(self, names: Iterable[str]) -> None:
+        """Docker's own message on a taken port comes late and names no setting."""
+        running = {container.service for container in self._containers() if container.running}
+        for name in names:
+            service = SERVICES[name]
+            port = self.project.port(service.port_variable)
+            if service.browsable and name not in running and not ports.is_free(port):
+                taken = f" by {owner}" if (owner := ports.owner(port)) else ""
+                msg = f"port {port} is taken{taken}: set {service.port_variable} in .env to a free one"
+                raise OpsError(msg)
+
+    def _mounts(self, service: str, writable: Sequence[str]) -> list[str]:
+        if not writable:
+            return []
+        folders = {f"{self.shell.root}/{service}": f"/app/{service}:ro"}
+        folders |= {f"{self.shell.root}/{folder}": f"/app/{folder}" for folder in writable}
+        volumes = [part for place, target in folders.items() for part in ("--volume", f"{place}:{target}")]
+        return ["--user", f"{os.getuid()}:{os.getgid()}", *volumes]
+
+    def _stream(self, args: Sequence[str], problem: str, *, env: Mapping[str, str] | None = None) -> None:
+        """Run compose with its progress on standard error; OpsError with `problem` where it fails."""
+        with self._begun(args, env) as process:
+            if process and process.wait() != 0:
+                msg = f"{problem} (docker compose ended with exit code {process.returncode}; see above)"
+                raise OpsError(msg)
+
+    @contextmanager
+    def _begun(
+        self, args: Sequence[str], env: Mapping[str, str] | None = None
+    ) -> "Iterator[subprocess.Popen[bytes] | None]":
+        """Compose at work, ended with the block; None in a dry run.
+
+        It writes its progress to standard output, which is for our own results: here that is turned away.
+        """
+        command = self._compose(*args)
+        self.shell.show(command)
+        if self.shell.dry_run:
+            yield None
+            return
+        environment = {**os.environ, **(env or self._environment())}
+        process = subprocess.Popen(
+            command,
+            cwd=self.shell.root,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=sys.stderr.fileno(),
+        )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+            process.wait()
+
+    def _up(self, names: Sequence[str], replicas: Mapping[str, int]) -> None:
+        """`up`, then wait until `names` (none: all) are healthy; OpsError where one does not come up."""
+        scale = [part for name, n in replicas.items() for part in ("--scale", f"{name}={n}")]
+        before = {container.id: container.restarts for container in self._containers()}
+        deadline = time.monotonic() + READY_TIMEOUT
+        with self._begun(["up", "--detach", "--no-build", "--remove-orphans", *scale, *names]) as process:
+            if process is None:
+                return
+            while process.poll() is None:
+                self._give_up_if(names, self._crashing(before) or time.monotonic() > deadline)
+                time.sleep(POLL)
+            self._give_up_if(names, process.returncode != 0)
+        with Progress("Waiting until all is healthy") as progress:
+            while waiting := self._not_healthy(names):
+                unhealthy = any(c.running and c.state == "unhealthy" for c in self._containers())
+                self._give_up_if(names, unhealthy or self._crashing(before) or time.monotonic() > deadline)
+                progress.update(", ".join(f"{status.name} is {status.state}" for status in waiting))
+                time.sleep(POLL)
+
+    def _not_healthy(self, names: Sequence[str]) -> list[ServiceStatus]:
+        return [s for s in self.status() if s.state != "healthy" and (not names or s.name in names)]
+
+    def _crashing(self, before: Mapping[str, int]) -> bool:
+        """Whether a container goes round in circles; one that did so before this start does not count."""
+        return any(c.restarts - before.get(c.id, 0) >= CRASH_LOOP for c in self._containers())
+
+    def _give_up_if(self, names: Sequence[str], hopeless: bool) -> None:
+        if hopeless:
+            raise self._failure(self._not_healthy(names))
+
+    def _failure(self, down: Sequence[ServiceStatus]) -> OpsError:
+        """Which services did not come up, the last lines of the first of them, and what to do."""
+        failed = [c for c in self._containers() if c.service == MIGRATION and c.exit_code]
+        culprits = {MIGRATION: failed[0].detail} if failed else {}
+        for status in sorted(down, key=lambda status: WORST_FIRST.index(status.state)):
+            culprits[status.name] = status.detail or status.state
+        if not culprits:
+            return OpsError("docker compose could not start the suite; its own words stand above")
+        first = next(iter(culprits))
+        last = self.shell.run(
+            self._compose("logs", "--no-log-prefix", "--tail", "15", first),
+            env=self._environment(),
+            capture=True,
+            check=False,
+            quiet=True,
+            timeout=30,
+        ).stdout.rstrip()
+        reasons = ", ".join(f"{name} ({detail})" for name, detail in culprits.items())
+        return OpsError(
+            f"not everything came up: {reasons}\n\nThe last lines of {first}:\n{last}\n\n"
+            "Mend what they name (settings stand in .env) and run ./manage.py start again; "
+            f"more in `docker compose logs {first}`."
+        )
+
+
+def _ours(names: Sequence[str]) -> list[str]:
+    """Those of `names` that are built here."""
+    return [name for name in names if SERVICES[name].module]
