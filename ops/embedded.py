@@ -160,6 +160,7 @@ def write_valkey_config(config: Path, data: Path, port: int, password: str) -> N
         f'bind 127.0.0.1\nport {port}\ndir "{data}"\nrequirepass {password}\ndaemonize no\n'
         "appendonly yes\nappendfsync everysec\nmaxmemory-policy noeviction\nstop-writes-on-bgsave-error yes\n"
         "save 3600 1 300 100\n"
+        "set-proc-title no\n"  # its command line stays what it was started with: it can be recognised
     )
 
 
@@ -191,7 +192,7 @@ class ThrowAwayServers:
     postgres_port: int = field(default_factory=free_port)
     valkey_port: int = field(default_factory=free_port)
     _home: Path = field(init=False)
-    _processes: "list[subprocess.Popen[bytes]]" = field(default_factory=list, init=False)
+    processes: "list[subprocess.Popen[bytes]]" = field(default_factory=list, init=False)
 
     def __enter__(self) -> Self:
         self._home = Path(tempfile.mkdtemp(prefix="smart-assistant-test-"))
@@ -205,9 +206,9 @@ class ThrowAwayServers:
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        for process in self._processes:
+        for process in self.processes:
             process.send_signal(2)  # SIGINT: PostgreSQL's fast stop
-        for process in self._processes:
+        for process in self.processes:
             try:
                 process.wait(10)
             except subprocess.TimeoutExpired:
@@ -273,7 +274,7 @@ class ThrowAwayServers:
                 start_new_session=True,
                 **as_account(account),  # type: ignore[call-overload]  # a dict of the account's keywords
             )
-        self._processes.append(process)
+        self.processes.append(process)
         try:
             wait_for_port(port, process)
         except EmbeddedServerError as exc:

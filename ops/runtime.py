@@ -38,7 +38,10 @@ class Runtime(Protocol):
     Every method raises OpsError with a sentence that says what to do.
     """
 
-    name: RuntimeName
+    @property
+    def name(self) -> RuntimeName:
+        """Which one it is."""
+        ...
 
     def start(self, services: Sequence[str], replicas: Mapping[str, int]) -> None:
         """Install or build what is missing, migrate, start and wait until all is healthy.

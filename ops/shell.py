@@ -22,6 +22,8 @@ class Shell:
     root: Path
     """The repository; the working directory of every command."""
     dry_run: bool = False
+    silent: bool = False
+    """Shows no command: for what a command looks up, not what it does."""
 
     def say(self, text: str = "") -> None:
         """One line for the person at the terminal."""
@@ -29,6 +31,8 @@ class Shell:
 
     def show(self, command: Sequence[str | Path]) -> None:
         """Print `command` as it would be typed."""
+        if self.silent:
+            return
         stream = sys.stdout if self.dry_run else sys.stderr
         print("$ " + shlex.join(self._short(str(part)) for part in command), file=stream, flush=True)
 
@@ -37,6 +41,8 @@ class Shell:
         command: Sequence[str | Path],
         *,
         env: Mapping[str, str] | None = None,
+        only_env: bool = False,
+        stdin: str | None = None,
         capture: bool = False,
         check: bool = True,
         quiet: bool = False,
@@ -44,9 +50,9 @@ class Shell:
     ) -> subprocess.CompletedProcess[str]:
         """Show and run `command`; in a dry run show it and pretend it succeeded.
 
-        `env` is added to this process's environment; `quiet` is for looking (it is not shown, and runs
-        in a dry run too). Raises OpsError where the program is missing, fails (with `check`) or takes
-        longer than `timeout` seconds.
+        `env` is added to this process's environment (with `only_env` it is the whole); `quiet` is for
+        looking (it is not shown, and runs in a dry run too). Raises OpsError where the program is
+        missing, fails (with `check`) or takes longer than `timeout` seconds.
         """
         argv = [str(part) for part in command]
         if not quiet:
@@ -57,7 +63,8 @@ class Shell:
             done = subprocess.run(
                 argv,
                 cwd=self.root,
-                env={**os.environ, **env} if env is not None else None,
+                env=None if env is None else {**({} if only_env else os.environ), **env},
+                input=stdin,
                 capture_output=capture,
                 text=True,
                 errors="replace",

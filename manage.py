@@ -1,0 +1,34 @@
+#!/usr/bin/env python3
+"""The one program an operator needs: ./manage.py --help.
+
+This file must be readable by every Python from 3.6 on, so that an old one gets a sentence instead of a
+SyntaxError; everything else is in ops/ and needs Python 3.11.
+"""
+
+import shutil
+import sys
+
+OLDEST = (3, 11)
+
+
+def refuse_old_python() -> None:
+    """End with advice where this Python is too old."""
+    if sys.version_info >= OLDEST:
+        return
+    names = ["python3.13", "python3.12", "python3.11", "python3.14"]
+    better = [name for name in names if shutil.which(name)]
+    wanted = f"{OLDEST[0]}.{OLDEST[1]}"
+    version = sys.version.split()[0]
+    sys.stderr.write(f"manage.py needs Python {wanted} or newer; this is {version} ({sys.executable}).\n")
+    if better:
+        sys.stderr.write(f"This machine has a newer one. Run:  {better[0]} manage.py …\n")
+    else:
+        sys.stderr.write("Install one (Debian, Ubuntu: apt install python3 python3-venv) and try again.\n")
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    refuse_old_python()
+    from ops.cli import main
+
+    sys.exit(main(sys.argv[1:]))

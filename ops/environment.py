@@ -1,0 +1,194 @@
+"""What each process gets to see: addresses, keys, and the sandbox where a key is missing.
+
+The rules of the sandbox stand here and nowhere else: whatever has no key in `.env` (nor an address
+of its own) is pointed at the sandbox. No service knows that it exists.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ops import envfile, ports
+from ops.errors import OpsError
+from ops.project import Project
+from ops.services import SERVICES
+
+ENV_FILE = ".env"
+TEMPLATE = ".env.example"
+
+SANDBOX_TELEGRAM_TOKEN = "100000:sandbox-token-that-opens-no-door-0000"  # noqa: S105 - opens nothing
+SANDBOX_MODEL = "sandbox-demo"
+SANDBOX_KEY = "sandbox"
+
+REPLICA_PORTS = 8
+"""How many consecutive ports are kept free for replicas when ports are chosen."""
+
+FROM_THE_SYSTEM = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "TZ",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+)
+"""What a process gets of the environment of whoever starts it."""
+
+
+@dataclass(frozen=True)
+class Sandboxed:
+    """Which parts of the outside world the sandbox plays."""
+
+    telegram: bool
+    llm: bool
+    google: bool
+    weather: bool
+
+    @property
+    def any(self) -> bool:
+        """Whether the sandbox is needed at all."""
+        return self.telegram or self.llm or self.google or self.weather
+
+
+def load(root: Path, process: Mapping[str, str], *, write: bool) -> tuple[Project, list[str]]:
+    """The checkout's settings, and the names that were made up because `.env` lacks them.
+
+    With `write`, `.env` is made or completed; without, nothing changes on disk, and only names,
+    ports and passwords that nobody uses yet may differ next time. Raises OpsError.
+    """
+    template_path = root / TEMPLATE
+    if not template_path.exists():
+        msg = f"{TEMPLATE} is missing in {root}: restore it (git checkout {TEMPLATE})"
+        raise OpsError(msg)
+    template = envfile.read(template_path)
+    known = envfile.values(template)
+    path = root / ENV_FILE
+    fill = {name: make() for name, make in envfile.GENERATORS.items() if not process.get(name)}
+    fill["COMPOSE_PROJECT_NAME"] = project_name(root)
+    if path.exists():
+        lines, made = envfile.completed(envfile.read(path), template, fill)
+    else:
+        places = {name: value for name, value in process.items() if _is_place(name) and name in known}
+        chosen = choose_ports({name: places.get(name) or value for name, value in known.items()})
+        lines = [
+            envfile.Line(envfile.render(line.name, new), line.name, new)
+            if line.name and (new := {**places, **chosen}.get(line.name))
+            else line
+            for line in template
+        ]
+        lines, _ = envfile.completed(lines, template, fill)
+        made = [ENV_FILE]
+    if write and made:
+        envfile.write(path, lines)
+    settings = {**envfile.values(lines), **{name: process[name] for name in known if name in process}}
+    return Project(root, settings), made
+
+
+def project_name(root: Path) -> str:
+    """From the folder's name and path: two checkouts on one machine never share it."""
+    base = re.sub(r"[^a-z0-9]+", "-", root.name.lower()).strip("-") or "smart-assistant"
+    return f"{base[:30]}-{hashlib.sha256(str(root).encode()).hexdigest()[:6]}"
+
+
+def choose_ports(wanted: Mapping[str, str]) -> dict[str, str]:
+    """A free port for each service: the one in `wanted`, or the next that is free."""
+    taken: set[int] = set()
+    chosen: dict[str, str] = {}
+    for service in SERVICES.values():
+        first = int(wanted[service.port_variable])
+        count = REPLICA_PORTS if service.scalable else 1
+        chosen[service.port_variable] = str(ports.choose(first, taken, count=count))
+    return chosen
+
+
+def sandboxed(values: Mapping[str, str]) -> Sandboxed:
+    """Which parts have neither a key nor an address of their own."""
+    telegram = not values.get("TELEGRAM_TOKEN") and not values.get("TELEGRAM_API_URL")
+    llm = not values.get("OPENAI_API_KEY") and not values.get("OPENAI_BASE_URL")
+    google = not any(values.get(name) for name in ("GOOGLE_CLIENT_ID", "GOOGLE_AUTH_URL", "GOOGLE_API_URL"))
+    weather_given = values.get("WEATHER_API_URL") or values.get("WEATHER_GEOCODING_URL")
+    # Open-Meteo needs no key: only a machine that talks to nobody else keeps the weather at home as well.
+    return Sandboxed(telegram, llm, google, weather=telegram and llm and not weather_given)
+
+
+def outside_world(values: Mapping[str, str], *, inner: str, outer: str) -> dict[str, str]:
+    """The variables that point services at the sandbox, for those parts that it plays.
+
+    `inner` is the sandbox's address as the services see it, `outer` as the person's browser does.
+    """
+    played = sandboxed(values)
+    result: dict[str, str] = {}
+    if played.telegram:
+        result["TELEGRAM_API_URL"] = f"{inner}/telegram"
+    if not values.get("TELEGRAM_TOKEN"):
+        result["TELEGRAM_TOKEN"] = SANDBOX_TELEGRAM_TOKEN
+    if played.llm:
+        result |= {
+            "OPENAI_BASE_URL": f"{inner}/openai/v1",
+            "OPENAI_API_KEY": SANDBOX_KEY,
+            "OPENAI_DEFAULT_MODEL": SANDBOX_MODEL,
+        }
+    if played.google:
+        result |= {
+            "GOOGLE_CLIENT_ID": SANDBOX_KEY,
+            "GOOGLE_CLIENT_SECRET": SANDBOX_KEY,
+            "GOOGLE_AUTH_URL": f"{outer}/google/o/oauth2/auth",
+            "GOOGLE_TOKEN_URL": f"{inner}/google/token",
+            "GOOGLE_API_URL": f"{inner}/google",
+        }
+    if played.weather:
+        result |= {"WEATHER_API_URL": f"{inner}/weather", "WEATHER_GEOCODING_URL": f"{inner}/weather"}
+    return result
+
+
+def suite_values(project: Project, *, sandbox: str) -> dict[str, str]:
+    """Every variable of the suite, as compose or the local runtime hands them on; empty ones left out.
+
+    `sandbox` is the sandbox's address as the services see it.
+    """
+    computed = outside_world(project.values, inner=sandbox, outer=project.url("SANDBOX_PORT"))
+    if not project.values.get("GOOGLE_REDIRECT_URI"):
+        computed["GOOGLE_REDIRECT_URI"] = f"{project.url('GOOGLE_CALENDAR_SERVICE_PORT')}/auth/callback"
+    return {name: value for name, value in {**project.values, **computed}.items() if value}
+
+
+def local_environment(project: Project, service: str, *, replica: int = 0) -> dict[str, str]:
+    """What one process of `service` gets in the local runtime, besides `from_the_system`."""
+    addresses = {
+        "POSTGRES_HOST": "127.0.0.1",
+        "REDIS_HOST": "127.0.0.1",
+        "REST_SERVICE_URL": project.url("REST_SERVICE_PORT"),
+        "GOOGLE_CALENDAR_SERVICE_URL": project.url("GOOGLE_CALENDAR_SERVICE_PORT"),
+        "SANDBOX_STATE": str(project.local / "data" / "sandbox" / "state.sqlite"),
+    }
+    everything = {**suite_values(project, sandbox=project.url("SANDBOX_PORT")), **addresses}
+    entry = SERVICES[service]
+    return {
+        **{name: everything[name] for name in entry.variables if name in everything},
+        "HTTP_HOST": "127.0.0.1",
+        "HTTP_PORT": str(project.port(entry.port_variable) + replica),
+        "SERVICE_SLOT": f"{service}-{replica}",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def from_the_system() -> dict[str, str]:
+    """What of our own environment a service may see."""
+    return {name: os.environ[name] for name in FROM_THE_SYSTEM if name in os.environ}
+
+
+def _is_place(name: str) -> bool:
+    """Whether a variable says where things are: then the first `.env` takes it from the environment."""
+    return name in {"COMPOSE_PROJECT_NAME", "LOCAL_DATA_DIR"} or name in {
+        service.port_variable for service in SERVICES.values()
+    }

@@ -1,0 +1,191 @@
+"""The virtual environments below the local data folder: one to run the suite, one to test it.
+
+Each is made for one set of locked requirements and one Python, in a folder of its own; a small file
+names the one that is complete. So an interrupted installation, even one whose pip still writes, is
+simply never used, and the next attempt begins in a new folder.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ops.errors import OpsError
+from ops.progress import Progress
+from ops.shell import Shell
+
+Kind = Literal["run", "test"]
+
+REQUIREMENTS: dict[Kind, str] = {"run": "ops/requirements.txt", "test": "requirements-dev.txt"}
+
+NO_VENV = """\
+This Python ({python}) cannot make virtual environments: its ensurepip module is missing, and so is pip.
+On Debian or Ubuntu:  apt install python{version}-venv
+Then run the same command again."""
+
+PIP_FAILED = """\
+Installing the packages failed (the whole log: {log}):
+
+{tail}
+
+Is the package index reachable? Behind a proxy set HTTPS_PROXY; for an index of your own set PIP_INDEX_URL.
+The locked packages have ready-made files for Python 3.11 to 3.14; this is {version}.
+What is installed is kept in pip's cache: run the same command again to go on."""
+
+
+@dataclass(frozen=True)
+class PythonEnv:
+    """A complete virtual environment."""
+
+    folder: Path
+
+    @property
+    def python(self) -> Path:
+        """Its interpreter."""
+        return self.folder / "bin" / "python"
+
+    @property
+    def site_packages(self) -> Path:
+        """Where its packages are."""
+        version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+        return self.folder / "lib" / version / "site-packages"
+
+    def program(self, name: str) -> Path:
+        """One of its programs."""
+        return self.folder / "bin" / name
+
+
+class PythonEnvs:
+    """Makes and finds the environments of one checkout."""
+
+    def __init__(self, shell: Shell, folder: Path) -> None:
+        self._shell = shell
+        self._folder = folder
+        self._pretended: dict[Kind, PythonEnv] = {}
+        """What a dry run would have made by now."""
+
+    def find(self, kind: Kind) -> PythonEnv | None:
+        """The environment if it is complete and fits the requirements of today."""
+        try:
+            noted = json.loads(self._note(kind).read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+        env = PythonEnv(self._folder / noted["folder"])
+        return env if noted["key"] == self._key(kind) and env.python.exists() else None
+
+    def current(self, kind: Kind) -> PythonEnv | None:
+        """The last complete environment, even if the requirements have changed since."""
+        try:
+            noted = json.loads(self._note(kind).read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+        env = PythonEnv(self._folder / noted["folder"])
+        return env if env.python.exists() else None
+
+    def ensure(self, kind: Kind, *, anew: bool = False) -> PythonEnv:
+        """The environment, made first where it is missing or outdated (or `anew`)."""
+        found = None if anew else self.find(kind) or self._pretended.get(kind)
+        if found:
+            return found
+        env = PythonEnv(self._folder / f"{kind}-{secrets.token_hex(4)}")
+        if not self._shell.dry_run:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        self._create(env)
+        self._install(env, kind)
+        if self._shell.dry_run:
+            self._pretended[kind] = env
+        else:
+            note = self._note(kind)
+            fresh = note.with_suffix(".new")
+            fresh.write_text(json.dumps({"key": self._key(kind), "folder": env.folder.name}))
+            fresh.replace(note)
+        return env
+
+    def tidy(self, kind: Kind) -> None:
+        """Delete the environments of `kind` that are out of use; nothing may run from them."""
+        keep = self.current(kind)
+        for folder in self._folder.glob(f"{kind}-*/"):
+            if keep is None or folder != keep.folder:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _note(self, kind: Kind) -> Path:
+        return self._folder / f"{kind}.json"
+
+    def _key(self, kind: Kind) -> str:
+        path = self._shell.root / REQUIREMENTS[kind]
+        if not path.exists():
+            msg = f"{REQUIREMENTS[kind]} is missing: restore it (git checkout {REQUIREMENTS[kind]})"
+            raise OpsError(msg)
+        digest = hashlib.sha256(path.read_bytes())
+        digest.update(f"{sys.executable} {platform.python_version()} {platform.machine()}".encode())
+        return digest.hexdigest()
+
+    def _create(self, env: PythonEnv) -> None:
+        """`python -m venv`, without pip of its own where ensurepip is missing (Debian) but pip is not."""
+        base = [sys.executable, "-m"]
+        complete = self._works([*base, "ensurepip", "--version"])
+        if not complete and not self._works([*base, "pip", "--version"]):
+            version = f"{sys.version_info.major}.{sys.version_info.minor}"
+            raise OpsError(NO_VENV.format(python=sys.executable, version=version))
+        options = [] if complete else ["--without-pip"]
+        self._shell.run([*base, "venv", *options, str(env.folder)], capture=True, timeout=300)
+
+    def _works(self, command: list[str]) -> bool:
+        done = self._shell.run(command, capture=True, check=False, quiet=True, timeout=60)
+        return done.returncode == 0
+
+    def _install(self, env: PythonEnv, kind: Kind) -> None:
+        requirements = self._shell.root / REQUIREMENTS[kind]
+        pip: list[str | Path] = [env.python, "-m", "pip"]
+        if not self._shell.dry_run and not (env.site_packages / "pip").exists():
+            pip = [sys.executable, "-m", "pip", "--python", env.python]
+        command = [*pip, "install", "--disable-pip-version-check", "--no-input", "--progress-bar=off"]
+        command += ["--require-hashes", "-r", requirements]
+        self._shell.show(command)
+        if self._shell.dry_run:
+            return
+        total = len(re.findall(r"^[A-Za-z0-9]", requirements.read_text(), re.MULTILINE))
+        log = self._folder / f"{kind}-install.log"
+        with Progress(f"Installing about {total} Python packages (once; one to three minutes)") as progress:
+            if _run_pip([str(part) for part in command], log, progress, total) != 0:
+                tail = "\n".join(log.read_text(errors="replace").splitlines()[-12:])
+                raise OpsError(PIP_FAILED.format(log=log, tail=tail, version=platform.python_version()))
+
+
+def _run_pip(command: list[str], log: Path, progress: Progress, total: int) -> int:
+    """Run pip, its output into `log`, what it is doing onto the progress line. Its exit code."""
+    fetched = 0
+    env = {**os.environ, "PYTHONUNBUFFERED": "1", "PIP_REQUIRE_VIRTUALENV": "0"}
+    with (
+        log.open("w") as file,
+        subprocess.Popen(
+            command,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as process,
+    ):
+        assert process.stdout is not None  # noqa: S101 - for the type checker: it was asked for above
+        try:
+            for line in process.stdout:
+                file.write(line)
+                if line.startswith("Collecting "):
+                    fetched += 1
+                    progress.update(f"{fetched} of {total}, {line.split()[1].split('==')[0]}")
+                elif line.startswith("Installing collected"):
+                    progress.update("unpacking")
+        except BaseException:
+            process.terminate()
+            raise
+    return process.returncode

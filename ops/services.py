@@ -1,0 +1,181 @@
+"""The table of the suite's processes: what each is, needs and may see.
+
+Least privilege: a service gets the variables named here and no others, so a leak in one does not
+give away the keys of another.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from ops.errors import OpsError
+
+_EVERY = ("LOG_LEVEL", "LOG_FORMAT", "DRAIN_TIMEOUT")
+_REDIS = ("REDIS_HOST", "REDIS_PORT", "REDIS_DB", "REDIS_PASSWORD")
+_QUEUES = ("INPUT_QUEUE", "ASSISTANT_OUTPUT_QUEUE")
+_REST = ("REST_SERVICE_URL", "SERVICE_API_KEY")
+_DATABASE = (
+    "POSTGRES_HOST",
+    "POSTGRES_PORT",
+    "POSTGRES_DB",
+    "POSTGRES_USER",
+    "POSTGRES_PASSWORD",
+    "ASYNC_DATABASE_URL",
+)
+
+
+@dataclass(frozen=True)
+class Service:
+    """One kind of process."""
+
+    name: str
+    port_variable: str
+    module: str | None = None
+    """Started with `python -m`; None: a server that is not ours."""
+    needs: tuple[str, ...] = ()
+    """Services that must be healthy before this one starts, and run until it has stopped."""
+    variables: tuple[str, ...] = ()
+    """The environment variables it may see, besides where it listens."""
+    scalable: bool = False
+    """Whether several processes may share the work; they listen on consecutive ports."""
+    browsable: bool = False
+    """Whether people use its port."""
+
+
+SERVICES: dict[str, Service] = {
+    service.name: service
+    for service in (
+        Service("postgres", "POSTGRES_PORT"),
+        Service("redis", "REDIS_PORT"),
+        Service(
+            "rest_service",
+            "REST_SERVICE_PORT",
+            module="rest_service.app.main",
+            needs=("postgres", "redis"),
+            variables=(
+                *_EVERY,
+                *_REDIS,
+                *_DATABASE,
+                "ADMIN_API_KEY",
+                "SERVICE_API_KEY",
+                "CREDENTIALS_ENCRYPTION_KEYS",
+                "CORS_ORIGINS",
+                "DB_ECHO",
+                "DB_POOL_SIZE",
+                "DB_MAX_OVERFLOW",
+                "DEFAULT_ASSISTANTS_FILE",
+            ),
+            browsable=True,
+        ),
+        Service(
+            "google_calendar_service",
+            "GOOGLE_CALENDAR_SERVICE_PORT",
+            module="google_calendar_service.src.main",
+            needs=("rest_service", "redis"),
+            variables=(
+                *_EVERY,
+                *_REDIS,
+                *_QUEUES,
+                *_REST,
+                "ADMIN_API_KEY",
+                "GOOGLE_CLIENT_ID",
+                "GOOGLE_CLIENT_SECRET",
+                "GOOGLE_REDIRECT_URI",
+                "GOOGLE_AUTH_URL",
+                "GOOGLE_TOKEN_URL",
+                "GOOGLE_API_URL",
+                "CORS_ORIGINS",
+            ),
+            browsable=True,
+        ),
+        Service(
+            "cron_service",
+            "CRON_SERVICE_PORT",
+            module="cron_service.app.main",
+            needs=("rest_service", "redis"),
+            variables=(*_EVERY, *_REDIS, *_QUEUES, *_REST, "MAX_RETRIES", "RETRY_DELAY"),
+        ),
+        Service(
+            "assistant",
+            "ASSISTANT_PORT",
+            module="assistant.src.main",
+            needs=("rest_service", "redis"),
+            variables=(
+                *_EVERY,
+                *_REDIS,
+                *_QUEUES,
+                *_REST,
+                "GOOGLE_CALENDAR_SERVICE_URL",
+                "OPENAI_API_KEY",
+                "OPENAI_BASE_URL",
+                "OPENAI_DEFAULT_MODEL",
+                "WEATHER_API_URL",
+                "WEATHER_GEOCODING_URL",
+            ),
+            scalable=True,
+        ),
+        Service(
+            "tg_bot",
+            "TG_BOT_PORT",
+            module="tg_bot.src.main",
+            needs=("rest_service", "redis"),
+            variables=(
+                *_EVERY,
+                *_REDIS,
+                *_QUEUES,
+                *_REST,
+                "TELEGRAM_TOKEN",
+                "TELEGRAM_API_URL",
+                "TELEGRAM_RATE_LIMIT",
+                "TELEGRAM_CHAT_RATE_LIMIT",
+                "TELEGRAM_OPEN_ACCESS",
+                "OWNER_CODE",
+            ),
+        ),
+        Service(
+            "sandbox",
+            "SANDBOX_PORT",
+            module="sandbox.main",
+            variables=(*_EVERY, "SANDBOX_STATE", "SANDBOX_MODEL_LATENCY"),
+            browsable=True,
+        ),
+    )
+}
+
+MIGRATION_MODULE = "rest_service.app.migrate"
+
+
+def check_names(names: Sequence[str], *, scalable: bool = False) -> None:
+    """Raises OpsError, naming those there are, where a name is not a service's."""
+    known = [name for name, service in SERVICES.items() if service.scalable or not scalable]
+    for name in names:
+        if name not in known:
+            what = "can run more than once" if scalable else "is a service"
+            msg = f"{name!r}: no such service; what {what}: {', '.join(known)}"
+            raise OpsError(msg)
+
+
+@cache
+def needed_by(name: str) -> frozenset[str]:
+    """`name` and everything it needs, directly or not."""
+    return frozenset({name}).union(*(needed_by(other) for other in SERVICES[name].needs))
+
+
+def with_needs(names: Sequence[str]) -> list[str]:
+    """`names` (none: all) and what they need, in the table's order."""
+    wanted = frozenset().union(*(needed_by(name) for name in names or SERVICES))
+    return [name for name in SERVICES if name in wanted]
+
+
+def stages(names: Sequence[str]) -> list[list[str]]:
+    """`names` in groups: each group needs only earlier ones. Stopped in the reverse order.
+
+    The sandbox plays the outside world: it comes first and goes last, like the world itself.
+    """
+    left = list(names)
+    result: list[list[str]] = []
+    while left:
+        group = [name for name in left if not (needed_by(name) - {name}) & set(left)]
+        result.append(group)
+        left = [name for name in left if name not in group]
+    return result
