@@ -16,7 +16,8 @@ from apscheduler.triggers.base import BaseTrigger
 from cronsim import CronSim, CronSimError
 
 _TICK = timedelta(microseconds=1)
-_WINDOWS = (timedelta(hours=1), timedelta(days=1), timedelta(days=31))
+_DAY = timedelta(days=1)
+_WINDOWS = (timedelta(hours=1), _DAY, timedelta(days=31))
 
 
 class CronSimTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler 3 has no annotations
@@ -24,7 +25,8 @@ class CronSimTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler 3 has no
 
     def __init__(self, expression: str, zone: ZoneInfo) -> None:
         """Raises ValueError for what is not a five-field cron expression, with the reason."""
-        if len(expression.split()) != 5:
+        fields = expression.split()
+        if len(fields) != 5:
             raise ValueError(f"{expression!r} has not the five fields of a cron expression")
         try:
             CronSim(expression, datetime.now(UTC))
@@ -32,6 +34,7 @@ class CronSimTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler 3 has no
             raise ValueError(f"{expression!r}: {exc}") from exc
         self._expression = expression
         self._zone = zone
+        self._at_fixed_times = not fields[0].startswith("*") and not fields[1].startswith("*")
 
     def __str__(self) -> str:
         return f"cron[{self._expression} {self._zone.key}]"
@@ -42,12 +45,8 @@ class CronSimTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler 3 has no
 
     def after(self, moment: datetime) -> datetime | None:
         """The first firing later than `moment`, in UTC; None where there is none in 50 years."""
-        for found in CronSim(self._expression, moment.astimezone(self._zone)):
-            fires_at = found.astimezone(UTC)
-            # seen from the second pass of a repeated hour, cronsim offers the first pass again
-            if fires_at > moment:
-                return fires_at
-        return None
+        moment = moment.astimezone(UTC)
+        return self._next_fixed(moment) if self._at_fixed_times else self._next_interval(moment)
 
     def latest(self, since: datetime, until: datetime) -> datetime | None:
         """The last firing in `since`…`until`, both included, in UTC; None where there is none."""
@@ -59,3 +58,47 @@ class CronSimTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler 3 has no
             if last is not None or start == since:
                 return last
         return None
+
+    def _next_fixed(self, moment: datetime) -> datetime | None:
+        for found in CronSim(self._expression, moment.astimezone(self._zone)):
+            fires_at = found.astimezone(UTC)
+            # seen from the second pass of a repeated hour, cronsim offers the first pass again
+            if fires_at > moment:
+                return fires_at
+        return None
+
+    def _next_interval(self, moment: datetime) -> datetime | None:
+        """Go from clock change to clock change, with the zone's offset of the time in between.
+
+        cronsim itself stumbles here where midnight is skipped, or half an hour repeated.
+        """
+        since = moment + _TICK
+        while True:
+            offset = self._offset(since)
+            wall = (since + offset - _TICK).replace(tzinfo=None)
+            found = next(CronSim(self._expression, wall), None)
+            if found is None:
+                return None
+            fires_at = found.replace(tzinfo=UTC) - offset
+            soon = min(fires_at, since + _DAY)
+            if self._offset(soon) != offset:
+                since = self._clock_change(since, soon)
+            elif fires_at == soon:
+                return fires_at
+            else:  # nothing matches before, whatever the clock does: look again from near there
+                since = max(soon, fires_at - _DAY)
+
+    def _offset(self, moment: datetime) -> timedelta:
+        return moment.astimezone(self._zone).utcoffset() or timedelta()
+
+    def _clock_change(self, before: datetime, after: datetime) -> datetime:
+        """The first second of the offset that `after` has and `before` has not."""
+        old = self._offset(before)
+        low, high = int(before.timestamp()), int(after.timestamp())
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self._offset(datetime.fromtimestamp(middle, UTC)) == old:
+                low = middle
+            else:
+                high = middle
+        return datetime.fromtimestamp(high, UTC)
