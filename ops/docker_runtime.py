@@ -52,7 +52,7 @@ class DockerRuntime:
     def start(self, services: Sequence[str], replicas: Mapping[str, int]) -> None:
         """Build what changed, migrate, start, and wait until all is healthy."""
         names = self._names(services)
-        self._check_ports(names or list(SERVICES))
+        self._check_ports(names)
         self._stream(["build", *_ours(names)], "an image could not be built")
         self._up(names, replicas)
 
@@ -125,11 +125,10 @@ class DockerRuntime:
             self._stream(down, "the test containers could not be removed", env=env)
 
     def _names(self, services: Sequence[str]) -> list[str]:
-        """`services` and all they need, the sandbox too where it plays a part; none: everything."""
-        if not services:
-            return []
-        outside = ["sandbox"] if sandboxed(self.project.values).any else []
-        return with_needs([*services, *outside])
+        """`services` (none: all) with what they need, and the sandbox where it plays a part."""
+        played = sandboxed(self.project.values).any
+        names = with_needs([*services, *(["sandbox"] if services and played else [])])
+        return [name for name in names if name != "sandbox" or played or name in services]
 
     def _environment(self) -> dict[str, str]:
         return {
@@ -203,7 +202,7 @@ class DockerRuntime:
             process.wait()
 
     def _up(self, names: Sequence[str], replicas: Mapping[str, int]) -> None:
-        """`up`, then wait until `names` (none: all) are healthy; OpsError where one does not come up."""
+        """`up`, then wait until `names` are healthy; OpsError where one does not come up."""
         scale = [part for name, n in replicas.items() for part in ("--scale", f"{name}={n}")]
         before = {container.id: container.restarts for container in self._containers()}
         deadline = time.monotonic() + READY_TIMEOUT
@@ -222,7 +221,7 @@ class DockerRuntime:
                 time.sleep(POLL)
 
     def _not_healthy(self, names: Sequence[str]) -> list[ServiceStatus]:
-        return [s for s in self.status() if s.state != "healthy" and (not names or s.name in names)]
+        return [status for status in self.status() if status.state != "healthy" and status.name in names]
 
     def _crashing(self, before: Mapping[str, int]) -> bool:
         """Whether a container goes round in circles; one that did so before this start does not count."""

@@ -105,16 +105,24 @@ def test_start_builds_then_brings_up_what_is_asked_for(engine: Engine):
     engine.runtime().start([], {"assistant": 3})
 
     build, up = engine.calls
-    built = [name for name, service in SERVICES.items() if service.module]
-    assert build.split()[:2] == ["compose", "build"]
-    assert build.split()[2:] in ([], built)
-    assert up == "compose up --detach --no-build --remove-orphans --scale assistant=3"
+    assert build == "compose build " + " ".join(name for name, service in SERVICES.items() if service.module)
+    assert up == f"compose up --detach --no-build --remove-orphans --scale assistant=3 {' '.join(SERVICES)}"
 
 
 def test_a_single_service_comes_with_what_it_needs_and_the_sandbox_it_talks_to(engine: Engine):
     engine.runtime().start(["assistant"], {})
 
     assert engine.calls[-1].endswith(" postgres redis rest_service assistant sandbox")
+
+
+def test_with_keys_for_everything_the_sandbox_stays_out(engine: Engine):
+    engine.values |= {"TELEGRAM_TOKEN": "1:t", "OPENAI_API_KEY": "k", "GOOGLE_CLIENT_ID": "c"}
+    engine.has(*(entry for entry in ALL_HEALTHY if entry["Id"] != "sandbox-1"), file="after-up.json")
+
+    engine.runtime().start([], {})
+
+    assert all("sandbox" not in call for call in engine.calls)
+    assert "TELEGRAM_API_URL" not in engine.environment
 
 
 def test_without_keys_the_services_are_pointed_at_the_sandbox_in_the_network(engine: Engine):
