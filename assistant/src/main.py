@@ -1,9 +1,7 @@
 """The composition root: `python -m assistant.src.main`."""
 
 import asyncio
-from collections.abc import Awaitable
 from contextlib import AsyncExitStack
-from typing import cast
 
 import redis.asyncio as aioredis
 
@@ -108,7 +106,7 @@ def _orchestrator(
 
 
 async def _ping(redis: aioredis.Redis) -> None:
-    await cast("Awaitable[bool]", redis.ping())
+    await redis.ping()
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ nobody we know, goes to the dead letters at once.
 """
 
 import asyncio
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import uuid4
@@ -205,5 +206,5 @@ def _is_welcome(user: UserRead) -> bool:
 
 
 def _incident() -> str:
-    """Short enough to be read out; stands in the sentence and in the log."""
-    return uuid4().hex[:8]
+    """Short enough to be read out, letters only, no word; stands in the sentence and in the log."""
+    return "".join(secrets.choice("BCDFGHJKLMNPQRSTVWXZ") for _ in range(7))

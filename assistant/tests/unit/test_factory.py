@@ -1,0 +1,175 @@
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import redis.asyncio as aioredis
+
+from assistant.src.assistants.factory import AssistantFactory, Limits
+from assistant.src.assistants.llm_chat import LLMChat
+from assistant.src.assistants.secretary import SecretaryLLMChat
+from assistant.src.assistants.sub_assistant import SubAssistantLLMChat
+from assistant.src.core.errors import (
+    BrokenRowError,
+    InvalidInputError,
+    ToolExecutionError,
+    UnknownAssistantTypeError,
+)
+from assistant.src.storage.conversation import ConversationStore
+from assistant.src.tools.sub_assistant_tool import SubAssistantTool
+from assistant.src.tools.time_tool import TimeTool
+from assistant.tests.fakes import (
+    FunctionTool,
+    ScriptedBackend,
+    assistant_row,
+    context_of,
+    link_row,
+    said,
+    tool_row,
+    tree_of,
+)
+from service_kit.contracts.assistants import AssistantTree
+
+
+def factory_of(depth: int = 4) -> AssistantFactory:
+    unused = ConversationStore(aioredis.Redis(), retention_s=1)
+    return AssistantFactory(
+        backend=ScriptedBackend(said("hi")), conversations=unused, limits=Limits(depth=depth)
+    )
+
+
+def built(tree: AssistantTree, depth: int = 4) -> LLMChat:
+    assistant = factory_of(depth).create_main_assistant(tree)
+    assert isinstance(assistant, SecretaryLLMChat)
+    return assistant
+
+
+def names(assistant: LLMChat) -> set[str]:
+    return {tool.name for tool in assistant.tools}
+
+
+def ask(target: Any) -> Any:
+    return tool_row(f"ask_{target.name}", "sub_assistant", assistant_id=target.id)
+
+
+def test_a_secretary_with_tools_and_sub_assistants():
+    root, planner = assistant_row("Secretary"), assistant_row("Planner")
+    time, planning = tool_row(), ask(planner)
+    secretary = built(tree_of(root, planner, tools={root.id: [time, planning], planner.id: [time]}))
+    kinds = {tool.name: tool for tool in secretary.tools}
+    assert isinstance(kinds["current_time"], TimeTool)
+    assert kinds["current_time"].description == time.description
+    below = kinds["ask_Planner"]
+    assert isinstance(below, SubAssistantTool)
+    assert isinstance(below.assistant, SubAssistantLLMChat)
+    assert names(below.assistant) == {"current_time"}
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"tool_type": "telepathy"},
+        {"tool_type": "calendar"},
+        {"input_schema": "{"},
+        {"input_schema": "[]"},
+        {"input_schema": '{"type": "string"}'},
+        {"input_schema": '{"type": "object", "properties": 5}'},
+        {"tool_type": "sub_assistant"},
+        {"tool_type": "sub_assistant", "assistant_id": uuid4()},
+        {"is_active": False},
+    ],
+    ids=str,
+)
+def test_a_broken_tool_is_left_out(broken):
+    root = assistant_row()
+    bad = tool_row("bad", **{"tool_type": "time", **broken})
+    assert names(built(tree_of(root, tools={root.id: [bad, tool_row()]}))) == {"current_time"}
+
+
+def test_an_inactive_link_is_no_link():
+    root, time = assistant_row(), tool_row()
+    link = link_row(root.id, time.id, is_active=False)
+    tree = AssistantTree(root_id=root.id, assistants=[root], tools=[time], links=[link])
+    assert names(built(tree)) == set()
+
+
+def test_a_branch_of_an_unknown_type_is_left_out():
+    root, other = assistant_row(), assistant_row("Other", assistant_type="openai_api")
+    assert names(built(tree_of(root, other, tools={root.id: [ask(other), tool_row()]}))) == {"current_time"}
+
+
+def test_a_root_of_an_unknown_type_is_an_error():
+    with pytest.raises(UnknownAssistantTypeError, match="openai_api"):
+        built(tree_of(assistant_row(assistant_type="openai_api")))
+
+
+def test_an_inactive_root_is_an_error():
+    with pytest.raises(BrokenRowError):
+        built(tree_of(assistant_row(is_active=False)))
+
+
+def test_a_circle_is_cut():
+    a, b = assistant_row("A"), assistant_row("B")
+    secretary = built(tree_of(a, b, tools={a.id: [ask(b)], b.id: [ask(a), tool_row()]}))
+    (below,) = secretary.tools
+    assert isinstance(below, SubAssistantTool)
+    assert isinstance(below.assistant, LLMChat)
+    assert names(below.assistant) == {"current_time"}
+
+
+def test_the_depth_is_limited():
+    chain = [assistant_row(f"A{n}") for n in range(5)]
+    tools = {upper.id: [ask(lower)] for upper, lower in zip(chain, chain[1:], strict=False)}
+    assistant: Any = built(tree_of(*chain, tools=tools), depth=2)
+    depth = 0
+    while assistant.tools:
+        assistant = assistant.tools[0].assistant
+        depth += 1
+    assert depth == 2
+
+
+def test_a_shared_sub_assistant_is_built_once():
+    root, left, right, shared = (assistant_row(name) for name in ("Root", "Left", "Right", "Shared"))
+    tools = {root.id: [ask(left), ask(right)], left.id: [ask(shared)], right.id: [ask(shared)]}
+    secretary: Any = built(tree_of(root, left, right, shared, tools=tools))
+    one, two = (tool.assistant.tools[0].assistant for tool in secretary.tools)
+    assert one is two
+
+
+def test_a_link_may_name_another_sub_assistant():
+    root, one, two = assistant_row(), assistant_row("One"), assistant_row("Two")
+    tool = ask(one)
+    link = link_row(root.id, tool.id, sub_assistant_id=two.id)
+    tree = AssistantTree(root_id=root.id, assistants=[root, one, two], tools=[tool], links=[link])
+    secretary: Any = built(tree)
+    assert secretary.tools[0].assistant.name == "Two"
+
+
+async def test_the_depth_is_limited_at_run_time_too():
+    sub = built(tree_of(assistant_row()))
+    tool = SubAssistantTool(sub, max_depth=1)
+    with pytest.raises(ToolExecutionError, match="only 1 deep"):
+        await tool.execute({"request": "x"}, context_of().deeper())
+
+
+async def test_a_tool_bound_to_a_user_refuses_others():
+    tool = SubAssistantTool(built(tree_of(assistant_row())), user_id=1)
+    with pytest.raises(ToolExecutionError):
+        await tool.execute({"request": "x"}, context_of(2))
+
+
+async def test_a_context_of_another_user_is_refused():
+    with pytest.raises(ValueError, match="another user"):
+        await built(tree_of(assistant_row())).process_message("hi", 1, context_of(2))
+
+
+def test_a_schema_never_fetches_from_the_network():
+    tool = FunctionTool("t", lambda: "x", properties={"a": {"$ref": "http://127.0.0.1:1/schema.json"}})
+    with pytest.raises(ToolExecutionError, match="not there"):
+        tool.check({"a": 1})
+
+
+def test_many_problems_are_told_briefly():
+    tool = FunctionTool("t", lambda: "x", required=tuple("abcdefgh"))
+    with pytest.raises(InvalidInputError) as raised:
+        tool.check({})
+    assert str(raised.value).count("required") == 5

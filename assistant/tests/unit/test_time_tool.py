@@ -1,0 +1,107 @@
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo, available_timezones
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from assistant.src.core.errors import InvalidInputError
+from assistant.src.tools.time_tool import TIME_SCHEMA, TimeTool, offset_text
+from assistant.src.utils.zones import zones_like
+from assistant.tests.fakes import context_of
+from service_kit.testing.clock import FakeClock
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+async def ask(arguments, *, now=datetime(2026, 11, 22, 12, 0, tzinfo=UTC), zone=BERLIN):
+    tool = TimeTool()
+    context = context_of(timezone=zone)
+    object.__setattr__(context, "clock", FakeClock(now))
+    return json.loads(await tool.execute(tool.check(arguments), context))
+
+
+async def test_now_where_the_user_is():
+    assert await ask({}) == {
+        "date": "2026-11-22",
+        "time": "13:00",
+        "weekday": "Sunday",
+        "timezone": "Europe/Berlin",
+        "utc_offset": "+01:00",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "zone", "time"),
+    [
+        ("Asia/Tokyo", "Asia/Tokyo", "21:00"),
+        ("Tokyo", "Asia/Tokyo", "21:00"),
+        ("new york", "America/New_York", "07:00"),
+        ("Asia/Kolkata", "Asia/Kolkata", "17:30"),
+        ("UTC", "UTC", "12:00"),
+    ],
+)
+async def test_now_elsewhere(name, zone, time):
+    answer = await ask({"timezone": name})
+    assert (answer["timezone"], answer["time"]) == (zone, time)
+
+
+@pytest.mark.parametrize("name", ["Tokio", "Mars/Olympus", "../../etc/passwd", "Europe", "x" * 1000, "\0"])
+async def test_an_unknown_zone_tells_how_to_write_one(name):
+    with pytest.raises(InvalidInputError, match="not an IANA time zone"):
+        await ask({"timezone": name})
+
+
+async def test_a_slip_of_the_pen_gets_a_proposal():
+    with pytest.raises(InvalidInputError, match="Asia/Tokyo"):
+        await ask({"timezone": "Asia/Tokio"})
+
+
+async def test_a_time_from_one_zone_in_another():
+    answer = await ask({"time": "18:30", "timezone": "America/New_York"})
+    assert (answer["time"], answer["date"]) == ("12:30", "2026-11-22")
+    assert answer["from"]["timezone"] == "Europe/Berlin"
+    back = await ask({"time": "2026-07-01T09:00", "from_timezone": "Asia/Tokyo"})
+    assert (back["date"], back["time"]) == ("2026-07-01", "02:00")
+
+
+async def test_times_that_a_clock_change_skips_or_repeats_are_noted():
+    skipped = await ask({"time": "2026-03-29T02:30"})
+    assert skipped["time"] == "03:30"
+    assert "does not exist" in skipped["note"]
+    twice = await ask({"time": "2026-10-25T02:30", "timezone": "UTC"})
+    assert twice["time"] == "00:30"
+    assert "comes twice" in twice["note"]
+
+
+@pytest.mark.parametrize("time", ["25:00", "noon", "2026-13-01T00:00", "0001-01-01T00:00", "9999-12-31T23:59"])
+async def test_an_unreadable_time_is_explained(time):
+    with pytest.raises(InvalidInputError):
+        await ask({"time": time, "from_timezone": "Asia/Tokyo", "timezone": "America/New_York"})
+        await ask({"time": time, "from_timezone": "America/New_York", "timezone": "Asia/Tokyo"})
+
+
+@given(
+    st.datetimes(min_value=datetime(1980, 1, 1), max_value=datetime(2036, 1, 1)),
+    st.sampled_from(sorted(available_timezones())),
+)
+async def test_what_it_says_is_the_moment_it_was_asked_for(moment, zone):
+    now = moment.replace(tzinfo=UTC)
+    answer = await ask({"timezone": zone}, now=now)
+    offset = datetime.fromisoformat(f"2000-01-01T00:00{answer['utc_offset']}").utcoffset()
+    said = datetime.fromisoformat(f"{answer['date']}T{answer['time']}").replace(tzinfo=timezone(offset))
+    assert abs(said - now) < timedelta(minutes=2)  # offsets of old times have seconds
+    assert answer["weekday"] == f"{said:%A}"
+
+
+def test_offsets():
+    assert offset_text(datetime(2026, 1, 1, tzinfo=ZoneInfo("America/St_Johns"))) == "-03:30"
+
+
+def test_a_city_in_several_areas_names_them_all():
+    assert len(zones_like("Louisville")) >= 2
+
+
+def test_the_schema_is_what_models_expect():
+    assert TIME_SCHEMA["type"] == "object"

@@ -1,0 +1,257 @@
+import asyncio
+import json
+
+import pytest
+
+from assistant.src.assistants.tool_loop import CALLS_A_ROUND, LoopLimits, ModelChoice, Outcome, ToolLoop
+from assistant.src.core.errors import (
+    BadAnswerError,
+    ContextOverflowError,
+    ModelUnavailableError,
+    ToolExecutionError,
+)
+from assistant.src.core.model import (
+    AssistantMessage,
+    Message,
+    ModelRequest,
+    ToolMessage,
+    Usage,
+    UserMessage,
+)
+from assistant.src.core.run_context import RunContext
+from assistant.src.storage.turns import Turn, turn_of
+from assistant.tests.fakes import FunctionTool, ScriptedBackend, calls, context_of, said
+
+CHOICE = ModelChoice(models=("m",), instructions="Be brief.")
+TEXT = {"text": {"type": "string"}}
+
+
+def loop_of(
+    backend: ScriptedBackend, *tools: FunctionTool, rounds: int = 8, output_chars: int = 1000
+) -> ToolLoop:
+    return ToolLoop(backend, CHOICE, tools, LoopLimits(rounds, output_chars))
+
+
+async def run(
+    loop: ToolLoop, context: RunContext | None = None, history: tuple[Turn, ...] = ()
+) -> Outcome:
+    return await loop.run(UserMessage("hi"), history, context or context_of())
+
+
+def results(messages: tuple[Message, ...]) -> list[str]:
+    return [message.text for message in messages if isinstance(message, ToolMessage)]
+
+
+def error_of(text: str) -> dict[str, str]:
+    error: dict[str, str] = json.loads(text)["error"]
+    return error
+
+
+def assert_every_call_is_answered(messages: tuple[Message, ...]) -> None:
+    asked = [c.id for m in messages if isinstance(m, AssistantMessage) for c in m.tool_calls]
+    assert asked == [m.call_id for m in messages if isinstance(m, ToolMessage)]
+
+
+async def test_an_answer_without_tools_is_the_answer():
+    backend = ScriptedBackend(said("Hello"))
+    outcome = await run(loop_of(backend))
+    assert outcome.answer == "Hello"
+    assert outcome.messages == (UserMessage("hi"), AssistantMessage("Hello"))
+    assert backend.requests[0].instructions == "Be brief."
+
+
+async def test_a_tools_result_goes_back_to_the_model():
+    echo = FunctionTool("echo", lambda text: text.upper(), properties=TEXT, required=("text",))
+    backend = ScriptedBackend(calls(("echo", {"text": "abc"})), said("done"))
+    outcome = await run(loop_of(backend, echo))
+    assert results(outcome.messages) == ["ABC"]
+    assert list(backend.requests[1].messages) == list(outcome.messages[:-1])
+    assert outcome.answer == "done"
+
+
+async def test_parallel_calls_run_side_by_side_and_one_failure_leaves_the_others():
+    together = asyncio.Barrier(2)
+
+    async def meet() -> str:
+        await together.wait()  # alone it would wait for ever
+        return "met"
+
+    def broken() -> str:
+        raise ToolExecutionError("no luck")
+
+    backend = ScriptedBackend(calls(("meet", {}), ("broken", {}), ("meet", {})), said("done"))
+    outcome = await run(loop_of(backend, FunctionTool("meet", meet), FunctionTool("broken", broken)))
+    first, failed, third = results(outcome.messages)
+    assert (first, third) == ("met", "met")
+    assert error_of(failed) == {"type": "failed", "message": "no luck"}
+    assert_every_call_is_answered(outcome.messages)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "kind", "hint"),
+    [
+        ("echo", '{"text": ', "invalid_input", "not JSON"),
+        ("echo", "[1]", "invalid_input", "one JSON object"),
+        ("echo", {}, "invalid_input", "'text' is a required property"),
+        ("echo", {"text": 5}, "invalid_input", "text: 5 is not of type 'string'"),
+        ("nothing", {}, "unknown_tool", "there are: echo"),
+        ("echo", "[" * 100_000, "invalid_input", "not JSON"),
+    ],
+)
+async def test_a_wrong_call_is_explained_to_the_model(name, arguments, kind, hint):
+    ran: list[str] = []
+    echo = FunctionTool("echo", lambda text: ran.append(text), properties=TEXT, required=("text",))
+    backend = ScriptedBackend(calls((name, arguments)), said("sorry"))
+    outcome = await run(loop_of(backend, echo))
+    error = error_of(results(outcome.messages)[0])
+    assert error["type"] == kind
+    assert hint in error["message"]
+    assert ran == []
+    assert outcome.answer == "sorry"
+
+
+async def test_a_bug_in_a_tool_shows_the_model_nothing_of_it():
+    def bug() -> str:
+        raise KeyError("secret internals")
+
+    outcome = await run(loop_of(ScriptedBackend(calls(("bug", {})), said("ok")), FunctionTool("bug", bug)))
+    assert "secret" not in results(outcome.messages)[0]
+    assert error_of(results(outcome.messages)[0])["type"] == "failed"
+
+
+async def test_a_slow_tool_is_stopped():
+    stuck = FunctionTool("stuck", lambda: asyncio.Event().wait(), timeout=0.01)
+    outcome = await run(loop_of(ScriptedBackend(calls(("stuck", {})), said("ok")), stuck))
+    assert error_of(results(outcome.messages)[0])["type"] == "timeout"
+
+
+async def test_long_results_are_cut():
+    long = FunctionTool("long", lambda: "x" * 5000)
+    outcome = await run(loop_of(ScriptedBackend(calls(("long", {})), said("ok")), long, output_chars=200))
+    assert len(results(outcome.messages)[0]) == 200
+    assert "5000 characters" in results(outcome.messages)[0]
+
+
+async def test_after_the_last_round_the_model_must_answer():
+    counted = FunctionTool("count", lambda n: n, properties={"n": {"type": "integer"}})
+
+    def insist(request: ModelRequest):
+        if request.tool_choice == "none":
+            return said("enough")
+        return calls(("count", {"n": len(request.messages)}))
+
+    backend = ScriptedBackend(insist)
+    outcome = await run(loop_of(backend, counted, rounds=3))
+    assert outcome.answer == "enough"
+    assert len(counted.contexts) == 3
+    assert [request.tool_choice for request in backend.requests] == ["auto"] * 3 + ["none"]
+    assert_every_call_is_answered(outcome.messages)
+
+
+async def test_the_same_call_three_times_ends_the_calling():
+    same = FunctionTool("same", lambda text: text, properties=TEXT)
+
+    def insist(request: ModelRequest):
+        return said("gave up") if request.tool_choice == "none" else calls(("same", '{ "text":"a" }'))
+
+    outcome = await run(loop_of(ScriptedBackend(insist), same))
+    assert len(same.contexts) == 2
+    assert error_of(results(outcome.messages)[-1])["type"] == "limit"
+    assert outcome.answer == "gave up"
+
+
+async def test_a_flood_of_calls_is_capped_and_answered():
+    counted = FunctionTool("count", lambda n: n, properties={"n": {"type": "integer"}})
+    flood = calls(*(("count", {"n": n}) for n in range(CALLS_A_ROUND + 5)))
+    outcome = await run(loop_of(ScriptedBackend(flood, said("ok")), counted))
+    assert len(counted.contexts) == CALLS_A_ROUND
+    assert_every_call_is_answered(outcome.messages)
+
+
+async def test_when_the_time_for_tools_is_over_the_model_must_answer():
+    backend = ScriptedBackend(said("quick"))
+    await run(loop_of(backend, FunctionTool("t", lambda: "x")), context_of(seconds=-1))
+    assert backend.requests[0].tool_choice == "none"
+
+
+async def test_a_model_that_calls_tools_in_its_last_answer_is_no_answer():
+    backend = ScriptedBackend(calls(("t", {})))
+    with pytest.raises(BadAnswerError):
+        await run(loop_of(backend, FunctionTool("t", lambda: "x"), rounds=1))
+
+
+async def test_a_text_beside_ignored_calls_is_taken():
+    backend = ScriptedBackend(calls(("t", {})), calls(("t", {}), text="here you are"))
+    outcome = await run(loop_of(backend, FunctionTool("t", lambda: "x"), rounds=1))
+    assert outcome.answer == "here you are"
+    assert_every_call_is_answered(outcome.messages)
+
+
+async def test_every_call_has_a_key_of_its_own_and_the_same_in_a_repeat():
+    async def keys() -> list[str]:
+        tool = FunctionTool("t", lambda n: n, properties={"n": {"type": "integer"}})
+        backend = ScriptedBackend(calls(("t", {"n": 1}), ("t", {"n": 2})), calls(("t", {"n": 3})), said("ok"))
+        await run(loop_of(backend, tool), context_of(message_id="tg:7"))
+        return [context.key for context in tool.contexts]
+
+    assert await keys() == await keys() == ["tg:7:1", "tg:7:2", "tg:7:3"]
+
+
+async def test_an_overflow_halves_the_history_and_repeats_no_tool():
+    history = tuple(turn_of(f"k{n}", "q", [UserMessage(f"q{n}"), AssistantMessage("a")]) for n in range(8))
+    tool = FunctionTool("t", lambda: "x")
+
+    def full(request: ModelRequest):
+        if any(message.text == "q4" for message in request.messages):
+            raise ContextOverflowError("too long")
+        used = any(isinstance(message, ToolMessage) for message in request.messages)
+        return said("fits") if used else calls(("t", {}))
+
+    outcome = await run(loop_of(ScriptedBackend(full), tool), history=history)
+    assert outcome.answer == "fits"
+    assert outcome.overflowed
+    assert [turn.key for turn in outcome.history] == ["k6", "k7"]
+    assert len(tool.contexts) == 1
+
+
+async def test_an_overflow_without_history_is_the_callers():
+    with pytest.raises(ContextOverflowError):
+        await run(loop_of(ScriptedBackend(ContextOverflowError("too long"))))
+
+
+async def test_a_provider_that_fails_is_the_callers():
+    with pytest.raises(ModelUnavailableError):
+        await run(loop_of(ScriptedBackend(ModelUnavailableError("500"))))
+
+
+async def test_costs_are_added_up():
+    context = context_of()
+    await run(loop_of(ScriptedBackend(calls(("t", {})), said("ok")), FunctionTool("t", lambda: "x")), context)
+    assert context.totals.usage == Usage(20, 10)
+    assert (context.totals.model_calls, context.totals.tool_calls) == (2, 1)
+
+
+async def test_tools_stand_in_the_same_order_however_they_were_linked():
+    a, b = FunctionTool("a", lambda: "x"), FunctionTool("b", lambda: "x")
+    one, two = ScriptedBackend(said("1")), ScriptedBackend(said("2"))
+    await run(loop_of(one, a, b))
+    await run(loop_of(two, b, a))
+    assert one.requests[0].tools == two.requests[0].tools
+
+
+async def test_text_is_told_as_it_arrives():
+    heard: list[str] = []
+
+    async def listen(text: str) -> None:
+        heard.append(text)
+
+    base = context_of()
+    context = RunContext(
+        user=base.user,
+        message_id="tg:1",
+        deadline=base.deadline,
+        tools_until=base.tools_until,
+        on_text=listen,
+    )
+    await run(loop_of(ScriptedBackend(said("Hello"))), context)
+    assert heard == ["Hello"]
