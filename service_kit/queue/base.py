@@ -121,6 +121,10 @@ class Producer(Protocol):
         """
         ...
 
+    async def enqueue_many(self, queue: str, batch: Sequence[tuple[BaseModel, Offset | None]]) -> list[bool]:
+        """Put all messages at the tail, in order, in one atomic step; the answers are those of `enqueue`."""
+        ...
+
     async def store_offset(self, offset: Offset) -> None:
         """Store a position without a message (an update that needs none)."""
         ...

@@ -1,0 +1,284 @@
+"""The consumer: claims what may run, runs it, settles it; and keeps its part of the queue in order.
+
+One consumer serves any number of groups side by side and each group's messages one after another,
+whatever the number of replicas. A cancelled or killed consumer gives nothing back by itself: the next
+process of its slot does so at its start, or another replica when the heartbeat has run out.
+"""
+
+import asyncio
+import random
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from service_kit.health import Health
+from service_kit.lifecycle import sleep_unless
+from service_kit.logging import get_logger
+from service_kit.queue.attempt import Failed, Served, attempt
+from service_kit.queue.base import ConsumerOptions, ConsumerStats, Delivery, FailureNotice, Handler
+from service_kit.queue.envelope import encode
+from service_kit.queue.redis_store import RedisStore
+from service_kit.queue.store import (
+    Failure,
+    Fate,
+    Lease,
+    LeaseLostError,
+    QueueUnavailableError,
+    Settled,
+    Store,
+)
+from service_kit.queue.upkeep import Upkeep
+from service_kit.settings import RedisSettings
+
+log = get_logger(__name__)
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
+"""Seconds between two tries while the store is away."""
+
+
+def default_backoff(attempt_number: int) -> float:
+    """Seconds until the next try after `attempt_number` earlier ones: 0.5, 1, 2 … 60, with jitter."""
+    return min(60.0, 0.5 * 2.0**attempt_number) * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
+
+
+class StoreConsumer:
+    """Implements `base.Consumer` on any store."""
+
+    def __init__(
+        self,
+        store: Store,
+        options: ConsumerOptions,
+        handler: Handler,
+        *,
+        failure_notice: FailureNotice | None = None,
+        health: Health | None = None,
+    ) -> None:
+        self.stats = ConsumerStats()
+        self._store = store
+        self._options = options
+        self._handler = handler
+        self._failure_notice = failure_notice
+        self._backoff = options.backoff or default_backoff
+        self._upkeep = Upkeep(
+            store, options, self.stats, tell=self._tell, live_again=self._live_again, report=self._report
+        )
+        self._health = health
+        self._tasks: dict[asyncio.Task[None], Lease] = {}
+        self._slot_free = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._stopped: asyncio.Task[bool]
+        self._entering = asyncio.Lock()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Consume until `stop` is set, then drain and return.
+
+        Connection errors are survived. Any other error of the queue itself ends the process's consumer,
+        as an exception group: a process that only looks alive would be worse.
+        """
+        self._stop = stop
+        self._report("starting")
+        try:
+            if not await self._enter():
+                return
+            async with asyncio.TaskGroup() as background:
+                self._stopped = background.create_task(stop.wait())
+                chores = [
+                    background.create_task(chore) for chore in (self._store.run(), *self._upkeep.chores())
+                ]
+                async with asyncio.TaskGroup() as workers:
+                    await self._fetch(workers)
+                    await self._drain()
+                await self._leave()
+                for chore in chores:
+                    chore.cancel()
+        finally:
+            await self._store.close()
+
+    async def _enter(self) -> bool:
+        """Enter the queue as soon as the store answers; False when the stop comes first."""
+        pause = FIRST_PAUSE
+        while not self._stop.is_set():
+            try:
+                reaped = await self._store.enter(replace=True)
+            except QueueUnavailableError as exc:
+                self._report_trouble(exc)
+                await sleep_unless(self._stop, pause)
+                pause = min(LONGEST_PAUSE, pause * 2)
+                continue
+            self.stats.reaped += reaped.given_back
+            log.info("consuming", queue=self._options.queue, taken_over=reaped.given_back)
+            await self._tell(reaped.buried)
+            self._report("ok")
+            return True
+        return False
+
+    async def _fetch(self, workers: asyncio.TaskGroup) -> None:
+        """Claim and start messages while slots are free, until the stop."""
+        pause = FIRST_PAUSE
+        more = True
+        while not self._stop.is_set():
+            if len(self._tasks) >= self._options.concurrency:
+                # what is not claimed waits in the queue, where other replicas can take it
+                self._slot_free.clear()
+                await self._unless_stopped(self._slot_free.wait())
+                continue
+            try:
+                if more or await self._unless_stopped(self._store.wait()):
+                    more = await self._claim(workers)
+                pause = FIRST_PAUSE
+            except QueueUnavailableError as exc:
+                self._report_trouble(exc)
+                await sleep_unless(self._stop, pause)
+                pause = min(LONGEST_PAUSE, pause * 2)
+                more = True
+
+    async def _claim(self, workers: asyncio.TaskGroup) -> bool:
+        """Claim once and start what came; whether there may be more."""
+        lease = self._store.lease
+        try:
+            claimed = await self._store.claim(self._options.concurrency - len(self._tasks))
+        except LeaseLostError:
+            await self._live_again(lease)
+            return True
+        if claimed.recovered:
+            self.stats.reconciled += len(claimed.deliveries)
+            log.info("deliveries_recovered", queue=self._options.queue, messages=len(claimed.deliveries))
+        for delivery in claimed.deliveries:
+            task = workers.create_task(self._work(claimed.lease, delivery))
+            self._tasks[task] = claimed.lease
+            task.add_done_callback(self._worker_ended)
+        self.stats.running = len(self._tasks)
+        self.stats.dead += len(claimed.refused)
+        await self._tell(claimed.refused)
+        return claimed.more
+
+    def _worker_ended(self, task: asyncio.Task[None]) -> None:
+        del self._tasks[task]
+        self.stats.running = len(self._tasks)
+        self._slot_free.set()
+
+    async def _work(self, lease: Lease, delivery: Delivery) -> None:
+        """One delivery, then whatever waits behind it in its lane."""
+        following: Delivery | None = delivery
+        while following is not None:
+            following = await self._serve(lease, following)
+
+    async def _serve(self, lease: Lease, delivery: Delivery) -> Delivery | None:
+        """Handle and settle one delivery; the next one of its group, if this consumer holds it now."""
+        outcome = await attempt(self._handler, delivery, self._options.handler_timeout)
+        if isinstance(outcome, Served) and outcome.replies and self._options.out_queue is None:
+            outcome = Failed("the handler replied, but this consumer has no out queue", final=True)
+        closing = self._stop.is_set()
+        if isinstance(outcome, Served):
+            settled = await self._store.finish(lease, delivery, outcome.replies, closing=closing)
+        else:
+            settled = await self._store.fail(
+                lease, delivery, self._failure(delivery, outcome), closing=closing
+            )
+        self._count(delivery, settled, outcome)
+        return settled.next
+
+    def _failure(self, delivery: Delivery, failed: Failed) -> Failure:
+        notice = self._notice(delivery)
+        if failed.final:
+            return Failure(failed.reason, None, notice)
+        delay = self._backoff(delivery.attempt) if failed.delay is None else failed.delay
+        return Failure(failed.reason, max(0.0, delay), notice)
+
+    def _notice(self, delivery: Delivery) -> bytes:
+        """What the user is told about a delivery that is given up; empty for nothing."""
+        if self._failure_notice is None:
+            return b""
+        try:
+            notice = self._failure_notice(delivery)
+        except Exception:  # the message is broken already; its burial must not fail too
+            log.exception("failure_notice_failed", queue=self._options.queue, message_id=delivery.id)
+            return b""
+        return encode(notice) if notice else b""
+
+    def _count(self, delivery: Delivery, settled: Settled, outcome: Served | Failed) -> None:
+        """Note what became of a delivery, and say so unless it went well."""
+        about = {"queue": self._options.queue, "message_id": delivery.id, "attempt": delivery.attempt + 1}
+        reason, error = ("", None) if isinstance(outcome, Served) else (outcome.reason, outcome.error)
+        if settled.fate is Fate.DONE:
+            self.stats.done += 1
+        elif settled.fate is Fate.DELAYED:
+            self.stats.retried += 1
+            self._upkeep.retry_scheduled.set()
+            log.warning("delivery_retried", reason=reason, exc_info=error, **about)
+        elif settled.fate is Fate.DEAD:
+            self.stats.dead += 1
+            log.error("delivery_buried", reason=reason, exc_info=error, **about)
+        else:
+            self.stats.fenced += 1
+            log.warning("delivery_fenced", reason=reason, **about)
+
+    async def _tell(self, given_up: Sequence[Delivery]) -> None:
+        """Tell users about deliveries that the queue itself gave up; they are buried already."""
+        notices = [notice for delivery in given_up if (notice := self._notice(delivery))]
+        if given_up:
+            log.error("deliveries_given_up", queue=self._options.queue, ids=[one.id for one in given_up])
+        if notices:
+            try:
+                await self._store.notify(notices)
+            except QueueUnavailableError as exc:
+                log.warning("notices_lost", queue=self._options.queue, notices=len(notices), error=str(exc))
+
+    async def _live_again(self, lost: Lease) -> None:
+        """This consumer was declared dead: what it still runs is run by another one now, so stop that."""
+        async with self._entering:
+            if self._store.lease is not lost:
+                return
+            await self._store.enter(replace=False)
+        stale = [task for task, lease in self._tasks.items() if lease is lost]
+        log.warning("declared_dead_and_back", queue=self._options.queue, abandoned=len(stale))
+        for task in stale:
+            task.cancel()
+
+    async def _drain(self) -> None:
+        """Let running work end; what does not end in time is cancelled and given back."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=self._options.drain_timeout)
+        for task in self._tasks:
+            task.cancel()
+
+    async def _leave(self) -> None:
+        try:
+            given_back = await self._store.leave()
+        except QueueUnavailableError as exc:
+            log.warning("left_without_giving_back", queue=self._options.queue, error=str(exc))
+        else:
+            log.info("left_queue", queue=self._options.queue, given_back=given_back)
+
+    async def _unless_stopped(self, coroutine: Coroutine[Any, Any, bool]) -> bool:
+        """What `coroutine` returns; False when the stop comes first, which cancels it."""
+        task = asyncio.ensure_future(coroutine)
+        try:
+            await asyncio.wait({task, self._stopped}, return_when=asyncio.FIRST_COMPLETED)
+            return task.result() if task.done() else False
+        finally:
+            task.cancel()
+
+    def _report(self, state: str) -> None:
+        if self._health:
+            self._health.set(self._options.queue, state)
+
+    def _report_trouble(self, exc: QueueUnavailableError) -> None:
+        self._report(f"not reachable: {exc}")
+        log.warning("queue_not_reachable", queue=self._options.queue, error=str(exc))
+
+
+class RedisConsumer(StoreConsumer):
+    """A consumer of a queue in Redis, with two connections of its own. Runs once."""
+
+    def __init__(
+        self,
+        settings: RedisSettings,
+        options: ConsumerOptions,
+        handler: Handler,
+        *,
+        failure_notice: FailureNotice | None = None,
+        health: Health | None = None,
+    ) -> None:
+        super().__init__(
+            RedisStore(settings, options), options, handler, failure_notice=failure_notice, health=health
+        )

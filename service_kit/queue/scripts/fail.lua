@@ -1,0 +1,28 @@
+#!lua flags=allow-oom
+-- Try again later (the group stays closed, so that order holds) or bury, with a notice to the user.
+-- ARGV: group fields, consumer, raw, group, id, done ttl in s, out queue, closing, delay in ms (-1: never
+-- again), most attempts, reason, notice ('' for none).
+-- Returns {0} fenced, {1, attempts} delayed, {2, attempts, next raw, id, attempts} buried.
+local consumer, raw, group, id, done_ttl, out, closing = unpack(ARGV, 2, 8)
+local delay, most_attempts, reason, notice = tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11], ARGV[12]
+if redis.call('LREM', PROCESSING .. consumer, 1, raw) == 0 then return {0} end
+local attempts = redis.call('HINCRBY', ATTEMPTS, counter_of(raw, id), 1)
+if delay >= 0 and attempts < most_attempts then
+  -- the serial keeps two equal messages apart, the length the group from the message
+  local serial = redis.call('INCR', Q .. ':serial')
+  local member = string.format('%.0f:%d:', serial, #group) .. group .. raw
+  redis.call('ZADD', DELAYED, now_ms() + delay, member)
+  if group ~= '' then redis.call('HSET', OWNERS, group, DELAYED_OWNER) end
+  return {1, attempts}
+end
+if notice ~= '' and not is_done(id) then
+  local pushed = redis.pcall('RPUSH', out, notice)
+  if type(pushed) == 'table' and pushed.err then
+    redis.call('RPUSH', PROCESSING .. consumer, raw)
+    return pushed
+  end
+end
+bury(raw, reason, attempts, consumer)
+mark_done(id, consumer, done_ttl)
+forget_counts(raw, id)
+return {2, attempts, go_on(consumer, group, closing)}

@@ -1,0 +1,92 @@
+"""What every consumer does beside its messages: heartbeat, due retries, the dead consumers' messages."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
+
+from service_kit.lifecycle import sleep_unless
+from service_kit.logging import get_logger
+from service_kit.queue.base import ConsumerOptions, ConsumerStats, Delivery
+from service_kit.queue.store import Lease, LeaseLostError, QueueUnavailableError, Store
+
+log = get_logger(__name__)
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
+"""Seconds between two tries while the store is away."""
+LONGEST_RETRY_SLEEP = 1.0
+"""Another replica may have scheduled an earlier retry and died: look again after this many seconds."""
+SHORTEST_RETRY_SLEEP = 0.001
+
+
+class Upkeep:
+    """The consumer's chores, each a coroutine that runs until it is cancelled."""
+
+    def __init__(
+        self,
+        store: Store,
+        options: ConsumerOptions,
+        stats: ConsumerStats,
+        *,
+        tell: Callable[[Sequence[Delivery]], Awaitable[None]],
+        live_again: Callable[[Lease], Awaitable[None]],
+        report: Callable[[str], None],
+    ) -> None:
+        self.retry_scheduled = asyncio.Event()
+        """Set by the consumer when it has delayed a delivery: it may be due before all others."""
+        self._store = store
+        self._stats = stats
+        self._tell = tell
+        self._live_again = live_again
+        self._report = report
+        self._interval = options.heartbeat_ttl / 3
+        self._queue = options.queue
+
+    def chores(self) -> list[Coroutine[Any, Any, None]]:
+        """What is to run beside the consumer."""
+        return [self._forever(step) for step in (self._beat, self._reap, self._promote)]
+
+    async def _forever(self, step: Callable[[], Awaitable[None]]) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                await step()
+                pause = FIRST_PAUSE
+            except QueueUnavailableError as exc:
+                self._report(f"not reachable: {exc}")
+                log.debug("upkeep_delayed", queue=self._queue, error=str(exc))
+                await asyncio.sleep(pause)
+                pause = min(LONGEST_PAUSE, pause * 2)
+
+    async def _beat(self) -> None:
+        lease = self._store.lease
+        try:
+            await self._store.beat()
+        except LeaseLostError:
+            await self._live_again(lease)
+        self._report("ok")
+        await asyncio.sleep(self._interval)
+
+    async def _reap(self) -> None:
+        reaped = await self._store.reap()
+        if reaped.given_back or reaped.buried:
+            self._stats.reaped += reaped.given_back
+            self._stats.dead += len(reaped.buried)
+            log.warning(
+                "dead_consumer_reaped",
+                queue=self._queue,
+                given_back=reaped.given_back,
+                buried=len(reaped.buried),
+            )
+        await self._tell(reaped.buried)
+        await asyncio.sleep(self._interval)
+
+    async def _promote(self) -> None:
+        """Sleep until the next retry is due; no fixed tick, so that an idle process costs nothing."""
+        self.retry_scheduled.clear()
+        due_in = await self._store.promote()
+        if due_in is None:
+            await sleep_unless(self.retry_scheduled, self._interval)
+        else:
+            await sleep_unless(
+                self.retry_scheduled, min(LONGEST_RETRY_SLEEP, max(SHORTEST_RETRY_SLEEP, due_in))
+            )

@@ -1,0 +1,164 @@
+"""For tests of and on the queue: both backends behind one face, running consumers, waiting for a state."""
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar
+
+import redis.asyncio as aioredis
+
+from service_kit.queue import scripts
+from service_kit.queue.base import Consumer, ConsumerOptions, Depth, FailureNotice, Handler, Producer
+from service_kit.queue.consumer import RedisConsumer, StoreConsumer
+from service_kit.queue.dead_letters import DeadLetter
+from service_kit.queue.memory import MemoryBroker
+from service_kit.queue.producer import RedisProducer
+from service_kit.settings import RedisSettings
+
+IN, OUT = "queue:in", "queue:out"
+
+T = TypeVar("T")
+C = TypeVar("C", bound=Consumer)
+
+
+def options(**changes: Any) -> ConsumerOptions:  # noqa: ANN401 - fields of the options
+    """Options of a test's consumer: short waits, retries at once."""
+    quick = ConsumerOptions(
+        queue=IN,
+        out_queue=OUT,
+        slot="slot",
+        block=0.2,
+        heartbeat_ttl=5.0,
+        drain_timeout=5.0,
+        backoff=lambda _attempt: 0.0,
+    )
+    return replace(quick, **changes)
+
+
+@asynccontextmanager
+async def consuming(*consumers: C) -> AsyncIterator[C]:
+    """Consumers that run inside the block, are stopped at its end and have drained after it."""
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        for consumer in consumers:
+            group.create_task(consumer.run(stop))
+        yield consumers[0]
+        stop.set()
+
+
+async def until(
+    look: Callable[[], T | Awaitable[T]],
+    is_right: Callable[[T], bool] = bool,
+    *,
+    timeout: float = 20.0,  # noqa: ASYNC109 - of the test, not of a call
+) -> T:
+    """Look again and again until what is seen is right; raises TimeoutError."""
+    async with asyncio.timeout(timeout):
+        while True:
+            seen = look()
+            value: T = await seen if inspect.isawaitable(seen) else seen
+            if is_right(value):
+                return value
+            await asyncio.sleep(0.002)
+
+
+class Backend(Protocol):
+    """A queue's backend and what a test sees of it."""
+
+    def producer(self) -> Producer:
+        """A producer."""
+        ...
+
+    def consumer(
+        self, options: ConsumerOptions, handler: Handler, *, failure_notice: FailureNotice | None = None
+    ) -> StoreConsumer:
+        """A consumer."""
+        ...
+
+    async def push(self, queue: str, raw: bytes) -> None:
+        """Put bytes at the tail, as a foreign producer would."""
+        ...
+
+    async def messages(self, queue: str) -> list[bytes]:
+        """The ready list, head first."""
+        ...
+
+    async def dead(self, queue: str) -> list[DeadLetter]:
+        """The dead letters, oldest first."""
+        ...
+
+    async def depth(self, queue: str) -> Depth:
+        """How many messages stand where."""
+        ...
+
+
+class MemoryBackend:
+    """`MemoryBroker` behind a `Backend`."""
+
+    def __init__(self) -> None:
+        self._broker = MemoryBroker()
+
+    def producer(self) -> Producer:
+        """A producer."""
+        return self._broker.producer()
+
+    def consumer(
+        self, options: ConsumerOptions, handler: Handler, *, failure_notice: FailureNotice | None = None
+    ) -> StoreConsumer:
+        """A consumer."""
+        return self._broker.consumer(options, handler, failure_notice=failure_notice)
+
+    async def push(self, queue: str, raw: bytes) -> None:
+        """Put bytes at the tail."""
+        self._broker.push(queue, raw)
+
+    async def messages(self, queue: str) -> list[bytes]:
+        """The ready list."""
+        return self._broker.messages(queue)
+
+    async def dead(self, queue: str) -> list[DeadLetter]:
+        """The dead letters."""
+        return self._broker.dead(queue)
+
+    async def depth(self, queue: str) -> Depth:
+        """How many messages stand where."""
+        return self._broker.depth(queue)
+
+
+class RedisBackend:
+    """The real one behind a `Backend`."""
+
+    def __init__(self, settings: RedisSettings, client: aioredis.Redis) -> None:
+        self._settings = settings
+        self._client = client
+
+    def producer(self) -> Producer:
+        """A producer."""
+        return RedisProducer(self._client)
+
+    def consumer(
+        self, options: ConsumerOptions, handler: Handler, *, failure_notice: FailureNotice | None = None
+    ) -> StoreConsumer:
+        """A consumer."""
+        return RedisConsumer(self._settings, options, handler, failure_notice=failure_notice)
+
+    async def push(self, queue: str, raw: bytes) -> None:
+        """Put bytes at the tail."""
+        await self._client.rpush(queue, raw)
+
+    async def messages(self, queue: str) -> list[bytes]:
+        """The ready list."""
+        return await self._list(queue)
+
+    async def dead(self, queue: str) -> list[DeadLetter]:
+        """The dead letters."""
+        return [DeadLetter.parse(entry) for entry in await self._list(f"{queue}:dead")]
+
+    async def depth(self, queue: str) -> Depth:
+        """How many messages stand where."""
+        return Depth(*await scripts.run(self._client, scripts.load("depth"), queue, ""))
+
+    async def _list(self, key: str) -> list[bytes]:
+        return [bytes(entry) for entry in await self._client.lrange(key, 0, -1)]  # type: ignore[arg-type]  # not decoded
