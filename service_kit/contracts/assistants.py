@@ -151,6 +151,13 @@ class AssistantToolCreate(Body):
     is_active: bool = True
 
 
+class AssistantToolUpdate(Body):
+    """Fields of a link that `PATCH` may change; those not sent stay as they are."""
+
+    sub_assistant_id: UUID | None = None
+    is_active: bool | None = None
+
+
 class AssistantToolRead(Resource):
     """A link between an assistant and a tool."""
 

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
-from service_kit.contracts.base import Body, Name, Resource, TimeZoneName
+from service_kit.contracts.base import Body, Name, Resource, RowId, TimeZoneName
 
 CronExpression = Annotated[str, StringConstraints(min_length=9, max_length=256)]
 """Standard five-field cron; rest_service checks it with cronsim."""
@@ -55,7 +55,7 @@ class CronJobCreate(Body):
     cron_expression: CronExpression | None = Field(default=None, examples=["0 9 * * 1-5"])
     run_at: AwareDatetime | None = Field(default=None, examples=[None])
     timezone: TimeZoneName = Field(default="UTC", examples=["Europe/Berlin"])
-    user_id: int = Field(description="Whom it is for.", examples=[1])
+    user_id: RowId = Field(description="Whom it is for.", examples=[1])
     message: JobMessage = Field(examples=["Take your vitamins"])
     priority: Priority = Priority.NORMAL
     is_active: bool = True

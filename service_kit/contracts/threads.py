@@ -4,13 +4,13 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
-from service_kit.contracts.base import Body, Resource
+from service_kit.contracts.base import Body, Resource, RowId
 
 
 class UserThreadCreate(Body):
     """A new thread; `PUT` on an existing pair replaces its thread_id."""
 
-    user_id: int = Field(examples=[1])
+    user_id: RowId = Field(examples=[1])
     assistant_id: UUID
     thread_id: str = Field(min_length=1, max_length=256, examples=["conv_abc"])
 

@@ -1,0 +1,110 @@
+"""The service's settings; each field is the environment variable of its name in capitals."""
+
+from pathlib import Path
+from typing import Self
+
+from cryptography.fernet import Fernet
+from pydantic import Field, SecretStr, field_validator, model_validator
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from service_kit.settings import RedisSettings, ServiceSettings
+
+ASYNC_DRIVER = "postgresql+asyncpg"
+SYNC_DRIVER = "postgresql+psycopg2"
+
+
+class DatabaseSettings(ServiceSettings):
+    """Where PostgreSQL is and how many connections are kept; all that migrations need."""
+
+    postgres_host: str = "postgres"
+    postgres_port: int = Field(default=5432, ge=1, le=65535)
+    postgres_user: str = "smart_assistant"
+    postgres_password: SecretStr | None = None
+    postgres_db: str = "smart_assistant"
+    async_database_url: SecretStr | None = Field(
+        default=None, description="The whole address, postgresql+asyncpg://…; wins over POSTGRES_*."
+    )
+    db_echo: bool = Field(default=False, description="Log every SQL statement.")
+    db_pool_size: int = Field(default=20, ge=1, le=500, description="Connections kept open.")
+    db_max_overflow: int = Field(default=10, ge=0, le=500, description="Further ones under load.")
+    db_wait_seconds: float = Field(
+        default=60.0, ge=0, description="How long a start waits for the database to answer."
+    )
+    default_assistants_file: Path | None = Field(
+        default=None, description="JSON with the rows of a first start; none means the ones that come along."
+    )
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.async_database_url is None and self.postgres_password is None:
+            msg = "set POSTGRES_PASSWORD (with POSTGRES_HOST, …) or ASYNC_DATABASE_URL"
+            raise ValueError(msg)
+        try:
+            url = self.database_url
+        except (ArgumentError, ValueError):
+            # from None: the original's text holds the address, and with it the password
+            msg = (
+                "ASYNC_DATABASE_URL is not an address like postgresql+asyncpg://user:password@host:5432/name"
+            )
+            raise ValueError(msg) from None
+        if url.get_backend_name() != "postgresql":
+            msg = f"ASYNC_DATABASE_URL is of {url.get_backend_name()!r}; only PostgreSQL is supported"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def database_url(self) -> URL:
+        """For asyncpg. `str()` of it hides the password."""
+        if self.async_database_url is not None:
+            url = make_url(self.async_database_url.get_secret_value())
+            return url.set(drivername=ASYNC_DRIVER) if url.get_backend_name() == "postgresql" else url
+        assert self.postgres_password is not None  # noqa: S101 - the validator has seen to it
+        return URL.create(
+            ASYNC_DRIVER,
+            username=self.postgres_user,
+            password=self.postgres_password.get_secret_value(),
+            host=self.postgres_host,
+            port=self.postgres_port,
+            database=self.postgres_db,
+        )
+
+    @property
+    def sync_database_url(self) -> URL:
+        """For psycopg2, with which migrations run."""
+        return self.database_url.set(drivername=SYNC_DRIVER)
+
+
+class Settings(DatabaseSettings, RedisSettings):
+    """What the API needs on top."""
+
+    admin_api_key: SecretStr = Field(
+        min_length=1, description="The admin's key; opens everything but tokens."
+    )
+    service_api_key: SecretStr = Field(min_length=1, description="The key the services show.")
+    credentials_encryption_keys: SecretStr = Field(
+        description="Fernet keys, comma separated: the first encrypts, all decrypt."
+    )
+    cors_origins: str = Field(
+        default="", description="Origins of web pages that may call the API, comma separated."
+    )
+
+    @field_validator("credentials_encryption_keys")
+    @classmethod
+    def _fernet_keys(cls, value: SecretStr) -> SecretStr:
+        keys = split(value.get_secret_value())
+        if not keys:
+            msg = "no key given; make one with ./manage.py start or `openssl rand -base64 32 | tr +/ -_`"
+            raise ValueError(msg)
+        for number, key in enumerate(keys, start=1):
+            try:
+                Fernet(key)
+            except ValueError:
+                msg = f"key {number} of {len(keys)} is not a Fernet key (32 bytes in URL-safe base64)"
+                raise ValueError(msg) from None
+        return value
+
+
+def split(text: str) -> list[str]:
+    """The items of a comma separated setting."""
+    return [item.strip() for item in text.split(",") if item.strip()]

@@ -1,0 +1,140 @@
+"""The engine, and one request's access to it.
+
+A request gets a `Unit`: a connection and the topics it changes. Writing units are one transaction,
+committed at the edge (`dependencies.writing`) before the answer goes out; the changes are announced
+after the commit. Reading units are in autocommit: one statement, one round trip.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import asyncpg  # type: ignore[import-untyped]  # it ships no types
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from service_kit.changes import Topic
+from service_kit.logging import get_logger
+
+from .config import DatabaseSettings
+from .errors.api import UnavailableError
+
+log = get_logger(__name__)
+
+CONNECT_TIMEOUT = 5.0
+POOL_TIMEOUT = 5.0
+COMMAND_TIMEOUT = 15.0
+"""Seconds the client waits for one statement; above the server's own limit, which says why."""
+POOL_RECYCLE = 1800
+SERVER_SETTINGS = {
+    "application_name": "rest_service",
+    "timezone": "UTC",
+    "statement_timeout": "10000",
+    "lock_timeout": "5000",
+    "idle_in_transaction_session_timeout": "30000",
+    "jit": "off",  # its planning costs more than these short queries
+}
+CONNECT_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError, PoolTimeoutError)
+"""What a server that is away, starting up or full makes of a connection attempt."""
+
+
+def create_engine(settings: DatabaseSettings) -> AsyncEngine:
+    """The engine; opens nothing yet."""
+    return create_async_engine(
+        settings.database_url,
+        echo=settings.db_echo,
+        hide_parameters=not settings.db_echo,
+        pool_pre_ping=True,
+        pool_recycle=POOL_RECYCLE,
+        pool_size=settings.db_pool_size,
+        max_overflow=settings.db_max_overflow,
+        pool_timeout=POOL_TIMEOUT,
+        connect_args={
+            "timeout": CONNECT_TIMEOUT,
+            "command_timeout": COMMAND_TIMEOUT,
+            "server_settings": SERVER_SETTINGS,
+        },
+    )
+
+
+@dataclass(slots=True)
+class Unit:
+    """One request's work: its connection, and what it has changed."""
+
+    connection: AsyncConnection
+    topics: set[Topic] = field(default_factory=set)
+
+    def changed(self, topic: Topic) -> None:
+        """Readers of `topic` are told after the commit."""
+        self.topics.add(topic)
+
+
+class Database:
+    """The pool, for the service's lifetime; close it with `aclose()`."""
+
+    def __init__(self, settings: DatabaseSettings) -> None:
+        self.engine = create_engine(settings)
+        self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self.engine.dispose()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Unit]:
+        """A unit for statements that change nothing.
+
+        Raises:
+            UnavailableError: no connection could be had.
+        """
+        connection = await _connected(self._autocommit)
+        try:
+            yield Unit(connection)
+        finally:
+            await connection.close()
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[Unit]:
+        """A unit in one transaction: committed when the block ends, rolled back when it raises.
+
+        Raises:
+            UnavailableError: no connection could be had.
+        """
+        connection = await _connected(self.engine)
+        try:
+            async with connection.begin():
+                yield Unit(connection)
+        finally:
+            await connection.close()
+
+    async def check(self) -> None:
+        """Raises when the database does not answer."""
+        async with self.reading() as unit:
+            await unit.connection.execute(text("SELECT 1"))
+
+
+async def _connected(engine: AsyncEngine) -> AsyncConnection:
+    try:
+        return await engine.connect()
+    except CONNECT_ERRORS as exc:
+        log.warning("database_unavailable", error=f"{type(exc).__name__}: {exc}")
+        raise UnavailableError from exc
+
+
+async def wait_until_it_answers(database: Database, seconds: float) -> None:
+    """Return when the database answers.
+
+    Raises:
+        UnavailableError: it has not within `seconds`.
+    """
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        try:
+            return await database.check()
+        except UnavailableError:
+            if asyncio.get_running_loop().time() >= deadline:
+                raise
+            await asyncio.sleep(min(1.0, max(0.05, seconds / 20)))

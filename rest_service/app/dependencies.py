@@ -1,0 +1,119 @@
+"""What route handlers are given.
+
+`scope="function"` matters: FastAPI's default keeps a yielding dependency open until the answer has
+been sent, which would hold the connection for as long as the client reads, and would commit too late
+for a refusal to be answered.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Annotated
+
+import redis.asyncio as aioredis
+from fastapi import Depends, Path, Query, Request, Response
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from service_kit.changes import announce
+from service_kit.clock import Clock
+from service_kit.logging import get_logger
+
+from .crypto import TokenBox
+from .database import Database, Unit
+from .repositories.base import Window
+
+log = get_logger(__name__)
+
+ANNOUNCE_TIMEOUT = 1.0
+"""Seconds an answer waits for Redis to hear of a change; readers' time to live is the safety net."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What `main` has built, as `app.state.parts`."""
+
+    database: Database
+    redis: aioredis.Redis
+    tokens: TokenBox
+    clock: Clock
+
+
+def _parts(request: Request) -> Parts:
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+GivenParts = Annotated[Parts, Depends(_parts)]
+
+
+async def reading(parts: GivenParts) -> AsyncIterator[Unit]:
+    """A unit for statements that change nothing."""
+    async with parts.database.reading() as unit:
+        yield unit
+
+
+async def writing(parts: GivenParts) -> AsyncIterator[Unit]:
+    """A unit in one transaction; what it has changed is announced after the commit."""
+    async with parts.database.writing() as unit:
+        yield unit
+    if unit.topics:
+        await _announce(parts.redis, unit)
+
+
+async def _announce(redis: aioredis.Redis, unit: Unit) -> None:
+    try:
+        async with asyncio.timeout(ANNOUNCE_TIMEOUT):
+            await announce(redis, *sorted(unit.topics))
+    except TimeoutError:
+        log.warning("change_not_announced", topics=sorted(unit.topics), error="no answer in time")
+
+
+def _clock(parts: GivenParts) -> Clock:
+    return parts.clock
+
+
+def _tokens(parts: GivenParts) -> TokenBox:
+    return parts.tokens
+
+
+Reading = Annotated[Unit, Depends(reading, scope="function")]
+Writing = Annotated[Unit, Depends(writing, scope="function")]
+GivenClock = Annotated[Clock, Depends(_clock)]
+Tokens = Annotated[TokenBox, Depends(_tokens)]
+
+RowPath = Annotated[int, Path(ge=1, le=2**31 - 1)]
+BigRowPath = Annotated[int, Path(ge=1, le=2**63 - 1)]
+RowFilter = Annotated[int, Field(ge=1, le=2**31 - 1)]
+
+
+def _storable(value: str) -> str:
+    if "\0" in value:
+        msg = "must not contain NUL characters"
+        raise ValueError(msg)
+    return value
+
+
+SearchText = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_storable)]
+TypeName = Annotated[str, Field(min_length=1, max_length=32), AfterValidator(_storable)]
+
+
+class Page(BaseModel):
+    """The query of every list; unknown parameters are refused, as a misspelt filter would show too much."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(default=100, ge=1, le=500, description="Rows at most.")
+    offset: int = Field(default=0, ge=0, le=2**31 - 1, description="Rows to skip.")
+
+    @property
+    def window(self) -> Window:
+        """The rows asked for."""
+        return Window(self.limit, self.offset)
+
+
+PageQuery = Annotated[Page, Query()]
+
+
+def set_total(response: Response, total: int) -> None:
+    """Say how many rows there are on all pages."""
+    response.headers["X-Total-Count"] = str(total)

@@ -1,0 +1,102 @@
+"""Every refusal becomes an answer here; what is nobody's refusal goes on to `middleware.Incidents`."""
+
+from http import HTTPStatus
+
+import asyncpg  # type: ignore[import-untyped]  # it ships no types
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DBAPIError
+from starlette.exceptions import HTTPException
+
+from service_kit.contracts.errors import ErrorBody
+from service_kit.logging import get_logger
+
+from .api import ApiError, ConflictError, InvalidError, UnavailableError
+from .constraints import RULES
+from .validation import body_of
+
+log = get_logger(__name__)
+
+_AWAY = ("08", "57P", "53")
+"""SQLSTATE classes: connection lost, server shutting down or starting, out of connections."""
+_BUSY = ("40", "55P03", "57014")
+"""Deadlock or serialisation failure, lock timeout, statement timeout."""
+_DATA = "22"
+_CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+
+
+def install(app: FastAPI) -> None:
+    """Make `app` answer all refusals in the one shape."""
+    app.add_exception_handler(ApiError, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(DBAPIError, _database)
+    app.add_exception_handler(TimeoutError, _too_slow)
+
+
+def answer(status: int, body: ErrorBody, headers: dict[str, str] | None = None) -> JSONResponse:
+    """`body` as a response."""
+    return JSONResponse(body.model_dump(mode="json"), status_code=status, headers=headers)
+
+
+def _respond(error: ApiError) -> JSONResponse:
+    headers = {"Retry-After": "1"} if error.status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return answer(error.status, error.body(), headers)
+
+
+async def _refused(_request: Request, exc: Exception) -> JSONResponse:
+    assert isinstance(exc, ApiError)  # noqa: S101 - as registered
+    return _respond(exc)
+
+
+async def _invalid(_request: Request, exc: Exception) -> JSONResponse:
+    assert isinstance(exc, RequestValidationError)  # noqa: S101 - as registered
+    return answer(422, body_of(exc.errors()))
+
+
+async def _http(request: Request, exc: Exception) -> JSONResponse:
+    assert isinstance(exc, HTTPException)  # noqa: S101 - as registered
+    match exc.status_code:
+        case 400:
+            message = "The body cannot be read: send JSON in UTF-8."
+        case 404:
+            message = f"There is nothing at {request.url.path}. See /docs for what there is."
+        case 405:
+            message = f"{request.method} is not possible here. See /docs for what is."
+        case _:
+            message = str(exc.detail)
+    code = _CODES.get(exc.status_code, "refused")
+    headers = dict(exc.headers) if exc.headers else None
+    return answer(exc.status_code, ErrorBody(code=code, message=message), headers)
+
+
+async def _too_slow(_request: Request, exc: Exception) -> JSONResponse:
+    log.warning("database_too_slow", error=repr(exc))
+    return _respond(UnavailableError("The database took too long. Try again shortly."))
+
+
+async def _database(_request: Request, exc: Exception) -> JSONResponse:
+    assert isinstance(exc, DBAPIError)  # noqa: S101 - as registered
+    refusal = refusal_of(exc)
+    if refusal is None:
+        raise exc
+    return _respond(refusal)
+
+
+def refusal_of(exc: DBAPIError) -> ApiError | None:
+    """What the database's error means for the caller; None where it is a defect of ours."""
+    state = str(getattr(exc.orig, "sqlstate", None) or "")
+    cause = exc.orig.__cause__ if exc.orig is not None else None
+    if state.startswith("23"):
+        rule = RULES.get(getattr(cause, "constraint_name", None) or "")
+        return rule.refusal() if rule else ConflictError("This clashes with what is stored already.")
+    if exc.connection_invalidated or state.startswith(_AWAY):
+        log.warning("database_connection_lost", sqlstate=state)
+        return UnavailableError()
+    if state.startswith(_BUSY):
+        log.warning("database_busy", sqlstate=state)
+        return UnavailableError("The database is busy with the same rows. Try again shortly.")
+    if state.startswith(_DATA) or isinstance(cause, asyncpg.DataError):
+        return InvalidError("A value is outside of what can be stored: too large, or with a NUL character.")
+    return None

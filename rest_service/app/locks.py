@@ -1,0 +1,6 @@
+"""Numbers of PostgreSQL's advisory locks that this service takes; they must differ."""
+
+SCHEMA = 7_301_000
+"""Migrations and default rows: one process at a time."""
+ASSISTANT_GRAPH = 7_301_001
+"""Who asks whom: one change at a time."""

@@ -1,0 +1,137 @@
+"""`python -m rest_service.app.main`: the API, from its parts to its port."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.security import HTTPBearer
+from fastapi_offline import FastAPIOffline
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from service_kit.clock import Clock, SystemClock
+from service_kit.health import Health
+from service_kit.lifecycle import run
+from service_kit.logging import configure_logging, get_logger
+from service_kit.redis import connect
+from service_kit.settings import load
+from service_kit.web import serve
+
+from . import openapi
+from .access import Gate, Keyring, Role
+from .config import Settings, split
+from .crypto import TokenBox
+from .database import Database
+from .dependencies import Parts
+from .errors import handlers
+from .middleware import BodyLimit, Incidents, Paths, SecurityHeaders
+from .routers import assistant_tools, assistants, calendar, cron_jobs, health, tools, user_threads, users
+from .schema import require_head
+
+NAME = "rest_service"
+
+log = get_logger(__name__)
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
+    """The whole application. It connects when its lifespan begins."""
+    app: FastAPI = FastAPIOffline(
+        title=openapi.TITLE,
+        version="1.0.0",
+        description=openapi.DESCRIPTION,
+        openapi_tags=openapi.TAGS,
+        swagger_ui_parameters=openapi.UI,
+        redoc_url=None,
+        lifespan=_lifespan(settings, clock or SystemClock()),
+        middleware=_middleware(settings),
+        generate_unique_id_function=openapi.operation_id,
+        redirect_slashes=False,
+    )
+    handlers.install(app)
+    app.include_router(_api())
+    app.include_router(health.router)
+    return app
+
+
+def _api() -> APIRouter:
+    scheme = HTTPBearer(auto_error=False, description="`ADMIN_API_KEY` or `SERVICE_API_KEY` from `.env`.")
+    api = APIRouter(prefix="/api", dependencies=[Depends(scheme)])
+    for module in (assistants, tools, assistant_tools, users, cron_jobs, calendar, user_threads):
+        api.include_router(module.router)
+    return api
+
+
+def _middleware(settings: Settings) -> list[Middleware]:
+    """From the outermost to the innermost."""
+    keyring = Keyring({Role.ADMIN: settings.admin_api_key, Role.SERVICE: settings.service_api_key})
+    origins = split(settings.cors_origins)
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_methods=["*"],
+        allow_headers=["Authorization", "Content-Type"],
+        expose_headers=["X-Total-Count"],
+    )
+    return [
+        Middleware(SecurityHeaders),
+        *([cors] if origins else []),
+        Middleware(Incidents),
+        Middleware(Paths),
+        Middleware(Gate, keyring=keyring),
+        Middleware(BodyLimit),
+    ]
+
+
+def _lifespan(settings: Settings, clock: Clock) -> Lifespan:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            database = Database(settings)
+            stack.push_async_callback(database.aclose)
+            redis = connect(settings)
+            stack.push_async_callback(redis.aclose)
+            app.state.parts = Parts(database, redis, TokenBox(settings.credentials_encryption_keys), clock)
+            app.state.health = Health(NAME)
+            app.state.health.add_check("database", database.check)
+            await stack.enter_async_context(_running(app.state.health))
+            yield
+
+    return lifespan
+
+
+@asynccontextmanager
+async def _running(watched: Health) -> AsyncIterator[None]:
+    task = asyncio.create_task(watched.watch(), name="health")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def start(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve until `stop` is set.
+
+    Raises:
+        SystemExit: the database is away, or its schema is not the one this version needs.
+    """
+    await require_head(settings)
+    app = create_app(settings)
+    log.info("started", host=settings.http_host, port=settings.http_port)
+    await serve(app, settings, stop)
+    log.info("stopped")
+
+
+def main() -> None:
+    """The process."""
+    settings = load(Settings)
+    configure_logging(NAME, settings)
+    run(lambda stop: start(settings, stop))
+
+
+if __name__ == "__main__":
+    main()

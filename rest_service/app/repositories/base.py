@@ -1,0 +1,138 @@
+"""Create, read, change and delete of one table, as Core statements."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlalchemy import ColumnElement, Select, Table, delete, func, insert, select, update
+
+from service_kit.changes import Topic
+from service_kit.contracts.base import Resource
+
+from ..database import Unit
+from ..errors.api import InvalidError, NotFoundError
+
+R = TypeVar("R", bound=Resource)
+Values = dict[str, Any]
+Condition = ColumnElement[bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which rows of a list."""
+
+    limit: int
+    offset: int
+
+
+class Repository(Generic[R]):
+    """What all tables have in common; a table's own class adds its queries and rules."""
+
+    table: ClassVar[Table]
+    read: type[R]
+    noun: ClassVar[str]
+    order: ClassVar[Sequence[ColumnElement[Any]]]
+    """Ends with a unique column, so that pages never overlap."""
+    topic: ClassVar[Topic | None] = None
+    """What readers are told when a row changes."""
+
+    def __init__(self, unit: Unit) -> None:
+        self.unit = unit
+
+    def _select(self) -> Select[Any]:
+        return select(self.table)
+
+    @property
+    def _key(self) -> ColumnElement[Any]:
+        return next(iter(self.table.primary_key.columns))
+
+    async def get(self, key: UUID | int) -> R:
+        """The row.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        return self._one(await self._fetch(self._select().where(self._key == key)), key)
+
+    async def page(self, window: Window, conditions: Sequence[Condition] = ()) -> tuple[list[R], int]:
+        """The rows of one page, and how many there are on all pages."""
+        statement = self._select().where(*conditions).order_by(*self.order)
+        result = await self.unit.connection.execute(statement.limit(window.limit).offset(window.offset))
+        rows = [self._parse(row) for row in result.mappings()]
+        if window.offset == 0 and len(rows) < window.limit:
+            return rows, len(rows)
+        counting = select(func.count()).select_from(self._select().where(*conditions).subquery())
+        return rows, await self.unit.connection.scalar(counting) or 0
+
+    async def insert(self, values: Values) -> R:
+        """A new row. What the database refuses is answered by `errors.constraints`."""
+        row = await self._fetch(insert(self.table).values(values).returning(*self.table.columns))
+        self._changed(values)
+        return self._parse(row or {})
+
+    async def update(self, key: UUID | int, values: Values) -> R:
+        """Set the columns in `values`, and only those: concurrent changes of others stay.
+
+        Raises:
+            NotFoundError: there is no such row.
+        """
+        if not values:
+            return await self.get(key)
+        statement = update(self.table).where(self._key == key).values(values).returning(*self.table.columns)
+        row = await self._fetch(statement)
+        changed = self._one(row, key)
+        self._changed(values)
+        return changed
+
+    async def delete(self, key: UUID | int) -> None:
+        """Remove the row.
+
+        Raises:
+            NotFoundError: there is no such row.
+        """
+        result = await self.unit.connection.execute(delete(self.table).where(self._key == key))
+        if result.rowcount == 0:
+            raise self.missing(key)
+        self._changed({})
+
+    def missing(self, key: object) -> NotFoundError:
+        """The refusal for a row that is not there."""
+        return NotFoundError(f"There is no {self.noun} {key}. It may have been deleted; look at the list.")
+
+    def changes(self, body: BaseModel) -> Values:
+        """The columns a `PATCH` body sets.
+
+        Raises:
+            InvalidError: an explicit null where the column cannot be empty.
+        """
+        values = body.model_dump(exclude_unset=True)
+        for name, value in values.items():
+            if value is None and not self.table.c[name].nullable:
+                msg = f"{name} cannot be null; leave it out to keep it as it is."
+                raise InvalidError(msg, field=name)
+        return values
+
+    def equal(self, **wanted: object) -> list[Condition]:
+        """Conditions for the filters that were given."""
+        return [self.table.c[name] == value for name, value in wanted.items() if value is not None]
+
+    def named(self, part: str | None) -> list[Condition]:
+        """The condition that the name has `part` in it, in any case."""
+        return [] if part is None else [self.table.c.name.icontains(part, autoescape=True)]
+
+    def _changed(self, _values: Values) -> None:
+        if self.topic is not None:
+            self.unit.changed(self.topic)
+
+    def _parse(self, row: Mapping[Any, Any]) -> R:
+        return self.read.model_validate(dict(row))
+
+    def _one(self, row: Mapping[Any, Any] | None, key: object) -> R:
+        if row is None:
+            raise self.missing(key)
+        return self._parse(row)
+
+    async def _fetch(self, statement: Any) -> Mapping[Any, Any] | None:  # noqa: ANN401 - any Core statement
+        return (await self.unit.connection.execute(statement)).mappings().one_or_none()

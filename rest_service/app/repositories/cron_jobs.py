@@ -1,0 +1,90 @@
+"""Queries on jobs."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, insert, select, update
+
+from service_kit.changes import Topic
+from service_kit.clock import Clock
+from service_kit.contracts.cron import CronJobCreate, CronJobRead, CronJobStatus, CronJobUpdate
+
+from ..database import Unit
+from ..errors.api import InvalidError
+from ..models import cron_jobs, users
+from ..schedule import next_firing, problem
+from .base import Repository, Values
+
+_OVER = frozenset({CronJobStatus.DONE, CronJobStatus.FAILED})
+_TIMES = frozenset({"cron_expression", "run_at"})
+
+
+class CronJobRepository(Repository[CronJobRead]):
+    """`cron_jobs`, with the chat of each job's user."""
+
+    table = cron_jobs
+    read = CronJobRead
+    noun = "job"
+    order = (cron_jobs.c.id,)
+    topic = Topic.JOBS
+
+    def __init__(self, unit: Unit, clock: Clock) -> None:
+        super().__init__(unit)
+        self._clock = clock
+
+    def _select(self) -> Select[Any]:
+        chat = users.c.telegram_id.label("chat_id")
+        return select(cron_jobs, chat).join_from(cron_jobs, users, users.c.id == cron_jobs.c.user_id)
+
+    async def create(self, body: CronJobCreate) -> CronJobRead:
+        """A new job, with its first firing worked out; raises InvalidError for a wrong expression."""
+        values = body.model_dump()
+        values["next_run_at"] = self._next(values | {"status": CronJobStatus.ACTIVE, "last_run_at": None})
+        statement = insert(cron_jobs).values(values).returning(cron_jobs.c.id)
+        job_id = await self.unit.connection.scalar(statement)
+        self._changed(values)
+        return await self.get(int(job_id or 0))
+
+    async def replace(self, job_id: int, body: CronJobCreate) -> CronJobRead:
+        """All columns anew; raises NotFoundError, InvalidError."""
+        return await self._change(job_id, body.model_dump())
+
+    async def patch(self, job_id: int, body: CronJobUpdate) -> CronJobRead:
+        """The columns in `body`; raises NotFoundError, InvalidError."""
+        return await self._change(job_id, self.changes(body))
+
+    async def locked(self, job_id: int) -> Mapping[Any, Any]:
+        """The row, held until the transaction ends; raises NotFoundError."""
+        row = await self._fetch(select(cron_jobs).where(cron_jobs.c.id == job_id).with_for_update())
+        if row is None:
+            raise self.missing(job_id)
+        return row
+
+    async def _change(self, job_id: int, values: Values) -> CronJobRead:
+        if values:
+            # held, because next_run_at depends on columns that another change may be writing
+            stored = await self.locked(job_id)
+            rescheduled = any(values.get(name, stored[name]) != stored[name] for name in _TIMES)
+            if rescheduled and stored["status"] in _OVER:
+                values.setdefault("status", CronJobStatus.ACTIVE)
+            values["next_run_at"] = self._next(dict(stored) | values, anew=rescheduled)
+            await self.unit.connection.execute(
+                update(cron_jobs).where(cron_jobs.c.id == job_id).values(values)
+            )
+            self._changed(values)
+        return await self.get(job_id)
+
+    def _next(self, job: Mapping[str, Any], *, anew: bool = True) -> datetime | None:
+        """When a job as `job` will be fires next."""
+        expression, run_at = job["cron_expression"], job["run_at"]
+        if expression is not None:
+            wrong = problem(expression)
+            if wrong:
+                raise InvalidError(wrong, field="cron_expression")
+        if not job["is_active"] or job["status"] != CronJobStatus.ACTIVE:
+            return None
+        if expression is not None:
+            return next_firing(expression, job["timezone"], self._clock.now())
+        fired = job["last_run_at"] is not None and not anew
+        return None if fired else run_at

@@ -1,0 +1,85 @@
+"""Who asks whom: sub-assistants must never lead back to an assistant that asks them.
+
+Whatever adds an edge writes first and looks afterwards, in one transaction under one lock: so two
+transactions that each add half of a cycle cannot both commit.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, func, select
+
+from service_kit.contracts.assistants import ToolType
+
+from ..database import Unit
+from ..errors.api import ConflictError
+from ..locks import ASSISTANT_GRAPH
+from ..models import assistants, links, tools
+
+_EDGES = (
+    select(
+        links.c.assistant_id.label("asking"),
+        func.coalesce(links.c.sub_assistant_id, tools.c.assistant_id).label("asked"),
+    )
+    .join_from(links, tools, tools.c.id == links.c.tool_id)
+    .where(tools.c.tool_type == ToolType.SUB_ASSISTANT.value)
+)
+"""Inactive rows count too: switching one on needs no second look."""
+
+
+async def lock_graph(unit: Unit) -> None:
+    """Until the transaction ends, nobody else changes who asks whom."""
+    await unit.connection.execute(select(func.pg_advisory_xact_lock(ASSISTANT_GRAPH)))
+
+
+async def refuse_cycle(unit: Unit, start: UUID) -> None:
+    """Raises ConflictError, naming the path, where an assistant reachable from `start` asks itself."""
+    edges: dict[UUID, list[UUID]] = defaultdict(list)
+    for asking, asked in await unit.connection.execute(_reachable_edges(start)):
+        edges[asking].append(asked)
+    cycle = find_cycle(edges)
+    if cycle:
+        names = await _names(unit, cycle)
+        path = " → ".join(repr(names[assistant_id]) for assistant_id in cycle)
+        msg = f"This would make assistants ask each other in a circle: {path}."
+        raise ConflictError(msg)
+
+
+def _reachable_edges(start: UUID) -> Select[Any]:
+    edges = _EDGES.subquery("edges")
+    reached = select(edges).where(edges.c.asking == start).cte("reached", recursive=True)
+    further = _EDGES.subquery("further")
+    return select(reached.union(select(further).join(reached, further.c.asking == reached.c.asked)))
+
+
+async def _names(unit: Unit, ids: Iterable[UUID]) -> dict[UUID, str]:
+    rows = await unit.connection.execute(
+        select(assistants.c.id, assistants.c.name).where(assistants.c.id.in_(list(ids)))
+    )
+    return {row.id: row.name for row in rows}
+
+
+def find_cycle(edges: Mapping[UUID, Sequence[UUID]]) -> list[UUID]:
+    """One cycle, its first member repeated at the end; empty where there is none."""
+    finished: set[UUID] = set()
+    for start in edges:
+        path: list[UUID] = []
+        on_path: set[UUID] = set()
+        # depth first without recursion: (node, whether it is being left)
+        waiting: list[tuple[UUID, bool]] = [(start, False)]
+        while waiting:
+            node, leaving = waiting.pop()
+            if leaving:
+                path.pop()
+                on_path.discard(node)
+                finished.add(node)
+            elif node in on_path:
+                return [*path[path.index(node) :], node]
+            elif node not in finished:
+                path.append(node)
+                on_path.add(node)
+                waiting.append((node, True))
+                waiting += [(asked, False) for asked in edges.get(node, ())]
+    return []

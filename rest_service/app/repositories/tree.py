@@ -1,0 +1,61 @@
+"""An assistant with all it can reach, in one statement whatever its size.
+
+One statement is one snapshot: a change that is committed meanwhile is in all of the answer or in none
+of it. PostgreSQL writes the JSON, which is handed on as it is.
+"""
+
+from uuid import UUID
+
+from sqlalchemy import Uuid, bindparam, text
+
+from ..database import Unit
+from ..errors.api import NotFoundError
+
+_TREE = text("""
+WITH RECURSIVE
+edges AS (
+    SELECT l.id AS link_id, l.assistant_id AS asking, l.tool_id,
+           CASE WHEN t.tool_type = 'sub_assistant'
+                THEN coalesce(l.sub_assistant_id, t.assistant_id) END AS asked
+    FROM assistant_tool_links l
+    JOIN tools t ON t.id = l.tool_id
+    WHERE l.is_active AND t.is_active
+),
+reached(id) AS (
+    SELECT a.id FROM assistants a WHERE a.id = :root AND a.is_active
+    UNION
+    SELECT a.id
+    FROM reached r
+    JOIN edges e ON e.asking = r.id
+    JOIN assistants a ON a.id = e.asked AND a.is_active
+),
+used AS (
+    SELECT e.link_id, e.tool_id
+    FROM edges e
+    WHERE e.asking IN (SELECT id FROM reached)
+      AND (e.asked IS NULL OR e.asked IN (SELECT id FROM reached))
+)
+SELECT json_build_object(
+    'root_id', CAST(:root AS uuid),
+    'assistants', (SELECT json_agg(a ORDER BY a.created_at, a.id)
+                   FROM assistants a WHERE a.id IN (SELECT id FROM reached)),
+    'tools', (SELECT coalesce(json_agg(t ORDER BY t.name), '[]')
+              FROM tools t WHERE t.id IN (SELECT tool_id FROM used)),
+    'links', (SELECT coalesce(json_agg(l ORDER BY l.created_at, l.id), '[]')
+              FROM assistant_tool_links l WHERE l.id IN (SELECT link_id FROM used))
+)::text
+WHERE EXISTS (SELECT FROM reached)
+""").bindparams(bindparam("root", type_=Uuid()))
+
+
+async def tree(unit: Unit, root: UUID) -> str:
+    """The JSON of an `AssistantTree`: active rows only.
+
+    Raises:
+        NotFoundError: there is no such assistant, or it is not active.
+    """
+    found: str | None = await unit.connection.scalar(_TREE, {"root": root})
+    if found is None:
+        msg = f"There is no active assistant {root}. It may have been deleted or switched off."
+        raise NotFoundError(msg)
+    return found

@@ -1,0 +1,35 @@
+"""Queries on people. Reading one stands on the way of every message, so its statements are prebuilt."""
+
+from sqlalchemy import bindparam, select
+
+from service_kit.changes import Topic
+from service_kit.contracts.users import UserRead
+
+from ..models import users
+from .base import Repository, Values
+
+_BY_TELEGRAM_ID = select(users).where(users.c.telegram_id == bindparam("telegram_id"))
+_UNANNOUNCED = frozenset({"last_seen_at"})
+"""Set at every message, and nobody acts on it: announcing it would empty all caches all the time."""
+
+
+class UserRepository(Repository[UserRead]):
+    """`telegram_users`."""
+
+    table = users
+    read = UserRead
+    noun = "user"
+    order = (users.c.id,)
+    topic = Topic.USERS
+
+    async def by_telegram_id(self, telegram_id: int) -> UserRead:
+        """The user of a Telegram account; raises NotFoundError."""
+        result = await self.unit.connection.execute(_BY_TELEGRAM_ID, {"telegram_id": telegram_id})
+        row = result.mappings().one_or_none()
+        if row is None:
+            raise self.missing(f"with telegram_id {telegram_id}")
+        return self._parse(row)
+
+    def _changed(self, values: Values) -> None:
+        if not values or values.keys() - _UNANNOUNCED:
+            super()._changed(values)

@@ -1,0 +1,82 @@
+"""`/api/assistants`."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Query, Response
+
+from service_kit.contracts.assistants import (
+    AssistantCreate,
+    AssistantRead,
+    AssistantTree,
+    AssistantUpdate,
+)
+
+from ..access import ADMIN, ANYONE
+from ..dependencies import Page, Reading, SearchText, TypeName, Writing, set_total
+from ..repositories.assistants import AssistantRepository
+from ..repositories.tree import tree
+from ..routing import BODY, CLASH, MISSING, TOTAL
+from ..routing import router as new_router
+
+router = new_router("/assistants", "assistants")
+
+
+class AssistantFilter(Page):
+    """Which assistants."""
+
+    is_secretary: bool | None = None
+    is_active: bool | None = None
+    assistant_type: TypeName | None = None
+    search: SearchText | None = None
+    """Part of the name, in any case."""
+
+
+@router.get("", dependencies=ANYONE, responses=TOTAL)
+async def list_assistants(
+    unit: Reading, response: Response, query: Annotated[AssistantFilter, Query()]
+) -> list[AssistantRead]:
+    """Assistants, oldest first."""
+    assistants = AssistantRepository(unit)
+    wanted = assistants.equal(
+        is_secretary=query.is_secretary, is_active=query.is_active, assistant_type=query.assistant_type
+    )
+    rows, total = await assistants.page(query.window, wanted + assistants.named(query.search))
+    set_total(response, total)
+    return rows
+
+
+@router.post("", status_code=201, dependencies=ADMIN, responses=BODY | CLASH)
+async def create_assistant(unit: Writing, body: AssistantCreate) -> AssistantRead:
+    """A new assistant. Give it tools at `/api/assistant-tools`."""
+    return await AssistantRepository(unit).create(body)
+
+
+@router.get("/{assistant_id}", dependencies=ANYONE, responses=MISSING)
+async def get_assistant(unit: Reading, assistant_id: UUID) -> AssistantRead:
+    """One assistant."""
+    return await AssistantRepository(unit).get(assistant_id)
+
+
+@router.get("/{assistant_id}/tree", dependencies=ANYONE, responses=MISSING, response_model=AssistantTree)
+async def get_assistant_tree(unit: Reading, assistant_id: UUID) -> Response:
+    """The assistant with all tools, links and sub-assistants it can reach; active rows only."""
+    return Response(await tree(unit, assistant_id), media_type="application/json")
+
+
+@router.put("/{assistant_id}", dependencies=ADMIN, responses=BODY | MISSING | CLASH)
+async def replace_assistant(unit: Writing, assistant_id: UUID, body: AssistantCreate) -> AssistantRead:
+    """The whole assistant anew; what is not sent takes its default."""
+    return await AssistantRepository(unit).replace(assistant_id, body)
+
+
+@router.patch("/{assistant_id}", dependencies=ADMIN, responses=BODY | MISSING | CLASH)
+async def update_assistant(unit: Writing, assistant_id: UUID, body: AssistantUpdate) -> AssistantRead:
+    """The fields that are sent; the others stay, within `settings` too."""
+    return await AssistantRepository(unit).patch(assistant_id, body)
+
+
+@router.delete("/{assistant_id}", status_code=204, dependencies=ADMIN, responses=MISSING | CLASH)
+async def delete_assistant(unit: Writing, assistant_id: UUID) -> None:
+    """The assistant with its own links and threads; refused while others ask it."""
+    await AssistantRepository(unit).remove(assistant_id)

@@ -1,0 +1,71 @@
+"""`/api/calendar`: whether a user has linked Google Calendar, and, for the services alone, the tokens."""
+
+from typing import Annotated
+
+from fastapi import Query, Response
+
+from service_kit.contracts.calendar import (
+    CalendarRead,
+    CalendarStatus,
+    CalendarTokens,
+    CalendarTokensWrite,
+    CalendarUpdate,
+)
+
+from ..access import ANYONE, SERVICE
+from ..dependencies import Page, Reading, RowPath, Tokens, Writing, set_total
+from ..repositories.calendar import CalendarRepository
+from ..routing import BODY, MISSING, TOTAL
+from ..routing import router as new_router
+
+router = new_router("/calendar", "calendar")
+
+
+class CalendarFilter(Page):
+    """Which links to calendars."""
+
+    status: CalendarStatus | None = None
+
+
+@router.get("", dependencies=ANYONE, responses=TOTAL)
+async def list_calendars(
+    unit: Reading, response: Response, query: Annotated[CalendarFilter, Query()]
+) -> list[CalendarRead]:
+    """Who has linked a calendar, by user id; no tokens."""
+    calendars = CalendarRepository(unit)
+    rows, total = await calendars.page(query.window, calendars.equal(status=query.status))
+    set_total(response, total)
+    return rows
+
+
+@router.get("/{user_id}", dependencies=ANYONE, responses=MISSING)
+async def get_calendar(unit: Reading, user_id: RowPath) -> CalendarRead:
+    """Whether a user has linked a calendar; no tokens."""
+    return await CalendarRepository(unit).get(user_id)
+
+
+@router.patch("/{user_id}", dependencies=ANYONE, responses=BODY | MISSING)
+async def update_calendar(unit: Writing, user_id: RowPath, body: CalendarUpdate) -> CalendarRead:
+    """Note that the grant was revoked (or holds again)."""
+    calendars = CalendarRepository(unit)
+    return await calendars.update(user_id, calendars.changes(body))
+
+
+@router.delete("/{user_id}", status_code=204, dependencies=ANYONE, responses=MISSING)
+async def delete_calendar(unit: Writing, user_id: RowPath) -> None:
+    """Forget the tokens; Google is not told."""
+    await CalendarRepository(unit).delete(user_id)
+
+
+@router.get("/{user_id}/tokens", dependencies=SERVICE, responses=MISSING)
+async def get_calendar_tokens(unit: Reading, user_id: RowPath, box: Tokens) -> CalendarTokens:
+    """The tokens in clear. The services' key only: the admin has no use for them."""
+    return await CalendarRepository(unit).tokens(user_id, box)
+
+
+@router.put("/{user_id}/tokens", dependencies=SERVICE, responses=BODY)
+async def store_calendar_tokens(
+    unit: Writing, user_id: RowPath, box: Tokens, body: CalendarTokensWrite
+) -> CalendarRead:
+    """Keep the outcome of a consent or a refresh, encrypted; an old refresh token stays where none comes."""
+    return await CalendarRepository(unit).store(user_id, body, box)

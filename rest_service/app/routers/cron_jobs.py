@@ -1,0 +1,157 @@
+"""`/api/cron-jobs`, also answering at `/api/cronjobs`: scheduled jobs and their firings."""
+
+from typing import Annotated
+
+from fastapi import Depends, Query, Response
+
+from service_kit.contracts.cron import (
+    CronJobCreate,
+    CronJobRead,
+    CronJobStatus,
+    CronJobUpdate,
+    FiringClaim,
+    FiringRead,
+    FiringStatus,
+    FiringUpdate,
+)
+
+from ..access import ANYONE
+from ..dependencies import (
+    BigRowPath,
+    GivenClock,
+    Page,
+    Reading,
+    RowFilter,
+    RowPath,
+    SearchText,
+    TypeName,
+    Writing,
+    set_total,
+)
+from ..repositories.cron_jobs import CronJobRepository
+from ..repositories.firings import FiringRepository
+from ..routing import BODY, CLASH, MISSING, TOTAL
+from ..routing import router as new_router
+
+router = new_router("/cron-jobs", "cron-jobs")
+
+
+class JobFilter(Page):
+    """Which jobs."""
+
+    user_id: RowFilter | None = None
+    is_active: bool | None = None
+    status: CronJobStatus | None = None
+    type: TypeName | None = None
+    search: SearchText | None = None
+    """Part of the name, in any case."""
+
+
+class FiringFilter(Page):
+    """Which firings."""
+
+    status: FiringStatus | None = None
+
+
+def _jobs(unit: Writing, clock: GivenClock) -> CronJobRepository:
+    return CronJobRepository(unit, clock)
+
+
+def _jobs_to_read(unit: Reading, clock: GivenClock) -> CronJobRepository:
+    return CronJobRepository(unit, clock)
+
+
+def _firings(unit: Writing, clock: GivenClock) -> FiringRepository:
+    return FiringRepository(unit, clock)
+
+
+def _firings_to_read(unit: Reading, clock: GivenClock) -> FiringRepository:
+    return FiringRepository(unit, clock)
+
+
+Jobs = Annotated[CronJobRepository, Depends(_jobs, scope="function")]
+JobsToRead = Annotated[CronJobRepository, Depends(_jobs_to_read, scope="function")]
+Firings = Annotated[FiringRepository, Depends(_firings, scope="function")]
+FiringsToRead = Annotated[FiringRepository, Depends(_firings_to_read, scope="function")]
+
+
+@router.get("", dependencies=ANYONE, responses=TOTAL)
+async def list_cron_jobs(
+    jobs: JobsToRead, response: Response, query: Annotated[JobFilter, Query()]
+) -> list[CronJobRead]:
+    """Jobs, by id."""
+    wanted = jobs.equal(
+        user_id=query.user_id, is_active=query.is_active, status=query.status, type=query.type
+    )
+    rows, total = await jobs.page(query.window, wanted + jobs.named(query.search))
+    set_total(response, total)
+    return rows
+
+
+@router.post("", status_code=201, dependencies=ANYONE, responses=BODY)
+async def create_cron_job(jobs: Jobs, body: CronJobCreate) -> CronJobRead:
+    """A new job: recurring by `cron_expression` in its own zone, or once at `run_at`."""
+    return await jobs.create(body)
+
+
+@router.get("/firings", dependencies=ANYONE, responses=TOTAL)
+async def list_firings(
+    firings: FiringsToRead, response: Response, query: Annotated[FiringFilter, Query()]
+) -> list[FiringRead]:
+    """Firings of all jobs, oldest first; `status=running` shows those that were never reported on."""
+    rows, total = await firings.page(query.window, firings.equal(status=query.status))
+    set_total(response, total)
+    return rows
+
+
+@router.get("/{job_id}", dependencies=ANYONE, responses=MISSING)
+async def get_cron_job(jobs: JobsToRead, job_id: RowPath) -> CronJobRead:
+    """One job."""
+    return await jobs.get(job_id)
+
+
+@router.put("/{job_id}", dependencies=ANYONE, responses=BODY | MISSING)
+async def replace_cron_job(jobs: Jobs, job_id: RowPath, body: CronJobCreate) -> CronJobRead:
+    """The whole job anew; what is not sent takes its default."""
+    return await jobs.replace(job_id, body)
+
+
+@router.patch("/{job_id}", dependencies=ANYONE, responses=BODY | MISSING)
+async def update_cron_job(jobs: Jobs, job_id: RowPath, body: CronJobUpdate) -> CronJobRead:
+    """The fields that are sent; the others stay. A new time makes a finished job active again."""
+    return await jobs.patch(job_id, body)
+
+
+@router.delete("/{job_id}", status_code=204, dependencies=ANYONE, responses=MISSING)
+async def delete_cron_job(jobs: Jobs, job_id: RowPath) -> None:
+    """The job and the record of its firings."""
+    await jobs.delete(job_id)
+
+
+@router.get("/{job_id}/firings", dependencies=ANYONE, responses=MISSING | TOTAL)
+async def list_firings_of_job(
+    jobs: JobsToRead,
+    firings: FiringsToRead,
+    response: Response,
+    job_id: RowPath,
+    query: Annotated[FiringFilter, Query()],
+) -> list[FiringRead]:
+    """Firings of one job, oldest first."""
+    await jobs.get(job_id)
+    rows, total = await firings.page(query.window, firings.equal(cron_job_id=job_id, status=query.status))
+    set_total(response, total)
+    return rows
+
+
+@router.post("/{job_id}/firings", status_code=201, dependencies=ANYONE, responses=BODY | MISSING | CLASH)
+async def claim_firing(firings: Firings, job_id: RowPath, body: FiringClaim) -> FiringRead:
+    """Take a firing before it is sent; 409 where it is taken, or the job is switched off or over."""
+    return await firings.claim(job_id, body)
+
+
+@router.patch("/{job_id}/firings/{firing_id}", dependencies=ANYONE, responses=BODY | MISSING | CLASH)
+async def report_firing(
+    firings: Firings, job_id: RowPath, firing_id: BigRowPath, body: FiringUpdate
+) -> FiringRead:
+    """Say how a firing went; with it a job that fires once is over."""
+    return await firings.report(job_id, firing_id, body)

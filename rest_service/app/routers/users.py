@@ -1,0 +1,72 @@
+"""`/api/users`."""
+
+from typing import Annotated
+
+from fastapi import Query, Response
+
+from service_kit.contracts.users import TelegramId, UserCreate, UserRead, UserRole, UserUpdate
+
+from ..access import ADMIN, ANYONE
+from ..dependencies import Page, Reading, RowPath, Writing, set_total
+from ..repositories.users import UserRepository
+from ..routing import BODY, CLASH, MISSING, TOTAL
+from ..routing import router as new_router
+
+router = new_router("/users", "users")
+
+
+class UserFilter(Page):
+    """Which users."""
+
+    role: UserRole | None = None
+    telegram_id: TelegramId | None = None
+    is_active: bool | None = None
+
+
+@router.get("", dependencies=ANYONE, responses=TOTAL)
+async def list_users(
+    unit: Reading, response: Response, query: Annotated[UserFilter, Query()]
+) -> list[UserRead]:
+    """Users, by id."""
+    users = UserRepository(unit)
+    wanted = users.equal(role=query.role, telegram_id=query.telegram_id, is_active=query.is_active)
+    rows, total = await users.page(query.window, wanted)
+    set_total(response, total)
+    return rows
+
+
+@router.post("", status_code=201, dependencies=ANYONE, responses=BODY | CLASH)
+async def create_user(unit: Writing, body: UserCreate) -> UserRead:
+    """A new user. There is one row a Telegram account, and at most one owner."""
+    return await UserRepository(unit).insert(body.model_dump())
+
+
+@router.get("/by-telegram-id/{telegram_id}", dependencies=ANYONE, responses=MISSING)
+async def get_user_by_telegram_id(unit: Reading, telegram_id: TelegramId) -> UserRead:
+    """The user of a Telegram account."""
+    return await UserRepository(unit).by_telegram_id(telegram_id)
+
+
+@router.get("/{user_id}", dependencies=ANYONE, responses=MISSING)
+async def get_user(unit: Reading, user_id: RowPath) -> UserRead:
+    """One user."""
+    return await UserRepository(unit).get(user_id)
+
+
+@router.put("/{user_id}", dependencies=ANYONE, responses=BODY | MISSING | CLASH)
+async def replace_user(unit: Writing, user_id: RowPath, body: UserCreate) -> UserRead:
+    """The whole user anew; what is not sent takes its default."""
+    return await UserRepository(unit).update(user_id, body.model_dump())
+
+
+@router.patch("/{user_id}", dependencies=ANYONE, responses=BODY | MISSING | CLASH)
+async def update_user(unit: Writing, user_id: RowPath, body: UserUpdate) -> UserRead:
+    """The fields that are sent; the others stay."""
+    users = UserRepository(unit)
+    return await users.update(user_id, users.changes(body))
+
+
+@router.delete("/{user_id}", status_code=204, dependencies=ADMIN, responses=MISSING)
+async def delete_user(unit: Writing, user_id: RowPath) -> None:
+    """The user with all threads, jobs and calendar credentials."""
+    await UserRepository(unit).delete(user_id)
