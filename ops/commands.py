@@ -37,7 +37,7 @@ class Commands:
             project = self._project(write=True)
             runtime = self._runtime(project, changing=True)
             self._start(project, runtime, self._args.services, self._replicas(project))
-        report.print_started(self._shell, project)
+        self._say_started(project)
 
     def stop(self) -> None:
         """Stop everything, or some."""
@@ -56,7 +56,7 @@ class Commands:
             runtime = self._runtime(project, changing=True)
             runtime.restart(self._args.services)
             self._note(project, runtime)
-        report.print_started(self._shell, project)
+        self._say_started(project)
 
     def rebuild(self) -> None:
         """Build anew and start."""
@@ -65,7 +65,7 @@ class Commands:
             runtime = self._runtime(project, changing=True)
             self._note(project, runtime)
             runtime.rebuild(self._args.services, self._replicas(project))
-        report.print_started(self._shell, project)
+        self._say_started(project)
 
     def status(self) -> None:
         """Show how everything is."""
@@ -155,6 +155,12 @@ class Commands:
             print("\n".join(differences))
             self._shell.say("The locked requirements are out of date: ./manage.py lock")
         return 1 if differences else 0
+
+    def _say_started(self, project: Project) -> None:
+        if self._args.services and not self._shell.dry_run:
+            self._shell.say(f"Running: {', '.join(self._args.services)}")
+        else:
+            report.print_started(self._shell, project)
 
     def _project(self, *, write: bool = False) -> Project:
         write = write and not self._shell.dry_run

@@ -157,11 +157,18 @@ def write_valkey_config(config: Path, data: Path, port: int, password: str) -> N
     config.touch(mode=0o600)
     config.chmod(0o600)
     config.write_text(
-        f'bind 127.0.0.1\nport {port}\ndir "{data}"\nrequirepass {password}\ndaemonize no\n'
+        f"bind 127.0.0.1\nport {port}\ndir {_quoted(str(data))}\nrequirepass {_quoted(password)}\n"
+        "daemonize no\n"
         "appendonly yes\nappendfsync everysec\nmaxmemory-policy noeviction\nstop-writes-on-bgsave-error yes\n"
         "save 3600 1 300 100\n"
         "set-proc-title no\n"  # its command line stays what it was started with: it can be recognised
     )
+
+
+def _quoted(text: str) -> str:
+    """`text` as one argument in Valkey's configuration: every byte that could mean something escaped."""
+    plain = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._- "
+    return '"' + "".join(chr(b) if b in plain else f"\\x{b:02x}" for b in os.fsencode(text)) + '"'
 
 
 def wait_for_port(

@@ -212,15 +212,16 @@ class LocalRuntime:
         added, changed, removed = supervisor.reload()
         before = supervisor.processes()
         gone = [name for name in [*changed, *removed] if name in before]
-        if gone and any(before[name].wanted for name in gone):
-            self.shell.say(f"Changed: {', '.join(gone)}")
+        ran = {name for name in gone if before[name].wanted}
+        if ran:
+            self.shell.say(f"Changed, so started anew: {', '.join(sorted(ran))}")
         self._stop_programs(supervisor, gone)
         for name in gone:
             supervisor.remove(name)
         for program in programs:
             if program.name in {*added, *changed}:
                 supervisor.add(program.name)
-        return {name for name in changed if before[name].wanted}
+        return ran
 
     def _stop_programs(self, supervisor: Supervisor, names: Sequence[str], *, show: bool = True) -> None:
         """Stop in an order in which nobody loses what he still needs to finish his work."""
