@@ -1,0 +1,48 @@
+"""Puts the sandbox's parts together into one aiohttp application."""
+
+from aiohttp import web
+
+from service_kit.health import Health, answer
+
+from .control import Control
+from .faults import FaultBoard
+from .guard import Guard
+from .openai.api import OpenAIApi, Pace
+from .stats import Stats
+from .storage import Store
+from .telegram.api import BotApi
+from .telegram.messenger import Messenger
+from .web.chat_api import ChatApi
+from .web.pages import Pages
+
+BOT_NAME = "Smart Assistant"
+MAX_BODY = 32 * 1024 * 1024
+"""Bytes; a long conversation with tool results is a long request."""
+
+
+def create_app(*, store: Store, pace: Pace, health: Health, host: str) -> web.Application:
+    """The application; `host` is the address it will listen on."""
+    stats, faults, guard = Stats(), FaultBoard(), Guard(host)
+    messenger = Messenger(store, stats, BOT_NAME)
+    openai = OpenAIApi(stats, faults, pace)
+    app = web.Application(client_max_size=MAX_BODY)
+    BotApi(messenger, stats, faults).add_routes(app)
+    openai.add_routes(app)
+    ChatApi(messenger, guard).add_routes(app)
+    control = Control(messenger=messenger, stats=stats, faults=faults, pace=pace, openai=openai, guard=guard)
+    control.add_routes(app)
+    Pages(guard).add_routes(app)
+    _add_health(app, health)
+    return app
+
+
+def _add_health(app: web.Application, health: Health) -> None:
+    async def show(request: web.Request) -> web.Response:
+        found = answer(health, request.path)
+        if found is None:
+            raise web.HTTPNotFound
+        status, body = found
+        return web.json_response(body.model_dump(), status=status)
+
+    for path in ("/health", "/health/live", "/health/ready"):
+        app.router.add_get(path, show)

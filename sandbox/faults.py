@@ -1,0 +1,113 @@
+"""Trouble on order: statuses, hanging, broken and slow answers."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field
+
+FOREVER = 3600.0
+
+
+class Fault(BaseModel):
+    """What goes wrong, and for which calls. A field that is left out matches every call."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    target: Literal["openai", "telegram", "google", "weather"]
+    kind: Literal["status", "hang", "disconnect", "garbage", "slow", "truncate"]
+    method: str | None = Field(default=None, description="sendMessage, chat.completions, models, …")
+    chat_id: int | None = Field(default=None, description="Telegram only.")
+    model: str | None = Field(default=None, description="OpenAI only.")
+    times: int | None = Field(default=None, ge=1, description="How often; None: until cleared.")
+    status: int = Field(default=500, ge=400, le=599)
+    retry_after: int | None = Field(default=None, ge=0)
+    description: str | None = Field(default=None, description="The error's text instead of the usual one.")
+    code: str | None = Field(default=None, description="OpenAI's error code, such as insufficient_quota.")
+    seconds: float = Field(default=1.0, ge=0, description="How long `slow` waits, and `hang` if below 3600.")
+    after: bool = Field(default=False, description="The call takes effect first; only its answer is lost.")
+
+
+class FaultBoard:
+    """The faults that are in force, in the order in which they were put."""
+
+    def __init__(self) -> None:
+        self._faults: list[Fault] = []
+
+    def add(self, fault: Fault) -> None:
+        """Put a fault in force."""
+        self._faults.append(fault)
+
+    def clear(self) -> None:
+        """All is well again."""
+        self._faults.clear()
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """What is in force."""
+        return tuple(self._faults)
+
+    def take(
+        self, target: str, method: str, *, chat_id: int | None = None, model: str | None = None
+    ) -> Fault | None:
+        """The first fault that this call meets; counts down its `times`."""
+        for number, fault in enumerate(self._faults):
+            if (
+                fault.target == target
+                and (fault.method is None or fault.method.lower() == method.lower())
+                and (fault.chat_id is None or fault.chat_id == chat_id)
+                and (fault.model is None or fault.model == model)
+            ):
+                if fault.times is not None:
+                    left = fault.times - 1
+                    if left:
+                        self._faults[number] = fault.model_copy(update={"times": left})
+                    else:
+                        del self._faults[number]
+                return fault
+        return None
+
+
+async def suffer(
+    fault: Fault,
+    request: web.Request,
+    proceed: Callable[[], Awaitable[web.StreamResponse]],
+    refuse: Callable[[Fault], web.Response],
+) -> web.StreamResponse:
+    """Answer `request` as `fault` says; `proceed` does the call, `refuse` makes the target's error."""
+    if fault.kind == "slow":
+        await asyncio.sleep(fault.seconds)
+        return await proceed()
+    whole = await proceed() if fault.after or fault.kind == "truncate" else None
+    match fault.kind:
+        case "status":
+            return refuse(fault)
+        case "garbage":
+            return web.Response(
+                text="<html><body><h1>502 Bad Gateway</h1></body></html>", content_type="text/html"
+            )
+        case "truncate" if isinstance(whole, web.Response):
+            return await _half(request, whole)
+        case "hang":
+            await asyncio.sleep(fault.seconds if "seconds" in fault.model_fields_set else FOREVER)
+    cut(request)
+    return web.Response()
+
+
+async def _half(request: web.Request, whole: web.Response) -> web.StreamResponse:
+    """Announce the whole body, send half of it, hang up."""
+    body = whole.body if isinstance(whole.body, bytes) else b"{}"
+    response = web.StreamResponse(status=whole.status)
+    response.content_type = whole.content_type
+    response.content_length = len(body)
+    await response.prepare(request)
+    await response.write(body[: len(body) // 2])
+    cut(request)
+    return response
+
+
+def cut(request: web.Request) -> None:
+    """Hang up without an answer."""
+    if request.transport is not None:
+        request.transport.close()

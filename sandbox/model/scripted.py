@@ -1,0 +1,87 @@
+"""The model itself: which skill answers, and how results of tools become sentences.
+
+A pure function: the same messages, tools and time give the same reply. It never raises, whatever
+the texts are.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+
+from .conversation import Message, Reply, Tool
+from .results import failure, plain_text
+from .skills import calendar, clock, delegation, memory, planner, reminders, showcase, smalltalk, weather
+from .turn import ToolResult, Turn, read_turn
+
+_SKILLS = (
+    showcase.repeat,
+    reminders.ask,
+    calendar.ask,
+    delegation.ask,
+    weather.ask,
+    clock.ask,
+    showcase.ask,
+    memory.ask,
+    smalltalk.ask,
+    showcase.say,
+)
+_PLANNER_SKILLS = (showcase.repeat, planner.ask, weather.ask, clock.ask, memory.ask)
+_TELLERS = (delegation.tell, reminders.tell, calendar.tell, weather.tell, clock.tell)
+
+_BEGIN = re.compile(
+    r"\b(?:begin|start) (?:every|each|all|your|any)(?: of your)? (?:answers?|repl(?:y|ies)|messages?|responses?) with\s*:?\s*"
+    r"[\"“«']([^\"”»'\n]{1,200})[\"”»']"
+    r"|начинай (?:кажд\w+ |все |любой |свои |свой )*(?:ответ\w*|сообщени\w+) (?:с|со слов\w*)\s*:?\s*[\"“«']([^\"”»'\n]{1,200})[\"”»']",
+    re.IGNORECASE,
+)
+_END = re.compile(
+    r"\b(?:end|finish|close) (?:every|each|all|your|any)(?: of your)? (?:answers?|repl(?:y|ies)|messages?|responses?) with\s*:?\s*"
+    r"[\"“«']([^\"”»'\n]{1,200})[\"”»']"
+    r"|заканчивай (?:кажд\w+ |все |любой |свои |свой )*(?:ответ\w*|сообщени\w+) (?:словами?|на)?\s*:?\s*[\"“«']([^\"”»'\n]{1,200})[\"”»']",
+    re.IGNORECASE,
+)
+
+
+def answer(messages: Sequence[Message], tools: Sequence[Tool], now: datetime) -> Reply:
+    """The reply to a conversation: a text in the user's language, or calls of `tools`.
+
+    `now` is aware; it counts only where the conversation does not tell the time.
+    """
+    turn = read_turn(messages, tools, now)
+    reply = _relay(turn) if turn.results else _think(turn)
+    return reply if reply.calls else Reply(text=_as_instructed(reply.text, turn.system))
+
+
+def _think(turn: Turn) -> Reply:
+    is_planner = planner.is_planner(turn.system)
+    for skill in _PLANNER_SKILLS if is_planner else _SKILLS:
+        reply = skill(turn)
+        if reply is not None:
+            return reply
+    return planner.plan(turn) if is_planner else smalltalk.fallback(turn)
+
+
+def _relay(turn: Turn) -> Reply:
+    """The results of this turn's calls as sentences."""
+    return Reply(text="\n".join(_sentence(turn, result) for result in turn.results))
+
+
+def _sentence(turn: Turn, result: ToolResult) -> str:
+    for tell in _TELLERS:
+        text = tell(turn, result)
+        if text:
+            return text
+    reason = failure(result.text)
+    if reason is not None:
+        return turn.pick(f"That did not work: {reason}", f"Не получилось: {reason}")
+    return plain_text(result.text) or turn.pick(
+        "Done; the tool had nothing to say.", "Готово; инструмент ничего не ответил."
+    )
+
+
+def _as_instructed(text: str, system: str) -> str:
+    """Obey the two instructions that the model understands, so that an edit of them is seen at once."""
+    begin, end = _BEGIN.search(system), _END.search(system)
+    before = f"{begin[1] or begin[2]} " if begin else ""
+    after = f"\n{end[1] or end[2]}" if end else ""
+    return f"{before}{text}{after}"

@@ -1,0 +1,146 @@
+"""Finds the tool for a job and fills its arguments by its schema.
+
+The model never knows a tool in advance: rows of the database decide names, descriptions and
+schemas. So a tool is found by the words of its name, then of its description, and each property of
+its schema is filled by what its name says it means.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from .conversation import Call, JsonObject, Tool
+
+Json = str | int | float | bool | None | list[Any] | JsonObject
+
+DELEGATE_PREFIX = "ask_"
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What is known for the arguments; None leaves a property out unless it is required."""
+
+    text: str | None = None
+    title: str | None = None
+    action: tuple[str, ...] = ()
+    zone: str | None = None
+    from_zone: str | None = None
+    city: str | None = None
+    start: str | None = None
+    end: str | None = None
+    clock: str | None = None
+    cron: str | None = None
+    minutes: int | None = None
+    days: int | None = None
+
+
+_ROLES: tuple[tuple[str, str], ...] = (
+    (r"cron|recurren|rrule|repeat", "cron"),
+    (r"(^|_)(action|operation|mode|command)$", "action"),
+    (r"(from|source)_?(time_?zone|tz|zone)", "from_zone"),
+    (r"time_?zone|^tz$|^zone$", "zone"),
+    (r"city|location|place|^where$", "city"),
+    (r"minute", "minutes"),
+    (r"^days$|day_count|forecast_days", "days"),
+    (r"(^|_)(end|until|to|max)($|_)|time_?max", "end"),
+    (r"(^|_)(at|start|begin|from|due|when|run_at|datetime|date_time|remind_at|time_?min)($|_)", "start"),
+    (r"^time$", "clock"),
+    (r"title|summary|subject|^name$|event", "title"),
+    (r"text|message|request|question|task|query|content|prompt|description|^input$|body", "text"),
+)
+_COMPILED_ROLES = tuple((re.compile(pattern), role) for pattern, role in _ROLES)
+
+
+def find_tool(tools: Iterable[Tool], name: str, description: str | None = None) -> Tool | None:
+    """The first tool whose name matches the pattern `name`, else whose description matches `description`.
+
+    Delegates (`ask_…`) are never found by this: a planner that "schedules time" is not a clock.
+    """
+    plain = [tool for tool in tools if not tool.name.lower().startswith(DELEGATE_PREFIX)]
+    for tool in plain:
+        if re.search(name, tool.name, re.IGNORECASE):
+            return tool
+    if description is None:
+        return None
+    return next((tool for tool in plain if re.search(description, tool.description, re.IGNORECASE)), None)
+
+
+def find_delegate(tools: Iterable[Tool], words: str) -> Tool | None:
+    """The first `ask_…` tool whose name or description matches the pattern `words`."""
+    delegates = [tool for tool in tools if tool.name.lower().startswith(DELEGATE_PREFIX)]
+    return next(
+        (tool for tool in delegates if re.search(words, f"{tool.name} {tool.description}", re.IGNORECASE)),
+        None,
+    )
+
+
+def call(tool: Tool, hints: Hints) -> Call:
+    """A call of `tool` that its schema should accept."""
+    properties = tool.parameters.get("properties")
+    required = tool.parameters.get("required")
+    needed = set(required) if isinstance(required, list) else set()
+    arguments: JsonObject = {}
+    for name, schema in properties.items() if isinstance(properties, dict) else ():
+        if not isinstance(schema, dict):
+            continue
+        value = _value(name, schema, hints)
+        if value is None and name in needed:
+            value = _filler(schema, hints)
+        if value is not None:
+            arguments[name] = value
+    return Call(tool.name, arguments)
+
+
+def _value(name: str, schema: JsonObject, hints: Hints) -> Json:
+    choices = schema.get("enum")
+    if isinstance(choices, list):
+        return next(
+            (choice for word in hints.action for choice in choices if word in str(choice).lower()), None
+        )
+    role = next((role for pattern, role in _COMPILED_ROLES if pattern.search(name.lower())), None)
+    if role is None:
+        return None
+    found: Json = None if role == "action" else getattr(hints, role)
+    if role == "text" and found is None:
+        found = hints.title
+    if role == "title" and found is None:
+        found = hints.text
+    if role == "action":
+        found = hints.action[0] if hints.action else None
+    return _typed(found, schema)
+
+
+def _typed(value: Json, schema: JsonObject) -> Json:
+    """`value` where it is of the schema's type, or can be made so."""
+    kind = schema.get("type")
+    kinds = kind if isinstance(kind, list) else [kind]
+    if value is None:
+        return None
+    if isinstance(value, int) and not {"integer", "number", None} & set(kinds):
+        return str(value) if "string" in kinds else None
+    if isinstance(value, str) and not {"string", None} & set(kinds):
+        return None
+    return value
+
+
+def _filler(schema: JsonObject, hints: Hints) -> Json:
+    """Something for a required property that nothing is known for."""
+    choices = schema.get("enum")
+    if isinstance(choices, list) and choices:
+        first: Json = choices[0]
+        return first
+    if "default" in schema:
+        default: Json = schema["default"]
+        return default
+    match schema.get("type"):
+        case "integer" | "number":
+            return 1
+        case "boolean":
+            return False
+        case "array":
+            return []
+        case "object":
+            return {}
+        case _:
+            return hints.text or hints.title or ""

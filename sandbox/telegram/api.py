@@ -1,0 +1,90 @@
+"""`/telegram/bot<token>/<method>`: requests in, Telegram's answer shapes out."""
+
+import json
+import re
+
+from aiohttp import web
+
+from ..faults import Fault, FaultBoard, suffer
+from ..stats import Stats
+from .errors import BadRequestError, BotApiError
+from .messenger import Messenger
+from .methods import Methods, method_not_found
+from .parameters import Parameters, read_parameters
+
+_TOKEN = re.compile(r"(\d{1,20}):[A-Za-z0-9_-]{1,128}")
+
+
+class BotApi:
+    """Serves every bot whose token has the right form; the bot's id is the number before the colon."""
+
+    def __init__(self, messenger: Messenger, stats: Stats, faults: FaultBoard) -> None:
+        self._methods = Methods(messenger)
+        self._stats = stats
+        self._faults = faults
+
+    def add_routes(self, app: web.Application) -> None:
+        """Telegram answers GET and POST alike."""
+        for method in ("GET", "POST"):
+            app.router.add_route(method, "/telegram/bot{token}/{method}", self._handle)
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        token = _TOKEN.fullmatch(request.match_info["token"])
+        if token is None:
+            return _refused(BotApiError(404, "Not Found"))
+        name = request.match_info["method"]
+        self._stats.count("telegram", name)
+        try:
+            parameters = await read_parameters(request)
+        except web.HTTPRequestEntityTooLarge:
+            return _refused(BotApiError(413, "Request Entity Too Large"))
+        except BadRequestError as error:
+            return _refused(error)
+
+        async def proceed() -> web.Response:
+            return await self._call(int(token[1]), name, parameters)
+
+        fault = self._faults.take("telegram", name, chat_id=parameters.integer("chat_id") or None)
+        if fault is None:
+            return await proceed()
+        self._stats.faults[f"telegram.{fault.kind}"] += 1
+        return await suffer(fault, request, proceed, _refused_by_fault)
+
+    async def _call(self, bot_id: int, name: str, parameters: Parameters) -> web.Response:
+        method = self._methods.table.get(name.lower())
+        try:
+            if method is None:
+                raise method_not_found()
+            result = await method(bot_id, parameters)
+        except BotApiError as error:
+            return _refused(error)
+        return _answer(200, {"ok": True, "result": result})
+
+
+_USUAL = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden: bot was blocked by the user",
+    404: "Not Found",
+    409: "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running",
+    429: "Too Many Requests: retry after {retry_after}",
+    502: "Bad Gateway",
+}
+
+
+def _refused_by_fault(fault: Fault) -> web.Response:
+    retry_after = fault.retry_after if fault.retry_after is not None or fault.status != 429 else 1
+    usual = _USUAL.get(fault.status, "Internal Server Error").format(retry_after=retry_after)
+    return _refused(BotApiError(fault.status, fault.description or usual, retry_after))
+
+
+def _refused(error: BotApiError) -> web.Response:
+    body: dict[str, object] = {"ok": False, "error_code": error.code, "description": error.description}
+    if error.retry_after is not None:
+        body["parameters"] = {"retry_after": error.retry_after}
+    return _answer(error.code, body)
+
+
+def _answer(status: int, body: dict[str, object]) -> web.Response:
+    data = json.dumps(body, separators=(",", ":")).encode()
+    return web.Response(status=status, body=data, content_type="application/json")
