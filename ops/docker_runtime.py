@@ -5,6 +5,7 @@ reading of `.env` is switched off, so that one parser decides what a line of it 
 """
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -20,17 +21,26 @@ from ops.errors import OpsError
 from ops.progress import Progress
 from ops.project import Project
 from ops.runtime import RuntimeName, ServiceStatus
-from ops.services import SERVICES, with_needs
+from ops.services import MIGRATION_MODULE, SERVICES, with_needs
 from ops.shell import Shell
 
 SANDBOX_INSIDE = "http://sandbox:8010"
 """The sandbox's address in the compose network."""
+OUTSIDE = (
+    "ASYNC_DATABASE_URL",
+    "GOOGLE_API_URL",
+    "GOOGLE_TOKEN_URL",
+    "OPENAI_BASE_URL",
+    "TELEGRAM_API_URL",
+    "WEATHER_API_URL",
+    "WEATHER_GEOCODING_URL",
+)
+"""Addresses that services connect to; on this machine they mean the machine, not the container."""
+THIS_MACHINE = re.compile(r"(?<=[/@])(127\.0\.0\.1|localhost)(?=[:/]|$)")
 MIGRATION = "migrate"
 """The one-shot of the compose file that must end well before rest_service starts."""
 
 TEST_FILE = "docker-compose.test.yml"
-TEST_PORT = 5433
-"""Where the test database listens on this machine, or the next free port."""
 IN_CONTAINERS = "not e2e and not browser"
 """Tests that start the suite or a browser run on the machine itself."""
 
@@ -99,21 +109,21 @@ class DockerRuntime:
     ) -> subprocess.CompletedProcess[str]:
         """Run `argv` beside the service's process, or in a container of its own.
 
-        What writes to the repository gets a container with the checkout's present code (no image needs to be
-        built first), as the user who runs us, so that the new files are theirs.
+        What writes to the repository, and a migration, means the checkout as it is now: it gets a container
+        with the present code; no image is built first. The files it writes belong to whoever runs us.
         """
-        running = any(c.service == service and c.running for c in self._containers())
-        if running and not writable:
+        present = bool(writable) or MIGRATION_MODULE in argv
+        if not present and any(c.service == service and c.running for c in self._containers()):
             command = self._compose("exec", "-T", service, *argv)
         else:
-            command = self._compose("run", "--rm", "--no-deps", "-T", *self._mounts(service, writable))
-            command += [service, *argv]
+            mounts = self._mounts(service, writable) if present else []
+            command = self._compose("run", "--rm", "--no-deps", "-T", *mounts, service, *argv)
         return self.shell.run(command, env=self._environment(), capture=capture, check=False)
 
     def test(self, service: str | None, args: Sequence[str]) -> int:
         """Run pytest in the developers' image beside a PostgreSQL and a Redis of its own; remove all."""
         env = {**self._environment(), "COMPOSE_PROJECT_NAME": f"{self.project.name}-test"}
-        env["TEST_DB_PORT"] = str(ports.choose(TEST_PORT, set()))
+        env["TEST_DB_PORT"] = str(ports.choose(self.project.port("TEST_DB_PORT"), set()))
         file = ["--file", TEST_FILE]
         pytest = ["python", "-m", "pytest", "-m", IN_CONTAINERS, *([service] if service else []), *args]
         self._stream([*file, "build"], "the test image could not be built", env=env)
@@ -131,8 +141,11 @@ class DockerRuntime:
         return [name for name in names if name != "sandbox" or played or name in services]
 
     def _environment(self) -> dict[str, str]:
+        values = suite_values(self.project, sandbox=SANDBOX_INSIDE)
+        outside = {name: values[name] for name in OUTSIDE if name in values}
         return {
-            **suite_values(self.project, sandbox=SANDBOX_INSIDE),
+            **values,
+            **{name: THIS_MACHINE.sub("host.docker.internal", url) for name, url in outside.items()},
             "COMPOSE_PROJECT_NAME": self.project.name,
             "COMPOSE_DISABLE_ENV_FILE": "1",
         }
@@ -159,12 +172,10 @@ class DockerRuntime:
                 raise OpsError(msg)
 
     def _mounts(self, service: str, writable: Sequence[str]) -> list[str]:
-        if not writable:
-            return []
-        folders = {f"{self.shell.root}/{service}": f"/app/{service}:ro"}
-        folders |= {f"{self.shell.root}/{folder}": f"/app/{folder}" for folder in writable}
-        volumes = [part for place, target in folders.items() for part in ("--volume", f"{place}:{target}")]
-        return ["--user", f"{os.getuid()}:{os.getgid()}", *volumes]
+        code = [f"{folder}:/app/{folder}:ro" for folder in ("service_kit", service)]
+        volumes = [*code, *(f"{folder}:/app/{folder}" for folder in writable)]
+        options = [part for volume in volumes for part in ("--volume", f"{self.shell.root}/{volume}")]
+        return ["--user", f"{os.getuid()}:{os.getgid()}", *options]
 
     def _stream(self, args: Sequence[str], problem: str, *, env: Mapping[str, str] | None = None) -> None:
         """Run compose with its progress on standard error; OpsError with `problem` where it fails."""

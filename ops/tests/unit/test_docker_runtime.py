@@ -13,7 +13,7 @@ from ops.docker_runtime import DockerRuntime
 from ops.embedded import free_port
 from ops.errors import OpsError
 from ops.project import Project
-from ops.services import SERVICES
+from ops.services import MIGRATION_MODULE, SERVICES
 from ops.shell import Shell
 
 FAKE_DOCKER = """#!/bin/sh
@@ -92,7 +92,14 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     monkeypatch.setattr(docker_runtime, "POLL", 0.01)
     values = {service.port_variable: str(free_port()) for service in SERVICES.values()}
     result = Engine(
-        tmp_path, {**values, "COMPOSE_PROJECT_NAME": "ours", "LOG_LEVEL": "", "SERVICE_API_KEY": "k"}
+        tmp_path,
+        {
+            **values,
+            "COMPOSE_PROJECT_NAME": "ours",
+            "TEST_DB_PORT": "5433",
+            "LOG_LEVEL": "",
+            "SERVICE_API_KEY": "k",
+        },
     )
     result.has()
     result.has(*ALL_HEALTHY, file="after-up.json")
@@ -134,6 +141,21 @@ def test_without_keys_the_services_are_pointed_at_the_sandbox_in_the_network(eng
     assert seen["COMPOSE_PROJECT_NAME"] == "ours"
     assert seen["COMPOSE_DISABLE_ENV_FILE"] == "1"
     assert "LOG_LEVEL" not in seen
+
+
+def test_an_address_on_this_machine_is_the_machine_in_a_container_too(engine: Engine):
+    engine.values |= {
+        "OPENAI_BASE_URL": "http://localhost:11434/v1",
+        "TELEGRAM_API_URL": "http://127.0.0.1:81",
+    }
+    engine.values |= {"ASYNC_DATABASE_URL": "postgresql+asyncpg://me:localhost@127.0.0.1/db"}
+
+    engine.runtime().start([], {})
+
+    seen = engine.environment
+    assert seen["OPENAI_BASE_URL"] == "http://host.docker.internal:11434/v1"
+    assert seen["TELEGRAM_API_URL"] == "http://host.docker.internal:81"
+    assert seen["ASYNC_DATABASE_URL"] == "postgresql+asyncpg://me:localhost@host.docker.internal/db"
 
 
 def test_a_taken_port_is_named_with_its_setting_before_anything_is_built(engine: Engine):
@@ -271,6 +293,13 @@ def test_what_writes_files_runs_on_the_checkouts_code_as_its_owner(engine: Engin
     assert call.startswith("compose run --rm --no-deps -T --user ")
     assert f"{engine.home}/rest_service:/app/rest_service:ro" in call
     assert f"--volume {engine.home}/{folder}:/app/{folder} rest_service python" in call
+
+
+def test_a_migration_runs_on_the_checkouts_code_whatever_runs(engine: Engine):
+    engine.has(*ALL_HEALTHY)
+    engine.runtime().run_in("rest_service", ["python", "-m", MIGRATION_MODULE])
+    assert "compose run --rm " in engine.calls[0]
+    assert f"{engine.home}/rest_service:/app/rest_service:ro" in engine.calls[0]
 
 
 def test_tests_run_in_a_project_of_their_own_that_is_removed_whatever_happens(engine: Engine):
