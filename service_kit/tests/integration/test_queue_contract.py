@@ -24,7 +24,7 @@ def message(number, user=1, **fields):
 
 async def echo(delivery: Delivery):
     incoming = IncomingMessage.model_validate_json(delivery.raw)
-    return [OutgoingMessage(id=reply_id(incoming.id), chat_id=incoming.chat_id, text=incoming.text)]
+    return [OutgoingMessage(id=reply_id(delivery.id), chat_id=incoming.chat_id, text=incoming.text)]
 
 
 async def ids(backend: Backend, queue=OUT):
