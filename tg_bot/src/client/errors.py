@@ -1,0 +1,129 @@
+"""What Telegram can answer, as exceptions: one table from wire to type.
+
+TelegramError
+├── TelegramTransientError       (TransientError) a later call may succeed
+│   ├── NotSentError             the request never left: no connection
+│   ├── UncertainError           the request left, no answer came: it may have been carried out
+│   ├── ServerError              5xx, or an answer that is no Bot API answer
+│   └── RetryAfterError          429; carries the wait in seconds
+└── TelegramRefusedError         (PermanentError) the same call will be refused again
+    ├── UnauthorizedError        401, 404: the token is wrong; the operator must act
+    ├── UnreachableError         403: the user blocked the bot, or is gone
+    ├── PollConflictError        409: another poller, or a webhook
+    └── BadRequestError          400
+        ├── ChatNotFoundError
+        └── ChatMigratedError    the group became a supergroup; carries its new id
+
+None of them holds the request's URL, for the token is part of it.
+"""
+
+from collections.abc import Callable
+
+from pydantic import BaseModel, Field
+
+from service_kit.errors import PermanentError, TransientError
+
+
+class TelegramError(Exception):
+    """Root of what goes wrong at Telegram."""
+
+
+class TelegramTransientError(TelegramError, TransientError):
+    """A later call may succeed."""
+
+
+class NotSentError(TelegramTransientError):
+    """No connection: Telegram has not seen the request."""
+
+
+class UncertainError(TelegramTransientError):
+    """The request was sent and no answer came: Telegram may have carried it out."""
+
+
+class ServerError(TelegramTransientError):
+    """Telegram answered 5xx, or something that is no answer of the Bot API."""
+
+
+class RetryAfterError(TelegramTransientError):
+    """429: too many requests."""
+
+    def __init__(self, text: str, *, retry_after: float) -> None:
+        super().__init__(f"{text} (wait {retry_after:.0f} s)")
+        self.retry_after = retry_after
+
+
+class TelegramRefusedError(TelegramError, PermanentError):
+    """The same call will be refused again."""
+
+
+class UnauthorizedError(TelegramRefusedError):
+    """Telegram does not know the token."""
+
+
+class UnreachableError(TelegramRefusedError):
+    """The user blocked the bot, deleted the account, or removed the bot from the group."""
+
+
+class PollConflictError(TelegramRefusedError):
+    """Somebody else receives this bot's updates: another poller or a webhook."""
+
+    @property
+    def by_webhook(self) -> bool:
+        """Whether it is a webhook; else another process polls with the same token."""
+        return "webhook" in str(self).lower()
+
+
+class BadRequestError(TelegramRefusedError):
+    """Telegram cannot make sense of the request."""
+
+
+class ChatNotFoundError(BadRequestError):
+    """There is no such chat, or the user never wrote to this bot."""
+
+
+class ChatMigratedError(BadRequestError):
+    """The group became a supergroup."""
+
+    def __init__(self, text: str, *, new_chat_id: int) -> None:
+        super().__init__(text)
+        self.new_chat_id = new_chat_id
+
+
+class Parameters(BaseModel):
+    """`ResponseParameters` of the Bot API."""
+
+    retry_after: float | None = None
+    migrate_to_chat_id: int | None = None
+
+
+class Failure(BaseModel):
+    """An answer with `ok: false`."""
+
+    error_code: int
+    description: str = "no description"
+    parameters: Parameters = Field(default_factory=Parameters)
+
+
+_BY_CODE: dict[int, Callable[[str], TelegramError]] = {
+    401: UnauthorizedError,
+    403: UnreachableError,
+    404: UnauthorizedError,  # every method we call exists, so it is the token in the path
+    409: PollConflictError,
+}
+DEFAULT_RETRY_AFTER = 5.0
+"""Seconds to wait where a 429 does not say how long."""
+
+
+def error_for(method: str, failure: Failure) -> TelegramError:
+    """The exception for a failed call of `method`."""
+    text = f"{method}: {failure.error_code} {failure.description}"
+    code, wire = failure.error_code, failure.description.lower()
+    if code == 429 or failure.parameters.retry_after is not None:
+        return RetryAfterError(text, retry_after=failure.parameters.retry_after or DEFAULT_RETRY_AFTER)
+    if failure.parameters.migrate_to_chat_id is not None:
+        return ChatMigratedError(text, new_chat_id=failure.parameters.migrate_to_chat_id)
+    if code >= 500:
+        return ServerError(text)
+    if "chat not found" in wire or "peer_id_invalid" in wire:
+        return ChatNotFoundError(text)
+    return _BY_CODE.get(code, BadRequestError)(text)

@@ -1,0 +1,40 @@
+"""Settings of tg_bot, from the process environment."""
+
+from pydantic import Field, SecretStr
+
+from service_kit.settings import QueueSettings, RedisSettings, RestClientSettings, ServiceSettings
+
+
+class Settings(ServiceSettings, RedisSettings, QueueSettings, RestClientSettings):
+    """Everything tg_bot can be told."""
+
+    telegram_token: SecretStr = Field(description="The bot's token, from @BotFather.")
+    telegram_api_url: str = Field(
+        default="https://api.telegram.org", description="Where the Bot API is: Telegram, or a stand-in."
+    )
+    telegram_rate_limit: int = Field(
+        default=30, ge=0, description="Messages a second over all chats; 0 = no limit."
+    )
+    telegram_chat_rate_limit: float = Field(
+        default=1.0, ge=0, description="Messages a second to one chat; 0 = no limit."
+    )
+    telegram_open_access: bool = Field(
+        default=False, description="true: whoever writes becomes a member. false: strangers are refused."
+    )
+    owner_code: SecretStr | None = Field(
+        default=None,
+        description="`/start <code>` makes its sender the owner, while there is none.",
+    )
+    telegram_poll_timeout: int = Field(
+        default=25, ge=0, le=50, description="Seconds that a long poll waits for updates."
+    )
+    telegram_typing_limit: float = Field(
+        default=120.0,
+        ge=0,
+        description="Seconds after which 'typing…' is no longer renewed; 0 = never shown.",
+    )
+    input_queue_limit: int = Field(
+        default=5_000,
+        gt=0,
+        description="Messages waiting for the assistant above which the bot leaves updates at Telegram.",
+    )

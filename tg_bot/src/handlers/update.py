@@ -1,0 +1,36 @@
+"""Updates that are no private message: groups, edits, blocks."""
+
+from service_kit.logging import get_logger
+
+from ..client.models import ChatMemberUpdated, ChatType, Message
+from ..utils.texts import texts_for
+from .base import REFUSAL_PAUSE, Bot, Outcome, notice
+from .people import set_reachable
+
+log = get_logger(__name__)
+
+
+async def handle_group(bot: Bot, message: Message, update_id: int) -> Outcome:
+    """One friendly sentence that the bot talks in private; not at every message."""
+    if not await bot.throttle.once(f"group:{message.chat.id}", update_id, seconds=REFUSAL_PAUSE):
+        return None
+    log.info("group_declined", chat_id=message.chat.id)
+    texts = texts_for(message.sender.language_code if message.sender else None)
+    return notice(update_id, message.chat.id, texts.group)
+
+
+def ignore_edit(message: Message, update_id: int) -> None:
+    """Log it, and nothing more, on purpose: the message was answered as it stood.
+
+    An answer to each corrected letter would be worse than none; who wants a new answer writes again.
+    """
+    log.info("edit_ignored", update_id=update_id, chat_id=message.chat.id)
+
+
+async def handle_membership(bot: Bot, change: ChatMemberUpdated) -> Outcome:
+    """Remember who blocked the bot, and who let it in again."""
+    if change.chat.type is ChatType.PRIVATE and change.sender:
+        user = await bot.rest.get_user(change.sender.id)
+        if user:
+            await set_reachable(bot.rest, user, reachable=change.new_chat_member.status != "kicked")
+    return None

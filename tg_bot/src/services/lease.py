@@ -1,0 +1,114 @@
+"""The right to poll Telegram: one process has it at a time, for Telegram gives updates to one only.
+
+The holder renews it while it lives; another instance waits and takes it when it has run out. A process
+that starts takes it at once from a former one of its own slot, which is dead, for a slot is a name
+that only one living process has.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
+from uuid import uuid4
+
+import redis.asyncio as aioredis
+from redis.exceptions import RedisError
+
+from service_kit.logging import get_logger
+
+log = get_logger(__name__)
+
+TTL = 15.0
+RENEW_EVERY = TTL / 3
+STANDBY_EVERY = 2.0
+RELEASE_TIMEOUT = 2.0
+
+_TAKE = """
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] and (ARGV[2] == '' or string.sub(holder, 1, #ARGV[2]) ~= ARGV[2]) then
+  return holder
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
+return ARGV[1]
+"""
+_RENEW = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+"""
+_RELEASE = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return 0
+"""
+
+
+class LeaseLostError(Exception):
+    """Another process has it, or it ran out while Redis was away."""
+
+
+class PollLease:
+    """The right to poll as bot `name`."""
+
+    def __init__(self, redis: aioredis.Redis, slot: str) -> None:
+        self._slot = f"{slot}~"
+        self._me = f"{self._slot}{uuid4().hex[:12]}"
+        self._may_inherit = True
+        self._take = redis.register_script(_TAKE)
+        self._renew = redis.register_script(_RENEW)
+        self._release = redis.register_script(_RELEASE)
+
+    async def hold(self, name: str, work: Callable[[], Awaitable[NoReturn]]) -> NoReturn:
+        """Wait for the lease, then do `work`, which is cancelled when the lease is lost.
+
+        Raises:
+            LeaseLostError: it was lost.
+            RedisError: Redis went away while we waited.
+            Exception: what `work` raises.
+        """
+        key = f"tg:poller:{name}"
+        await self._wait_for(key)
+        tasks = {asyncio.ensure_future(work()), asyncio.ensure_future(self._keep(key))}
+        try:
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()
+            raise AssertionError  # neither of them returns
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._give_up(key)
+
+    async def _give_up(self, key: str) -> None:
+        with contextlib.suppress(RedisError, TimeoutError):  # it runs out by itself
+            async with asyncio.timeout(RELEASE_TIMEOUT):
+                await self._release(keys=[key], args=[self._me])
+
+    async def _wait_for(self, key: str) -> None:
+        waiting_for: str | None = None
+        while True:
+            inherit = self._slot if self._may_inherit else ""
+            holder = (await self._take(keys=[key], args=[self._me, inherit, int(TTL * 1000)])).decode()
+            # only at the start: two living processes with the same slot would take it from each other
+            self._may_inherit = False
+            if holder == self._me:
+                log.info("polling_lease_taken")
+                return
+            if holder != waiting_for:
+                log.info("polling_standby", holder=holder)
+                waiting_for = holder
+            await asyncio.sleep(STANDBY_EVERY)
+
+    async def _keep(self, key: str) -> NoReturn:
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + TTL
+        while True:
+            await asyncio.sleep(RENEW_EVERY)
+            asked = loop.time()
+            try:
+                async with asyncio.timeout(RENEW_EVERY):
+                    if not await self._renew(keys=[key], args=[self._me, int(TTL * 1000)]):
+                        raise LeaseLostError("another instance polls now")
+                ends = asked + TTL
+            except (RedisError, TimeoutError) as exc:
+                if loop.time() + RENEW_EVERY > ends:
+                    raise LeaseLostError("it could not be renewed in time") from exc

@@ -1,0 +1,176 @@
+"""Long polling: asks Telegram for updates and has them taken in, under the lease, for ever.
+
+The next getUpdates confirms to Telegram what is stored; so nothing is lost when this process dies. All
+trouble is said in the log and on the health page, with what to do about it, and waited out.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import NoReturn
+
+from redis.exceptions import RedisError
+
+from service_kit.errors import KitError, TransientError
+from service_kit.logging import get_logger
+from service_kit.queue.base import Producer
+
+from ..client.errors import PollConflictError, RetryAfterError, TelegramError, UnauthorizedError
+from ..client.models import BotIdentity
+from ..client.telegram import TelegramClient
+from .intake import Intake
+from .lease import LeaseLostError, PollLease
+
+log = get_logger(__name__)
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+REFUSED_PAUSE = 60.0
+"""Seconds between two tries with a token that Telegram does not know."""
+HELD_BACK_PAUSE = 0.5
+"""Seconds until the next look whether the assistant has caught up."""
+POLL_OVERDUE = 60.0
+"""Seconds that a successful poll may be late before the service counts as not ready."""
+OFFSET_LIFE = 6 * 86_400.0
+"""Seconds. After a week without updates Telegram numbers them anew: an older offset means nothing."""
+
+Sleep = Callable[[float], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class PollOptions:
+    """How to poll."""
+
+    input_queue: str
+    input_queue_limit: int
+    poll_timeout: int
+
+
+class NotPollingError(TransientError):
+    """What the health page shows."""
+
+
+class Poller:
+    """Polls for ever. `on_start` is called once, when the token is known to work."""
+
+    def __init__(
+        self,
+        telegram: TelegramClient,
+        producer: Producer,
+        lease: PollLease,
+        intake: Intake,
+        *,
+        options: PollOptions,
+        on_start: Callable[[], Awaitable[None]],
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._telegram = telegram
+        self._producer = producer
+        self._lease = lease
+        self._intake = intake
+        self._options = options
+        self._on_start: Callable[[], Awaitable[None]] | None = on_start
+        self._sleep = sleep
+        self._last_update = self._last_poll = time.monotonic()
+        self._trouble: str | None = "no poll yet"
+        self._polling = False
+        self._holding_back = False
+
+    async def check(self) -> None:
+        """For the health page: raises NotPollingError when updates do not come in."""
+        if self._trouble:
+            raise NotPollingError(self._trouble)
+        age = time.monotonic() - self._last_poll
+        if self._polling and age > self._options.poll_timeout + POLL_OVERDUE:
+            raise NotPollingError(f"no successful poll for {age:.0f} s")
+
+    async def run(self) -> NoReturn:
+        """Poll until cancelled."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                bot = await self._telegram.get_me()
+                if self._on_start:
+                    await self._on_start()
+                    self._on_start = None
+                self._all_well()  # a standby is well too
+                await self._lease.hold(str(bot.id), partial(self._poll_as, bot))
+            except (LeaseLostError, TelegramError, KitError, RedisError) as exc:
+                self._polling = False
+                await self._wait_out(exc, pause)
+                pause = min(LONGEST_PAUSE, pause * 2)
+
+    async def _poll_as(self, bot: BotIdentity) -> NoReturn:
+        key = f"tg:offset:{bot.id}"
+        self._intake.next = await self._producer.load_offset(key)
+        self._last_update = time.monotonic()
+        self._polling = True
+        log.info("polling", bot=bot.username, offset=self._intake.next)
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                await self._poll(key)
+                pause = FIRST_PAUSE
+            except (TelegramError, KitError, RedisError) as exc:
+                await self._wait_out(exc, pause)
+                pause = min(LONGEST_PAUSE, pause * 2)
+
+    async def _poll(self, key: str) -> None:
+        """One getUpdates and what comes of it, unless the assistant has enough to do."""
+        waiting = await self._producer.waiting(self._options.input_queue)
+        if waiting > self._options.input_queue_limit:
+            if not self._holding_back:
+                log.warning("holding_back", waiting=waiting)
+            self._holding_back = True
+            self._all_well()
+            await self._sleep(HELD_BACK_PAUSE)
+            return
+        self._holding_back = False
+        if time.monotonic() - self._last_update > OFFSET_LIFE:
+            self._intake.next = None
+        updates = await self._telegram.get_updates(self._intake.next, self._options.poll_timeout)
+        if updates:
+            self._last_update = time.monotonic()
+            await self._intake.take(key, updates)
+        self._all_well()
+
+    def _all_well(self) -> None:
+        self._last_poll = time.monotonic()
+        self._trouble = None
+
+    async def _wait_out(self, exc: Exception, pause: float) -> None:
+        """Say what is wrong and what to do about it, then wait."""
+        self._trouble = str(exc) or type(exc).__name__
+        match exc:
+            case UnauthorizedError():
+                self._trouble = (
+                    "Telegram does not know the token: set TELEGRAM_TOKEN right and restart tg_bot"
+                )
+                log.critical("token_refused", advice=self._trouble, error=str(exc))
+                pause = REFUSED_PAUSE
+            case PollConflictError(by_webhook=True):
+                log.warning("webhook_in_the_way", advice="it is removed; what waits there is kept")
+                await self._delete_webhook()
+            case PollConflictError():
+                log.error(
+                    "another_poller",
+                    advice="another process, perhaps on another machine, polls with the same TELEGRAM_TOKEN: "
+                    "stop it, or give each its own bot",
+                    error=str(exc),
+                )
+            case RetryAfterError():
+                log.warning("polling_paused", seconds=exc.retry_after)
+                pause = exc.retry_after
+            case LeaseLostError():
+                log.warning("polling_lease_lost", reason=str(exc))
+            case _:
+                log.warning("polling_failed", error=self._trouble, retry_in=pause)
+        await self._sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
+
+    async def _delete_webhook(self) -> None:
+        try:
+            await self._telegram.delete_webhook()
+        except TelegramError as exc:
+            log.warning("webhook_not_removed", error=str(exc))

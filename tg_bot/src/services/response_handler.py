@@ -1,0 +1,141 @@
+"""What stands on `queue:to_telegram` goes to its chat: who may get it, how it looks, what failed.
+
+Only chats of known users are written to. What Telegram cannot take now is tried for a day, as long as
+Telegram would keep it in our place; what it will never take goes to the dead letters with the reason.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ValidationError
+from redis.exceptions import RedisError
+
+from service_kit.contracts.messages import OutgoingMessage, OutgoingType
+from service_kit.contracts.users import UserRead, UserRole
+from service_kit.errors import AccessError, KitError, TransientError
+from service_kit.logging import correlated, get_logger
+from service_kit.queue.base import Consumer, ConsumerOptions, Delivery, Reject, RetryLater
+
+from ..client.errors import ChatNotFoundError, TelegramRefusedError, UnauthorizedError, UnreachableError
+from ..client.rest import RestClient
+from ..handlers.people import set_reachable
+from ..utils.markdown import render
+from .sender import Sender
+from .typing_indicator import TypingIndicator
+
+log = get_logger(__name__)
+
+LONGEST_BACKOFF = 30.0
+PATIENCE = 2_880
+"""Tries, `LONGEST_BACKOFF` apart: a day."""
+TRIES_AFTER_A_BUG = 5
+
+
+def consumer_options(queue: str, slot: str, *, drain_timeout: float) -> ConsumerOptions:
+    """How the bot consumes `queue`: order per chat; long messages take their time under the rate limits."""
+    return ConsumerOptions(
+        queue=queue,
+        slot=slot,
+        group_fields=("chat_id", "user_id"),
+        handler_timeout=600.0,
+        max_attempts=PATIENCE + 1,
+        lane_cap=2_000,
+        drain_timeout=drain_timeout,
+        backoff=backoff,
+    )
+
+
+def backoff(attempt: int) -> float:
+    """Seconds until the next try after `attempt` earlier ones."""
+    return min(LONGEST_BACKOFF, 0.5 * 2.0 ** min(attempt, 10))
+
+
+async def handle_assistant_responses(consumer: Consumer, stop: asyncio.Event) -> None:
+    """Listen to `queue:to_telegram` and send what comes, until `stop` is set and all begun is sent."""
+    await consumer.run(stop)
+
+
+class ResponseHandler:
+    """The queue's handler: sends one OutgoingMessage."""
+
+    def __init__(self, sender: Sender, rest: RestClient, typing: TypingIndicator) -> None:
+        self._sender = sender
+        self._rest = rest
+        self._typing = typing
+
+    async def __call__(self, delivery: Delivery) -> Sequence[BaseModel]:
+        """Send it, or raise RetryLater or Reject."""
+        try:
+            message = OutgoingMessage.model_validate_json(delivery.raw)
+        except ValidationError as exc:
+            raise Reject(f"not an outgoing message: {_first_error(exc)}") from exc
+        with correlated(message.correlation):
+            await self._settled(message, delivery)
+        return ()
+
+    async def _settled(self, message: OutgoingMessage, delivery: Delivery) -> None:
+        """Turn every failure into what the queue shall do."""
+        try:
+            await self._deliver(message, delivery)
+        except Reject as exc:
+            log.error("reply_given_up", reason=exc.reason)  # noqa: TRY400 - no bug, no traceback
+            raise
+        except RetryLater:
+            raise
+        except (TransientError, RedisError, AccessError, UnauthorizedError) as exc:
+            # the last two are the operator's to mend; the message waits for it
+            log.warning("reply_delayed", attempt=delivery.attempt, error=str(exc))
+            if delivery.attempt >= PATIENCE:
+                raise Reject(f"not delivered for a day: {exc}") from exc
+            raise RetryLater(str(exc), delay=backoff(delivery.attempt)) from exc
+        except (TelegramRefusedError, KitError) as exc:
+            log.error("reply_given_up", reason=str(exc))  # noqa: TRY400 - no bug, no traceback
+            raise Reject(str(exc)) from exc
+        except Exception as exc:  # a bug of ours must not close the chat for a day
+            log.exception("reply_failed", attempt=delivery.attempt)
+            if delivery.attempt + 1 >= TRIES_AFTER_A_BUG:
+                raise Reject(f"{type(exc).__name__}: {exc}") from exc
+            raise
+
+    async def _deliver(self, message: OutgoingMessage, delivery: Delivery) -> None:
+        chat_id, user = await self._address(message)
+        parts = render(message.text, markdown=message.type is not OutgoingType.NOTICE)
+        if not parts:
+            raise Reject("nothing in it that could be shown")
+        key = delivery.id or f"raw:{hashlib.sha256(delivery.raw).hexdigest()}"
+        try:
+            await self._typing.settle(chat_id)
+            await self._sender.send(chat_id, key, parts, again=delivery.attempt > 0)
+            if not delivery.id and (len(parts) > 1 or delivery.attempt):
+                await self._sender.forget(key)
+        except (UnreachableError, ChatNotFoundError):
+            if user:
+                await set_reachable(self._rest, user, reachable=False)
+            raise
+        finally:
+            if message.in_reply_to:
+                await self._typing.answered(chat_id, message.in_reply_to)
+        log.info("reply_sent", chat_id=chat_id, type=message.type, parts=len(parts))
+
+    async def _address(self, message: OutgoingMessage) -> tuple[int, UserRead | None]:
+        """The chat, and whose it is. Rejects what is for nobody we know."""
+        if message.to_stranger:
+            if message.type is not OutgoingType.NOTICE or message.chat_id is None:
+                raise Reject("only a notice with a chat_id may go to a stranger")
+            return message.chat_id, None
+        if message.user_id is not None:
+            user = await self._rest.get_user_by_id(message.user_id)
+        else:  # a private chat has the id of its user
+            user = await self._rest.get_user(message.chat_id or 0)
+        if user is None:
+            raise Reject(f"unknown user or chat: user_id={message.user_id}, chat_id={message.chat_id}")
+        if user.role is UserRole.BLOCKED:
+            raise Reject(f"user {user.id} is blocked")
+        return user.telegram_id, user
+
+
+def _first_error(exc: ValidationError) -> str:
+    error = exc.errors(include_url=False, include_input=False, include_context=False)[0]
+    where = ".".join(str(step) for step in error["loc"])
+    return f"{where}: {error['msg']}" if where else error["msg"]

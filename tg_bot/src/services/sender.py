@@ -1,0 +1,123 @@
+"""One reply to one chat: its parts in order, under the rate limits, each sent once.
+
+What is sent is remembered in Redis (`part:<message id>`), so that a retry goes on where it stopped.
+
+No answer after a part was sent means that it may have arrived, and the Bot API has no way to ask. A
+reply that is lost is worse than one that comes twice, so the part is sent once more, and only after
+Telegram has answered something else, lest that one try is wasted on a network that is still down. If
+that stays unanswered too, the message goes to the dead letters, where an operator sees it.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from weakref import WeakValueDictionary
+
+import redis.asyncio as aioredis
+
+from service_kit.logging import get_logger
+from service_kit.queue.base import Reject, RetryLater
+
+from ..client.errors import (
+    BadRequestError,
+    ChatMigratedError,
+    ChatNotFoundError,
+    RetryAfterError,
+    UncertainError,
+)
+from ..client.telegram import TelegramClient
+from ..utils.markdown import Part
+from .pacer import Pacer
+
+log = get_logger(__name__)
+
+CURSOR = "part:"
+CURSOR_TTL = 86_400
+LONGEST_PAUSE = 30.0
+"""Seconds of a 429 that are waited for here; a longer one gives the message back to the queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a message came: `sent` parts arrived; `unsure`: the next was sent without an answer."""
+
+    sent: int = 0
+    unsure: bool = False
+
+
+class Sender:
+    """Sends messages. Raises RetryLater, Reject, any TelegramError but those it can help, and RedisError."""
+
+    def __init__(self, telegram: TelegramClient, pacer: Pacer, redis: aioredis.Redis) -> None:
+        self._telegram = telegram
+        self._pacer = pacer
+        self._redis = redis
+        self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+
+    async def send(self, chat_id: int, key: str, parts: Sequence[Part], *, again: bool) -> None:
+        """Send what is missing of `parts`.
+
+        `key` names the message in Redis; `again`: it has been tried before.
+        """
+        # the queue keeps the order of a chat, unless one producer names it by user and another by chat
+        lock = self._locks.setdefault(chat_id, asyncio.Lock())
+        async with lock:
+            progress = await self._load(key) if again or len(parts) > 1 else Progress()
+            for number in range(progress.sent, len(parts)):
+                unsure = progress.unsure and number == progress.sent
+                chat_id = await self._send_part(chat_id, key, number, parts[number], unsure=unsure)
+                if len(parts) > 1:
+                    await self._save(key, Progress(number + 1))
+
+    async def forget(self, key: str) -> None:
+        """Forget how far a message came: its key is no id, and the next of the same text is another one."""
+        await self._redis.delete(CURSOR + key)
+
+    async def _send_part(self, chat_id: int, key: str, number: int, part: Part, *, unsure: bool) -> int:
+        """Send one part; returns the chat's id, which may be a new one."""
+        if unsure:
+            await self._telegram.get_me()  # an error means: not yet
+        while True:
+            await self._turn(chat_id)
+            try:
+                await self._telegram.send_message(chat_id, part.text, part.entities)
+            except RetryAfterError as exc:
+                self._pacer.pause(chat_id, exc.retry_after)
+                log.warning("told_to_wait", chat_id=chat_id, seconds=exc.retry_after)
+            except ChatMigratedError as exc:
+                log.info("chat_migrated", chat_id=chat_id, new_chat_id=exc.new_chat_id)
+                chat_id = exc.new_chat_id
+            except BadRequestError as exc:
+                part = _plainer(part, exc)
+                log.warning("sending_without_entities", chat_id=chat_id, error=str(exc))
+            except UncertainError as exc:
+                if unsure:
+                    raise Reject(f"sent twice without an answer, it may have arrived: {exc}") from exc
+                await self._save(key, Progress(number, unsure=True))
+                raise
+            else:
+                return chat_id
+
+    async def _turn(self, chat_id: int) -> None:
+        """Wait until the limits let a message through; a long wait is the queue's to keep."""
+        if (pause := self._pacer.pause_of(chat_id)) > LONGEST_PAUSE:
+            raise RetryLater("Telegram told this chat to wait", delay=pause)
+        await self._pacer.wait(chat_id)
+
+    async def _load(self, key: str) -> Progress:
+        stored = await self._redis.get(CURSOR + key)
+        if stored is None:
+            return Progress()
+        text = stored.decode() if isinstance(stored, bytes) else stored
+        return Progress(int(text.rstrip("?")), unsure=text.endswith("?"))
+
+    async def _save(self, key: str, progress: Progress) -> None:
+        mark = "?" if progress.unsure else ""
+        await self._redis.set(CURSOR + key, f"{progress.sent}{mark}", ex=CURSOR_TTL)
+
+
+def _plainer(part: Part, refusal: BadRequestError) -> Part:
+    """The part without entities, which may be what Telegram refuses; raises `refusal` where it is not."""
+    if isinstance(refusal, ChatNotFoundError) or not part.entities:
+        raise refusal
+    return Part(part.text)

@@ -1,0 +1,33 @@
+"""What happens at most so often, counted in Redis so that a restart forgets nothing.
+
+Each call names the update it is made for, and is the same for an update that comes again: a crash
+between this and the enqueue must neither swallow an answer nor count an attempt twice.
+"""
+
+import redis.asyncio as aioredis
+
+PREFIX = "tg:throttle:"
+
+
+class Throttle:
+    """Counts by key. May raise RedisError."""
+
+    def __init__(self, redis: aioredis.Redis) -> None:
+        self._redis = redis
+
+    async def once(self, key: str, update_id: int, *, seconds: int) -> bool:
+        """Whether this is the first time in `seconds`."""
+        before = await self._redis.set(PREFIX + key, update_id, nx=True, ex=seconds, get=True)
+        return before is None or int(before) == update_id
+
+    async def count(self, key: str) -> int:
+        """How many different updates `add` has counted within its period."""
+        return int(await self._redis.scard(PREFIX + key))
+
+    async def add(self, key: str, update_id: int, *, seconds: int) -> int:
+        """Count this update; the period starts with the first. Returns the count with it."""
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.sadd(PREFIX + key, update_id)
+            pipe.expire(PREFIX + key, seconds, nx=True)
+            pipe.scard(PREFIX + key)
+            return int((await pipe.execute())[-1])

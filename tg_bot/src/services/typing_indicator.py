@@ -1,0 +1,165 @@
+"""'typing…' from the moment a message goes on the queue until its answer is sent.
+
+Telegram shows a chat action for 5 s at most, so it is renewed every 4 s. One worker serves all chats:
+one call per chat at a time, few at once, and none for a chat whose answer was quicker. Whatever goes
+wrong here costs nobody a message, so it is logged and left.
+
+The answer may be sent by another instance of the bot than the one that polls; that leaves a mark in
+Redis, which is looked at before each renewal.
+"""
+
+import asyncio
+import heapq
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import redis.asyncio as aioredis
+from redis.exceptions import RedisError
+
+from service_kit.logging import get_logger
+
+from ..client.errors import RetryAfterError, TelegramError
+from ..client.telegram import TelegramClient
+
+log = get_logger(__name__)
+
+RENEW_EVERY = 4.0
+CONCURRENT_CALLS = 8
+SETTLE_TIMEOUT = 0.5
+"""Seconds that an answer waits for a chat action on its way, lest that arrives after it."""
+ANSWERED = "tg:answered:"
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A chat with unanswered messages."""
+
+    due: float
+    """When the next call is due."""
+    until: float
+    """When the indicator is given up."""
+    messages: set[str] = field(default_factory=set)
+    shown: bool = False
+
+
+class TypingIndicator:
+    """The chats that wait for an answer. `begin` and `end` never block; `run` does the calls."""
+
+    def __init__(
+        self,
+        telegram: TelegramClient,
+        redis: aioredis.Redis,
+        *,
+        limit: float,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._telegram = telegram
+        self._redis = redis
+        self._limit = limit
+        self._now = now
+        self._waiting: dict[int, _Waiting] = {}
+        self._schedule: list[tuple[float, int]] = []
+        """A heap of (due, chat); an entry that no longer agrees with `_waiting` counts for nothing."""
+        self._calls: dict[int, asyncio.Task[None]] = {}
+        self._changed = asyncio.Event()
+
+    def begin(self, chat_id: int, message_id: str) -> None:
+        """The message goes to the assistant now. Called before it can be answered."""
+        if self._limit <= 0:
+            return
+        now = self._now()
+        waiting = self._waiting.get(chat_id)
+        if waiting is None:
+            waiting = self._waiting[chat_id] = _Waiting(due=now, until=now)
+            self._call_at(chat_id, waiting, now)
+        waiting.until = now + self._limit
+        waiting.messages.add(message_id)
+
+    def end(self, chat_id: int, message_id: str) -> bool:
+        """The answer is sent, or never will be; False where nobody here waits for it."""
+        waiting = self._waiting.get(chat_id)
+        if waiting is None or message_id not in waiting.messages:
+            return False
+        waiting.messages.remove(message_id)
+        if not waiting.messages:
+            del self._waiting[chat_id]
+        elif chat_id not in self._calls:  # an answer ends the indicator in the chat, and more is to come
+            self._call_at(chat_id, waiting, self._now())
+        return True
+
+    async def answered(self, chat_id: int, message_id: str) -> None:
+        """The answer is sent, or never will be: end the indicator here or in the instance that began it."""
+        if self.end(chat_id, message_id) or self._limit <= 0:
+            return
+        try:
+            await self._redis.set(ANSWERED + message_id, 1, ex=int(self._limit) + 1)
+        except RedisError as exc:
+            log.debug("answer_not_marked", chat_id=chat_id, error=str(exc))
+
+    async def settle(self, chat_id: int) -> None:
+        """Wait for a call on its way, so that it cannot overtake the answer. Returns soon in any case."""
+        if call := self._calls.get(chat_id):
+            await asyncio.wait({call}, timeout=SETTLE_TIMEOUT)
+
+    async def run(self) -> None:
+        """Call Telegram where it is due, for ever."""
+        async with asyncio.TaskGroup() as calls:
+            while True:
+                self._changed.clear()
+                pause = self._start_due(calls)
+                try:
+                    async with asyncio.timeout(pause):
+                        await self._changed.wait()
+                except TimeoutError:
+                    continue
+
+    def _start_due(self, calls: asyncio.TaskGroup) -> float | None:
+        """Start the calls that are due; seconds until the next is, None where only a change can bring one."""
+        now = self._now()
+        while self._schedule and len(self._calls) < CONCURRENT_CALLS:
+            due, chat_id = self._schedule[0]
+            if due > now:
+                return due - now
+            heapq.heappop(self._schedule)
+            waiting = self._waiting.get(chat_id)
+            if waiting is None or waiting.due != due or chat_id in self._calls:
+                continue
+            if waiting.until <= now:
+                log.debug("typing_given_up", chat_id=chat_id)
+                del self._waiting[chat_id]
+                continue
+            self._calls[chat_id] = calls.create_task(self._call(chat_id, waiting))
+        return None
+
+    def _call_at(self, chat_id: int, waiting: _Waiting, due: float) -> None:
+        waiting.due = due
+        heapq.heappush(self._schedule, (due, chat_id))
+        self._changed.set()
+
+    async def _call(self, chat_id: int, waiting: _Waiting) -> None:
+        pause = RENEW_EVERY
+        try:
+            if waiting.shown:
+                await self._look_for_answers(chat_id, waiting)
+            if self._waiting.get(chat_id) is waiting:
+                waiting.shown = True
+                await self._telegram.send_chat_action(chat_id)
+        except RetryAfterError as exc:
+            log.debug("typing_paused", chat_id=chat_id, seconds=exc.retry_after)
+            pause = max(pause, exc.retry_after)
+        except (TelegramError, RedisError) as exc:
+            log.debug("typing_failed", chat_id=chat_id, error=str(exc))
+        finally:
+            del self._calls[chat_id]
+            self._changed.set()
+        if now_waiting := self._waiting.get(chat_id):
+            self._call_at(chat_id, now_waiting, self._now() + pause)
+
+    async def _look_for_answers(self, chat_id: int, waiting: _Waiting) -> None:
+        """Drop the messages that another instance has answered."""
+        messages = list(waiting.messages)
+        marks = await self._redis.mget([ANSWERED + message for message in messages])
+        for message, mark in zip(messages, marks, strict=True):
+            if mark is not None:
+                self.end(chat_id, message)
