@@ -86,7 +86,9 @@ class FunctionTool(BaseTool):
         return str(await result if asyncio.iscoroutine(result) else result)
 
 
-def context_of(user_id: int = 1, *, message_id: str = "tg:1", seconds: float = 60.0, **user: Any) -> RunContext:
+def context_of(
+    user_id: int = 1, *, message_id: str = "tg:1", seconds: float = 60.0, **user: Any
+) -> RunContext:
     """A run's context; needs a running event loop."""
     now = asyncio.get_running_loop().time()
     return RunContext(

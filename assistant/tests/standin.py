@@ -1,13 +1,16 @@
-"""A Chat Completions server to put in a provider's place: it does as it is told, byte for byte."""
+"""Servers to put in the place of a provider and of rest_service: they do as they are told, byte for byte."""
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
+from urllib.parse import urlsplit
 
 from assistant.src.utils.text import compact_json
+from service_kit.contracts.assistants import AssistantTree
+from service_kit.contracts.users import UserRead
 
 STOP = "stop"
 
@@ -53,21 +56,29 @@ def error(status: int, *, code: str | None = None, message: str = "no", **header
     return Reply(compact_json(body).encode(), status=status, headers=named)
 
 
-Answerer = Callable[[dict[str, Any]], Reply]
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request as it came."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
 
 
-class StandIn:
-    """Plays its replies in order and then repeats the last; an async context manager."""
+class HttpStandIn:
+    """Answers each request with what `respond` says; an async context manager."""
 
-    def __init__(self, *replies: Reply | Answerer) -> None:
-        self.replies = list(replies)
-        self.requests: list[dict[str, Any]] = []
-        self.headers: list[dict[str, str]] = []
+    def __init__(self) -> None:
         self._closing = asyncio.Event()
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
-    async def __aenter__(self) -> "StandIn":
+    def respond(self, request: Request) -> Reply:
+        """The reply to one request."""
+        raise NotImplementedError
+
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         return self
 
@@ -82,25 +93,18 @@ class StandIn:
     @property
     def url(self) -> str:
         assert self._server is not None
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
         with suppress(asyncio.IncompleteReadError, ConnectionError):
-            while await self._answer(reader, writer):
+            while await self._send(self.respond(await _read(reader)), writer):
                 pass
         self._writers.discard(writer)
         writer.close()
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
-        request = json.loads(await reader.readexactly(int(headers.get("content-length", "0"))))
-        assert head[0] == "POST /v1/chat/completions HTTP/1.1"
-        step = self.replies[min(len(self.requests), len(self.replies) - 1)]
-        self.requests.append(request)
-        self.headers.append(headers)
-        reply = step if isinstance(step, Reply) else step(request)
+    async def _send(self, reply: Reply, writer: asyncio.StreamWriter) -> bool:
+        """Send it; whether the connection may be used again."""
         if reply.hang:
             await self._closing.wait()
             return False
@@ -118,3 +122,72 @@ class StandIn:
         writer.write(reply.body)
         await writer.drain()
         return length == len(reply.body)
+
+
+async def _read(reader: asyncio.StreamReader) -> Request:
+    first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    method, target, _ = first.split(" ")
+    return Request(method, target, headers, await reader.readexactly(int(headers.get("content-length", "0"))))
+
+
+Answerer = Callable[[dict[str, Any]], Reply]
+
+
+class StandIn(HttpStandIn):
+    """A provider: plays its replies in order and then repeats the last."""
+
+    def __init__(self, *replies: Reply | Answerer) -> None:
+        super().__init__()
+        self.replies = list(replies)
+        self.requests: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+
+    @property
+    def url(self) -> str:
+        return f"{super().url}/v1"
+
+    def respond(self, request: Request) -> Reply:
+        assert (request.method, request.target) == ("POST", "/v1/chat/completions")
+        step = self.replies[min(len(self.requests), len(self.replies) - 1)]
+        self.requests.append(json.loads(request.body))
+        self.headers.append(request.headers)
+        return step if isinstance(step, Reply) else step(self.requests[-1])
+
+
+class RestStandIn(HttpStandIn):
+    """rest_service as far as this service reads it; tests change its rows, and take it away."""
+
+    def __init__(self, *users: UserRead, trees: Sequence[AssistantTree] = ()) -> None:
+        super().__init__()
+        self.users = {user.id: user for user in users}
+        self.trees = list(trees)
+        self.down = False
+        self.requests: list[str] = []
+
+    def respond(self, request: Request) -> Reply:
+        path = urlsplit(request.target).path
+        self.requests.append(path)
+        if self.down:
+            return _json({"code": "unavailable", "message": "down"}, status=503)
+        found = self._find(path)
+        return _json({"code": "not_found", "message": "no"}, status=404) if found is None else _json(found)
+
+    def _find(self, path: str) -> Any:
+        roots = {str(tree.root_id): tree for tree in self.trees}
+        match path.strip("/").split("/"):
+            case ["health"]:
+                return {"service": "rest_service", "status": "ok", "checks": {}}
+            case ["api", "users", user_id] if int(user_id) in self.users:
+                return self.users[int(user_id)].model_dump(mode="json")
+            case ["api", "assistants"]:
+                rows = [row for tree in self.trees for row in tree.assistants if row.id == tree.root_id]
+                return [row.model_dump(mode="json") for row in rows]
+            case ["api", "assistants", assistant_id, "tree"] if assistant_id in roots:
+                return roots[assistant_id].model_dump(mode="json")
+            case _:
+                return None
+
+
+def _json(value: Any, *, status: int = 200) -> Reply:
+    return Reply(compact_json(value).encode(), status=status)

@@ -26,16 +26,16 @@ TOOL = ToolSpec("t", "does it", {"type": "object", "properties": {}})
 
 
 @asynccontextmanager
-async def backend_of(server: StandIn, *, timeout: float = 5.0) -> AsyncIterator[ChatCompletionsBackend]:
+async def backend_of(server: StandIn, *, limit: float = 5.0) -> AsyncIterator[ChatCompletionsBackend]:
     client = connect_provider(
-        base_url=server.url, api_key="sk-test", timeout=timeout, connect_timeout=2.0, max_connections=8
+        base_url=server.url, api_key="sk-test", timeout=limit, connect_timeout=2.0, max_connections=8
     )
     async with client:
-        yield ChatCompletionsBackend(client, timeout=timeout)
+        yield ChatCompletionsBackend(client, timeout=limit)
 
 
-async def ask(*replies: Reply, request: ModelRequest = REQUEST, timeout: float = 5.0):
-    async with StandIn(*replies) as server, backend_of(server, timeout=timeout) as backend:
+async def ask(*replies: Reply, request: ModelRequest = REQUEST, limit: float = 5.0):
+    async with StandIn(*replies) as server, backend_of(server, limit=limit) as backend:
         return await backend.complete(request), server
 
 
@@ -193,7 +193,7 @@ async def test_the_wait_a_provider_asks_for(headers, seconds):
 @pytest.mark.parametrize("reply", [Reply(hang=True), Reply(drip=True, length=10_000)], ids=["hang", "drip"])
 async def test_a_server_that_never_finishes_is_left(reply):
     with pytest.raises(ModelUnavailableError):
-        await ask(reply, timeout=0.2)
+        await ask(reply, limit=0.2)
 
 
 @pytest.mark.parametrize("status", [200, 500])

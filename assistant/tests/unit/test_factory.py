@@ -1,3 +1,4 @@
+from itertools import pairwise
 from typing import Any
 from uuid import uuid4
 
@@ -118,7 +119,7 @@ def test_a_circle_is_cut():
 
 def test_the_depth_is_limited():
     chain = [assistant_row(f"A{n}") for n in range(5)]
-    tools = {upper.id: [ask(lower)] for upper, lower in zip(chain, chain[1:], strict=False)}
+    tools = {upper.id: [ask(lower)] for upper, lower in pairwise(chain)}
     assistant: Any = built(tree_of(*chain, tools=tools), depth=2)
     depth = 0
     while assistant.tools:

@@ -1,5 +1,5 @@
 import json
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
@@ -75,22 +75,26 @@ async def test_times_that_a_clock_change_skips_or_repeats_are_noted():
     assert "comes twice" in twice["note"]
 
 
-@pytest.mark.parametrize("time", ["25:00", "noon", "2026-13-01T00:00", "0001-01-01T00:00", "9999-12-31T23:59"])
+@pytest.mark.parametrize("time", ["25:00", "noon", "2026-13-01T00:00", "0001-01-01T00:00"])
 async def test_an_unreadable_time_is_explained(time):
     with pytest.raises(InvalidInputError):
         await ask({"time": time, "from_timezone": "Asia/Tokyo", "timezone": "America/New_York"})
-        await ask({"time": time, "from_timezone": "America/New_York", "timezone": "Asia/Tokyo"})
+
+
+async def test_a_time_after_the_last_one_is_explained():
+    with pytest.raises(InvalidInputError, match="out of the calendar's range"):
+        await ask({"time": "9999-12-31T23:59", "from_timezone": "America/New_York"})
 
 
 @given(
-    st.datetimes(min_value=datetime(1980, 1, 1), max_value=datetime(2036, 1, 1)),
+    st.integers(315_532_800, 2_082_758_400),
     st.sampled_from(sorted(available_timezones())),
 )
-async def test_what_it_says_is_the_moment_it_was_asked_for(moment, zone):
-    now = moment.replace(tzinfo=UTC)
+async def test_what_it_says_is_the_moment_it_was_asked_for(second, zone):
+    now = datetime.fromtimestamp(second, UTC)
     answer = await ask({"timezone": zone}, now=now)
-    offset = datetime.fromisoformat(f"2000-01-01T00:00{answer['utc_offset']}").utcoffset()
-    said = datetime.fromisoformat(f"{answer['date']}T{answer['time']}").replace(tzinfo=timezone(offset))
+    offset = datetime.fromisoformat(f"2000-01-01T00:00{answer['utc_offset']}").tzinfo
+    said = datetime.fromisoformat(f"{answer['date']}T{answer['time']}").replace(tzinfo=offset)
     assert abs(said - now) < timedelta(minutes=2)  # offsets of old times have seconds
     assert answer["weekday"] == f"{said:%A}"
 

@@ -32,9 +32,7 @@ def loop_of(
     return ToolLoop(backend, CHOICE, tools, LoopLimits(rounds, output_chars))
 
 
-async def run(
-    loop: ToolLoop, context: RunContext | None = None, history: tuple[Turn, ...] = ()
-) -> Outcome:
+async def run(loop: ToolLoop, context: RunContext | None = None, history: tuple[Turn, ...] = ()) -> Outcome:
     return await loop.run(UserMessage("hi"), history, context or context_of())
 
 
@@ -100,7 +98,7 @@ async def test_parallel_calls_run_side_by_side_and_one_failure_leaves_the_others
 )
 async def test_a_wrong_call_is_explained_to_the_model(name, arguments, kind, hint):
     ran: list[str] = []
-    echo = FunctionTool("echo", lambda text: ran.append(text), properties=TEXT, required=("text",))
+    echo = FunctionTool("echo", ran.append, properties=TEXT, required=("text",))
     backend = ScriptedBackend(calls((name, arguments)), said("sorry"))
     outcome = await run(loop_of(backend, echo))
     error = error_of(results(outcome.messages)[0])

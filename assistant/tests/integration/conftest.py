@@ -1,0 +1,73 @@
+"""The whole service in one process, without the queue: real Redis, stand-ins outside."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import pytest
+import redis.asyncio as aioredis
+
+from assistant.src.assistants.factory import AssistantFactory, Limits
+from assistant.src.core.model import ModelBackend
+from assistant.src.orchestrator import AssistantOrchestrator
+from assistant.src.services.rest_service import RestServiceClient
+from assistant.src.storage.conversation import ConversationStore
+from assistant.tests.standin import RestStandIn
+from service_kit.contracts.messages import IncomingMessage, IncomingType, OutgoingMessage
+from service_kit.queue.base import Delivery
+from service_kit.rest.client import AsyncRestClient
+from service_kit.settings import RestClientSettings
+from service_kit.testing.clock import FakeClock
+
+
+@dataclass(slots=True)
+class Service:
+    """An orchestrator and what stands around it."""
+
+    orchestrator: AssistantOrchestrator
+    rest: RestStandIn
+    number: int = 0
+
+    async def say(
+        self, text: str, *, user: int = 1, message_id: str | None = None, kind: str = "message"
+    ) -> OutgoingMessage:
+        """What comes back for one message."""
+        self.number += 1
+        message = IncomingMessage(
+            id=message_id or f"tg:{self.number}",
+            type=IncomingType(kind),
+            user_id=user,
+            chat_id=100 + user,
+            text=text,
+        )
+        (reply,) = await self.orchestrator.handle(delivery_of(message.model_dump_json().encode()))
+        return reply
+
+
+def delivery_of(raw: bytes) -> Delivery:
+    return Delivery(raw=raw, id="", group="1")
+
+
+MakeService = Callable[..., Awaitable[Service]]
+
+
+@pytest.fixture
+async def make_service(redis_client: aioredis.Redis) -> AsyncIterator[MakeService]:
+    async with AsyncExitStack() as stack:
+
+        async def make(backend: ModelBackend, rest: RestStandIn, *, message_timeout: float = 10.0) -> Service:
+            await stack.enter_async_context(rest)
+            settings = RestClientSettings(rest_service_url=rest.url, service_api_key="key")
+            client = await stack.enter_async_context(AsyncRestClient(settings))
+            conversations = ConversationStore(redis_client, retention_s=3600)
+            orchestrator = AssistantOrchestrator(
+                rest=RestServiceClient(client),
+                factory=AssistantFactory(backend=backend, conversations=conversations, limits=Limits()),
+                conversations=conversations,
+                redis=redis_client,
+                clock=FakeClock(),
+                message_timeout=message_timeout,
+            )
+            return Service(orchestrator, rest)
+
+        yield make

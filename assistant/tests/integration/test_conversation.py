@@ -1,0 +1,110 @@
+import asyncio
+from itertools import pairwise
+
+import pytest
+import redis.asyncio as aioredis
+
+from assistant.src.core.model import AssistantMessage, UserMessage
+from assistant.src.storage.conversation import KEPT_AFTER_CUT, MAX_TURNS, ConversationStore
+from assistant.src.storage.turns import Turn, turn_of
+
+pytestmark = pytest.mark.integration
+
+BUDGET = 1000
+
+
+@pytest.fixture
+def store(redis_client: aioredis.Redis) -> ConversationStore:
+    return ConversationStore(redis_client, retention_s=3600)
+
+
+def turn(number: int, *, size: int = 100) -> Turn:
+    """A turn of about `size` tokens."""
+    text = f"{number}".ljust(4 * (size - 12), ".")
+    return turn_of(f"tg:{number}", f"q{number}", [UserMessage(text), AssistantMessage("ok")])
+
+
+async def add(store: ConversationStore, *turns: Turn, user: int = 1, assistant: str = "a") -> None:
+    for one in turns:
+        past = await store.load(user, assistant, budget=BUDGET)
+        await store.append(user, assistant, one, before=past.turns, budget=BUDGET)
+
+
+async def keys(store: ConversationStore, user: int = 1, assistant: str = "a") -> list[str]:
+    return [one.key for one in (await store.load(user, assistant, budget=BUDGET)).turns]
+
+
+async def test_turns_come_back_in_order(store):
+    await add(store, turn(1), turn(2))
+    past = await store.load(1, "a", budget=BUDGET)
+    assert past.turns == (turn(1), turn(2))
+    assert past.find("tg:2", "q2") == turn(2)
+    assert past.find("tg:2", "another text") is None
+    assert past.find("tg:3", "q3") is None
+
+
+async def test_the_window_grows_at_its_end_and_is_cut_seldom(store):
+    firsts: list[str] = []
+    for number in range(40):
+        await add(store, turn(number))
+        firsts.append((await keys(store))[0])
+    window = (await store.load(1, "a", budget=BUDGET)).turns
+    assert sum(one.tokens for one in window) <= BUDGET
+    assert window[-1].key == "tg:39"
+    moves = sum(before != after for before, after in pairwise(firsts))
+    assert moves <= 40 / (10 * (1 - KEPT_AFTER_CUT)) + 1
+
+
+async def test_a_turn_above_the_budget_is_kept_alone_and_not_sent_again(store, redis_client):
+    await add(store, turn(1), turn(2, size=2 * BUDGET))
+    assert await redis_client.llen("conversation:1:a") == 1
+    assert await keys(store) == []
+
+
+async def test_a_smaller_budget_sees_the_newest(store):
+    await add(store, turn(1), turn(2), turn(3))
+    assert [one.key for one in (await store.load(1, "a", budget=220)).turns] == ["tg:2", "tg:3"]
+
+
+async def test_after_an_overflow_only_what_was_sent_stays(store):
+    await add(store, turn(1), turn(2), turn(3))
+    await store.append(1, "a", turn(4), before=[turn(3)], budget=BUDGET, cut=True)
+    assert await keys(store) == ["tg:3", "tg:4"]
+
+
+async def test_two_runs_at_once_both_stay(store):
+    """One message asks the same sub-assistant twice, side by side; neither has seen the other's turn."""
+    await asyncio.gather(
+        store.append(1, "a", turn(1), before=[], budget=BUDGET),
+        store.append(1, "a", turn(2), before=[], budget=BUDGET),
+    )
+    assert sorted(await keys(store)) == ["tg:1", "tg:2"]
+
+
+async def test_many_short_turns_are_bounded(store, redis_client):
+    for number in range(MAX_TURNS + 3):
+        await store.append(1, "a", turn(number, size=12), before=[], budget=BUDGET)
+    assert await redis_client.llen("conversation:1:a") == MAX_TURNS
+
+
+async def test_what_is_broken_is_skipped(store, redis_client):
+    await add(store, turn(1))
+    await redis_client.rpush("conversation:1:a", b"{not json", b'{"v": 9}')
+    await add(store, turn(2))
+    assert await keys(store) == ["tg:1", "tg:2"]
+
+
+async def test_forgetting_takes_all_of_a_user_and_nothing_of_others(store):
+    await add(store, turn(1))
+    await add(store, turn(2), assistant="b")
+    await add(store, turn(3), user=11)
+    assert await store.forget(1) == 2
+    assert (await keys(store), await keys(store, assistant="b")) == ([], [])
+    assert await keys(store, user=11) == ["tg:3"]
+    assert await store.forget(1) == 0
+
+
+async def test_an_unused_conversation_ends(store, redis_client):
+    await add(store, turn(1))
+    for key in await redis_client.keys("conversation*"):
+        assert 0 < await redis_client.pttl(key) <= 3_600_000

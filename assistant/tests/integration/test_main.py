@@ -1,0 +1,175 @@
+"""The process as it is: composition root, queue, Redis, HTTP; only the far ends are stand-ins."""
+
+import asyncio
+import json
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import redis.asyncio as aioredis
+
+from assistant.src.config.settings import Settings
+from assistant.src.main import serve
+from assistant.tests.fakes import assistant_row, tool_row, tree_of, user_row
+from assistant.tests.standin import Reply, RestStandIn, StandIn, completion, error
+from service_kit.contracts.messages import IncomingMessage
+from service_kit.queue.producer import RedisProducer
+from service_kit.settings import RedisSettings
+
+pytestmark = pytest.mark.integration
+
+IN, OUT = "queue:to_secretary", "queue:to_telegram"
+
+
+def model(request: dict[str, Any]) -> Reply:
+    """Asks for the time once, then says what it got."""
+    last = request["messages"][-1]
+    if last["role"] == "tool":
+        return completion(f"It is {json.loads(last['content'])['timezone']} time")
+    if "time" in last["content"].rsplit("</context>", 1)[-1]:
+        call = {
+            "id": "c1",
+            "type": "function",
+            "function": {"name": "current_time", "arguments": '{"timezone": "Asia/Tokyo"}'},
+        }
+        return completion(None, tool_calls=[call])
+    return completion("Hello")
+
+
+@asynccontextmanager
+async def running(
+    redis_settings: RedisSettings, provider: StandIn, rest: RestStandIn, **settings: Any
+) -> AsyncIterator[Settings]:
+    made = Settings.model_validate(
+        {
+            **redis_settings.model_dump(),
+            "rest_service_url": rest.url,
+            "service_api_key": "key",
+            "openai_base_url": provider.url,
+            "openai_default_model": "demo",
+            "http_port": free_port(),
+            "drain_timeout": 5,
+            **settings,
+        }
+    )
+    stop = asyncio.Event()
+    service = asyncio.create_task(serve(made, stop))
+    try:
+        yield made
+    finally:
+        stop.set()
+        await asyncio.wait_for(service, 10)
+
+
+@pytest.fixture
+def rest() -> RestStandIn:
+    root = assistant_row(is_secretary=True)
+    tree = tree_of(root, tools={root.id: [tool_row()]})
+    return RestStandIn(*(user_row(number) for number in range(1, 6)), trees=[tree])
+
+
+async def put(redis: aioredis.Redis, text: str, number: int, user: int = 1) -> None:
+    message = IncomingMessage(id=f"tg:{number}", user_id=user, chat_id=100 + user, text=text)
+    await RedisProducer(redis).enqueue(IN, message)
+
+
+async def until(redis: aioredis.Redis, key: str, good: Callable[[int], bool]) -> list[Any]:
+    """The list at `key`, once its length is good."""
+
+    async def long_enough() -> bool:
+        return good(await redis.llen(key))
+
+    await eventually(long_enough)
+    return list(await redis.lrange(key, 0, -1))
+
+
+async def eventually(good: Callable[[], Awaitable[bool]]) -> None:
+    """Return as soon as it is so."""
+    async with asyncio.timeout(15):
+        while not await good():  # noqa: ASYNC110 - what is looked at is in another process
+            await asyncio.sleep(0.02)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def test_messages_are_answered_in_order_and_bad_ones_are_buried(redis_client, redis_settings, rest):
+    async with StandIn(model) as provider, rest, running(redis_settings, provider, rest):
+        await redis_client.rpush(IN, b"{broken", b'{"user_id": 77, "chat_id": 1, "text": "who?"}')
+        for number in range(30):
+            await put(redis_client, "What time is it?" if number % 3 else "Hi", number, user=1 + number % 5)
+        replies = [json.loads(raw) for raw in await until(redis_client, OUT, lambda count: count >= 30)]
+        letters = await until(redis_client, f"{IN}:dead", lambda count: count >= 2)
+    assert len({reply["id"] for reply in replies}) == len(replies) == 30
+    for user in range(1, 6):
+        numbers = [int(r["in_reply_to"].split(":")[1]) for r in replies if r["user_id"] == user]
+        assert numbers == sorted(numbers)
+    assert {reply["text"] for reply in replies} == {"Hello", "It is Asia/Tokyo time"}
+    assert any(b"unknown user 77" in letter for letter in letters)
+
+
+async def test_health_turns_red_when_rest_service_is_away(redis_client, redis_settings, rest):
+    async with StandIn(model) as provider, rest, running(redis_settings, provider, rest) as made:
+        seen: dict[str, Any] = {}
+
+        async def status_is(status: int) -> bool:
+            found, body = await asyncio.to_thread(health_of, made)
+            seen.update(body)
+            return found == status
+
+        await eventually(lambda: status_is(200))
+        rest.down = True
+        await eventually(lambda: status_is(503))
+    assert seen["checks"]["redis"] == "ok"
+    assert "503" in seen["checks"]["rest_service"]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [error(500), error(429, retry_after="1"), Reply(b"<html>"), Reply(hang=True)],
+    ids=["500", "429", "rubbish", "hang"],
+)
+async def test_a_broken_provider_is_one_friendly_notice(redis_client, redis_settings, rest, reply):
+    async with (
+        StandIn(reply) as provider,
+        rest,
+        running(redis_settings, provider, rest, message_timeout=0.6, model_attempts=2),
+    ):
+        await put(redis_client, "Hi", 1)
+        (raw,) = await until(redis_client, OUT, lambda count: count >= 1)
+    notice = json.loads(raw)
+    assert (notice["type"], notice["id"]) == ("notice", "tg:1:r0")
+    assert notice["text"].startswith("Sorry, ")
+    assert await redis_client.llen(f"{IN}:dead") == 0
+
+
+async def test_a_stop_lets_the_running_message_finish(redis_client, redis_settings, rest):
+    asked = asyncio.Event()
+
+    def slow(request: dict[str, Any]) -> Reply:
+        asked.set()
+        return model(request)
+
+    async with StandIn(slow) as provider, rest:
+        async with running(redis_settings, provider, rest):
+            await put(redis_client, "What time is it?", 1)
+            await asyncio.wait_for(asked.wait(), 10)
+        assert await redis_client.llen(OUT) == 1
+
+
+def health_of(settings: Settings) -> tuple[int, dict[str, Any]]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{settings.http_port}/health", timeout=5) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code, json.load(refused)
+    except urllib.error.URLError:  # not listening yet
+        return 0, {}
