@@ -44,6 +44,8 @@ TEST_FILE = "docker-compose.test.yml"
 IN_CONTAINERS = "not e2e and not browser"
 """Tests that start the suite or a browser run on the machine itself."""
 
+ERASE_LINE = "\x1b[2K"
+"""Some releases of compose begin each line of a log with it, whatever they write to."""
 READY_TIMEOUT = 240.0
 """Seconds from `up` to the last service's health; a container gives up on its own after about 90."""
 POLL = 0.5
@@ -223,7 +225,9 @@ class DockerRuntime:
             while process.poll() is None:
                 self._give_up_if(names, self._crashing(before) or time.monotonic() > deadline)
                 time.sleep(POLL)
-            self._give_up_if(names, process.returncode != 0)
+            if process.returncode != 0:
+                self._check_ports(names)  # one may have been taken while the images were built
+                raise self._failure(self._not_healthy(names))
         with Progress("Waiting until all is healthy") as progress:
             while waiting := self._not_healthy(names):
                 unhealthy = any(c.running and c.state == "unhealthy" for c in self._containers())
@@ -246,7 +250,8 @@ class DockerRuntime:
         """Which services did not come up, the last lines of the first of them, and what to do."""
         failed = [c for c in self._containers() if c.service == MIGRATION and c.exit_code]
         culprits = {MIGRATION: failed[0].detail} if failed else {}
-        for status in sorted(down, key=lambda status: WORST_FIRST.index(status.state)):
+        broken = [status for status in down if status.state != "starting"] or down
+        for status in sorted(broken, key=lambda status: WORST_FIRST.index(status.state)):
             culprits[status.name] = status.detail or status.state
         if not culprits:
             return OpsError("docker compose could not start the suite; its own words stand above")
@@ -258,7 +263,8 @@ class DockerRuntime:
             check=False,
             quiet=True,
             timeout=30,
-        ).stdout.rstrip()
+        ).stdout
+        last = last.replace(ERASE_LINE, "").rstrip()
         reasons = ", ".join(f"{name} ({detail})" for name, detail in culprits.items())
         return OpsError(
             f"not everything came up: {reasons}\n\nThe last lines of {first}:\n{last}\n\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ops import docker_runtime
+from ops import docker_runtime, ports
 from ops.containers import parse, state_of
 from ops.docker_runtime import DockerRuntime
 from ops.embedded import free_port
@@ -167,6 +167,19 @@ def test_a_taken_port_is_named_with_its_setting_before_anything_is_built(engine:
         with pytest.raises(OpsError, match=f"port {port} is taken.*set SANDBOX_PORT in .env"):
             engine.runtime().start([], {})
     assert engine.calls == []
+
+
+def test_a_port_taken_while_the_images_were_built_is_named_too(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+):
+    engine.will("up", 1)
+    engine.has(container("postgres"), file="after-up.json")
+    monkeypatch.setattr(
+        ports, "is_free", lambda _port: not any("up" in call.split() for call in engine.calls)
+    )
+
+    with pytest.raises(OpsError, match=r"is taken.*set REST_SERVICE_PORT in .env"):
+        engine.runtime().start([], {})
 
 
 def test_a_port_taken_by_our_own_container_is_no_trouble(engine: Engine):
