@@ -35,17 +35,19 @@ class Starter:
         processes = self._supervisor.processes()
         return [program for program in programs if not processes[program.name].wanted]
 
-    def start(self, programs: Sequence[Program]) -> None:
-        """Start those that do not run; return when all are healthy. OpsError names the one that is not."""
+    def launch(self, programs: Sequence[Program]) -> None:
+        """Start those that do not run, without waiting. OpsError names a port that is taken."""
         idle = self.not_running(programs)
         self._check_ports(idle)
         if idle:
             self._show("start", *(program.name for program in idle))
         for program in idle:
             self._supervisor.start(program.name)
-        waiting = self._unhealthy(programs)
-        if waiting:
-            with Progress(f"Starting {', '.join(dict.fromkeys(p.service for p in programs))}") as progress:
+
+    def wait(self, programs: Sequence[Program]) -> None:
+        """Return when all are healthy. OpsError names the one that does not get there, with its log."""
+        if self._unhealthy(programs):
+            with Progress(f"Waiting for {', '.join(dict.fromkeys(p.service for p in programs))}") as progress:
                 self._wait(programs, progress)
 
     def _wait(self, programs: Sequence[Program], progress: Progress) -> None:
@@ -60,7 +62,7 @@ class Starter:
                     raise self._failure(program, "ends again and again")
                 if time.monotonic() > deadline:
                     raise self._failure(program, f"is not healthy after {HEALTHY_TIMEOUT:.0f} s ({detail})")
-            progress.update("waiting for " + ", ".join(program.name for program, _ in waiting))
+            progress.update("still " + ", ".join(program.name for program, _ in waiting))
             time.sleep(POLL)
 
     def _unhealthy(self, programs: Sequence[Program]) -> list[tuple[Program, str]]:

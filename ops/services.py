@@ -33,7 +33,7 @@ class Service:
     module: str | None = None
     """Started with `python -m`; None: a server that is not ours."""
     needs: tuple[str, ...] = ()
-    """Services that must be healthy before this one starts, and run until it has stopped."""
+    """Services it works with: started with it, and stopped after it."""
     variables: tuple[str, ...] = ()
     """The environment variables it may see, besides where it listens."""
     scalable: bool = False
@@ -63,6 +63,7 @@ SERVICES: dict[str, Service] = {
                 "DB_ECHO",
                 "DB_POOL_SIZE",
                 "DB_MAX_OVERFLOW",
+                "DB_WAIT_SECONDS",
                 "DEFAULT_ASSISTANTS_FILE",
             ),
             browsable=True,
@@ -93,7 +94,15 @@ SERVICES: dict[str, Service] = {
             "CRON_SERVICE_PORT",
             module="cron_service.app.main",
             needs=("rest_service", "redis"),
-            variables=(*_EVERY, *_REDIS, *_QUEUES, *_REST, "MAX_RETRIES", "RETRY_DELAY"),
+            variables=(
+                *_EVERY,
+                *_REDIS,
+                *_QUEUES,
+                *_REST,
+                "JOBS_REFRESH_SECONDS",
+                "MAX_RETRIES",
+                "RETRY_DELAY",
+            ),
         ),
         Service(
             "assistant",
@@ -109,6 +118,17 @@ SERVICES: dict[str, Service] = {
                 "OPENAI_API_KEY",
                 "OPENAI_BASE_URL",
                 "OPENAI_DEFAULT_MODEL",
+                "OPENAI_TIMEOUT",
+                "OPENAI_CONNECT_TIMEOUT",
+                "MODEL_ATTEMPTS",
+                "MESSAGE_TIMEOUT",
+                "ASSISTANT_CONCURRENCY",
+                "TOOL_TIMEOUT",
+                "TOOL_OUTPUT_LIMIT",
+                "MAX_TOOL_ROUNDS",
+                "MAX_ASSISTANT_DEPTH",
+                "HISTORY_TOKENS",
+                "HISTORY_RETENTION_DAYS",
                 "WEATHER_API_URL",
                 "WEATHER_GEOCODING_URL",
             ),
@@ -129,6 +149,9 @@ SERVICES: dict[str, Service] = {
                 "TELEGRAM_RATE_LIMIT",
                 "TELEGRAM_CHAT_RATE_LIMIT",
                 "TELEGRAM_OPEN_ACCESS",
+                "TELEGRAM_POLL_TIMEOUT",
+                "TELEGRAM_TYPING_LIMIT",
+                "INPUT_QUEUE_LIMIT",
                 "OWNER_CODE",
             ),
         ),
