@@ -113,8 +113,8 @@ class Firings:
     def _report(self, firing: FiringRead, status: FiringStatus, error: str | None = None) -> bool:
         try:
             self._rest.report_firing(firing, status, error)
-        except NotFoundError:
-            log.info("firing_gone")  # deleted with its job
+        except (NotFoundError, ConflictError) as exc:
+            log.info("firing_settled_elsewhere", reason=exc.body.code)  # or deleted with its job
         except KitError as exc:
             log.warning("firing_not_reported", status=status, error=str(exc))
             return False

@@ -85,7 +85,11 @@ class JobScheduler:
         )
         self._jobs: dict[int, CronJobRead] = {}
         self._unclaimed: set[int] = set()
-        self._seen_version: int | None = None
+        self._refresh_wanted = threading.Event()
+        self._announced: int | None = None
+        """rest_service's counter of changes, as last seen."""
+        self._taken_over: int | None = None
+        """The counter before the last refresh: a change during it makes the next one."""
         self._refreshed_at: float | None = None
         self._executors = {"default": FiringExecutor(FIRING_WORKERS), "upkeep": ThreadPoolExecutor(3)}
         self._scheduler = BackgroundScheduler(
@@ -127,8 +131,9 @@ class JobScheduler:
 
     def update_jobs_from_rest(self) -> bool:
         """Take over rest_service's active jobs; False where it did not answer and all stays as it is."""
+        self._refresh_wanted.clear()
         for attempt in self._firings.attempts():
-            version = self._version()
+            announced = self._announced
             try:
                 jobs = self._rest.fetch_scheduled_jobs()
             except KitError as exc:
@@ -136,7 +141,7 @@ class JobScheduler:
             else:
                 self._apply(jobs)
                 self._resume_open_firings(first=self._refreshed_at is None)
-                self._seen_version, self._refreshed_at = version, time.monotonic()
+                self._taken_over, self._refreshed_at = announced, time.monotonic()
                 self._health.set("jobs")
                 return True
         self._refresh_failed()
@@ -147,31 +152,23 @@ class JobScheduler:
         job = self._jobs.get(job_id)
         if job is not None and not self._firings.fire(job, scheduled_for):
             self._unclaimed.add(job_id)
-            self._refresh_in(self._settings.retry_delay)
+            self._refresh_wanted.set()
 
     def _on_time(self, job_id: int, *run_times: datetime) -> None:
         for scheduled_for in run_times:
             self.execute_job(job_id, scheduled_for)
 
     def _watch(self) -> None:
-        version = self._version()
-        if version is not None and version != self._seen_version:
-            self._refresh_in(0)
-
-    def _version(self) -> int | None:
+        """Refresh where it is wanted; asked again each second, for APScheduler drops it while one runs."""
         try:
-            version = self._redis.jobs_version()
+            self._announced = self._redis.jobs_version()
         except RedisError as exc:
             self._health.set("redis", str(exc) or type(exc).__name__)
-            return None
-        self._health.set("redis")
-        return version
-
-    def _refresh_in(self, seconds: float) -> None:
-        with contextlib.suppress(JobLookupError):  # where the scheduler does not run (any more)
-            self._scheduler.modify_job(
-                "refresh", next_run_time=datetime.now(UTC) + timedelta(seconds=seconds)
-            )
+        else:
+            self._health.set("redis")
+        if self._refresh_wanted.is_set() or self._announced != self._taken_over:
+            with contextlib.suppress(JobLookupError):  # the scheduler is being stopped
+                self._scheduler.modify_job("refresh", next_run_time=datetime.now(UTC))
 
     def _refresh_failed(self) -> None:
         if self._refreshed_at is None:
@@ -179,7 +176,7 @@ class JobScheduler:
         else:
             age = time.monotonic() - self._refreshed_at
             self._health.set("jobs", f"{age:.0f} s old: rest_service does not answer")
-        self._refresh_in(self._settings.retry_delay)
+        self._refresh_wanted.set()
 
     def _apply(self, jobs: list[CronJobRead]) -> None:
         fresh = {job.id: job for job in jobs}

@@ -39,7 +39,7 @@ class FakeRest:
                 self.end_headers()
                 self.wfile.write(data)
 
-            do_GET = do_POST = do_PATCH = _serve
+            do_GET = do_POST = do_PATCH = _serve  # noqa: N815 - names of the base class
 
             def log_message(self, *_args: Any) -> None:
                 pass

@@ -125,14 +125,17 @@ def test_now_itself_counts_but_the_previous_firing_does_not():
 
 
 def test_firings_are_aware_and_in_utc():
-    assert trigger("0 9 * * *", "Asia/Tokyo").after(SUNDAY).tzinfo is UTC
+    found = trigger("0 9 * * *", "Asia/Tokyo").after(SUNDAY)
+    assert found is not None
+    assert found.tzinfo is UTC
 
 
 @pytest.mark.parametrize(
-    "expression", ["", "* * * *", "0 0 9 * * *", "61 * * * *", "0 9 * * 8", "@daily", "0 9 31 2 *", "x * * * *"]
+    "expression",
+    ["", "* * * *", "0 0 9 * * *", "61 * * * *", "0 9 * * 8", "@daily", "0 9 31 2 *", "x * * * *"],
 )
 def test_what_is_not_five_field_cron_is_refused(expression):
-    with pytest.raises(ValueError, match="cron expression|Bad"):
+    with pytest.raises(ValueError, match=r"cron expression|Bad"):
         trigger(expression)
 
 
@@ -142,7 +145,7 @@ def test_an_unknown_zone_is_refused():
 
 
 @given(
-    expression=st.sampled_from(["* * * * *", "*/7 * * * *", "0 9 * * *", "0 9 1 * *", "0 0 29 2 *"]),
+    expression=st.sampled_from(["17 * * * *", "0 */7 * * *", "0 9 * * *", "0 9 1 * *", "0 0 29 2 *"]),
     before=st.integers(0, 60 * 24 * 40),
 )
 @settings(max_examples=40, deadline=None)
@@ -150,9 +153,5 @@ def test_the_latest_is_the_last_of_all(expression, before):
     a_trigger = trigger(expression, "Europe/Berlin")
     since, until = SUNDAY - timedelta(minutes=before), SUNDAY
     latest = a_trigger.latest(since, until)
-    following = a_trigger.after(until if latest is None else latest)
-    assert following > until
-    if latest is None:
-        assert a_trigger.after(since - timedelta(microseconds=1)) > until
-    else:
-        assert since <= latest <= until
+    every = firings(a_trigger, since, until)
+    assert latest == (every[-1] if every else None)

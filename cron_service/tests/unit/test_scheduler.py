@@ -1,0 +1,224 @@
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from cron_service.app.rest_client import RestClient
+from cron_service.app.scheduler import JobScheduler
+from cron_service.tests.fake_rest import FakeRest
+from cron_service.tests.fakes import FakeRedisClient, eventually, settings
+from service_kit.clock import SystemClock
+from service_kit.health import Health
+
+YEARLY = "0 0 1 1 *"
+
+
+def ago(**delta: float) -> str:
+    return (datetime.now(UTC) - timedelta(**delta)).isoformat()
+
+
+@pytest.fixture
+def health() -> Health:
+    return Health("cron_service")
+
+
+@pytest.fixture
+def make(
+    rest: RestClient, queue: FakeRedisClient, fake_rest: FakeRest, health: Health
+) -> Iterator[Callable[..., JobScheduler]]:
+    made: list[JobScheduler] = []
+
+    def make_one(**fields: object) -> JobScheduler:
+        scheduler = JobScheduler(
+            rest=rest,
+            redis=queue,
+            settings=settings(fake_rest.url, **fields),
+            health=health,
+            clock=SystemClock(),
+        )
+        scheduler.start_scheduler()
+        made.append(scheduler)
+        return scheduler
+
+    yield make_one
+    for scheduler in made:
+        if scheduler._scheduler.running:
+            scheduler.shutdown()
+
+
+@pytest.fixture
+def running(make: Callable[..., JobScheduler], health: Health) -> Callable[[], JobScheduler]:
+    """A scheduler after its first refresh."""
+
+    def start() -> JobScheduler:
+        scheduler = make()
+        eventually(lambda: health.ready, "the first refresh")
+        return scheduler
+
+    return start
+
+
+def next_firing(scheduler: JobScheduler, job_id: int) -> datetime:
+    found: datetime = scheduler._scheduler.get_job(f"job:{job_id}").next_run_time
+    return found
+
+
+def is_scheduled(scheduler: JobScheduler, job_id: int) -> bool:
+    return scheduler._scheduler.get_job(f"job:{job_id}") is not None
+
+
+def texts(queue: FakeRedisClient) -> list[str]:
+    return sorted(sent.text for sent in queue.sent)
+
+
+def test_a_one_shot_fires_at_its_time_and_once(running, fake_rest, queue):
+    fake_rest.add_job(1, run_at=ago(seconds=-0.2))
+    scheduler = running()
+    eventually(lambda: queue.sent)
+    eventually(lambda: fake_rest.jobs[1]["status"] == "done")
+    assert scheduler.update_jobs_from_rest()
+    assert texts(queue) == ["message 1"]
+    assert len(fake_rest.firings) == 1
+
+
+def test_a_one_shot_missed_while_down_is_delivered_and_marked(running, fake_rest, queue):
+    fake_rest.add_job(1, run_at=ago(hours=5))
+    running()
+    eventually(lambda: queue.sent)
+    assert queue.sent[0].text.startswith("⏰ (late, was due")
+
+
+def test_a_recurring_job_missed_many_times_fires_once_for_the_latest(running, fake_rest, queue):
+    before = datetime.now(UTC)
+    fake_rest.add_job(1, cron_expression="* * * * *", next_run_at=ago(hours=5))
+    running()
+    eventually(lambda: queue.sent)
+    due = datetime.fromisoformat(fake_rest.firings[0]["scheduled_for"])
+    assert before - timedelta(minutes=1) <= due <= datetime.now(UTC)
+    assert len(fake_rest.firings) <= 2  # a second one only where a minute has just begun
+
+
+def test_what_was_not_missed_does_not_fire(running, fake_rest, queue):
+    fake_rest.add_job(1, cron_expression=YEARLY, next_run_at=ago(hours=-5))
+    scheduler = running()
+    fires_at = next_firing(scheduler, 1)
+    assert (fires_at.month, fires_at.day, fires_at.tzinfo) == (1, 1, UTC)
+    assert fake_rest.firings == []
+
+
+def test_all_pages_are_read(running, fake_rest):
+    for number in range(1, 452):
+        fake_rest.add_job(number, cron_expression=YEARLY)
+    scheduler = running()
+    assert all(is_scheduled(scheduler, number) for number in range(1, 452))
+
+
+def test_a_refresh_takes_over_new_changed_and_gone_jobs(running, fake_rest, queue):
+    for number in (1, 2, 3):
+        fake_rest.add_job(number, cron_expression=YEARLY)
+    scheduler = running()
+    kept = scheduler._scheduler.get_job("job:1")
+
+    fake_rest.jobs[1]["message"] = "a new text"
+    fake_rest.jobs[2]["cron_expression"] = "0 0 2 1 *"
+    fake_rest.jobs[3]["is_active"] = False
+    fake_rest.add_job(4, cron_expression=YEARLY)
+    assert scheduler.update_jobs_from_rest()
+
+    assert scheduler._scheduler.get_job("job:1") is kept
+    assert next_firing(scheduler, 2).day == 2
+    assert not is_scheduled(scheduler, 3)
+    assert is_scheduled(scheduler, 4)
+    scheduler.execute_job(1, datetime.now(UTC))
+    scheduler.execute_job(3, datetime.now(UTC))
+    assert texts(queue) == ["a new text"]
+
+
+def test_a_failed_refresh_keeps_the_jobs_and_shows(running, fake_rest, health):
+    fake_rest.add_job(1, cron_expression=YEARLY)
+    scheduler = running()
+    fake_rest.refuse["GET /api/cron-jobs"] = 503
+    assert not scheduler.update_jobs_from_rest()
+    assert is_scheduled(scheduler, 1)
+    assert not health.ready
+    assert "rest_service does not answer" in health.body().checks["jobs"]
+
+    fake_rest.refuse.clear()
+    eventually(lambda: health.ready, "a refresh soon after the failed one")
+
+
+def test_rows_that_cannot_fire_are_skipped_and_the_others_fire(running, fake_rest):
+    fake_rest.add_job(1, type="from_the_future", cron_expression=YEARLY)
+    fake_rest.add_job(2, cron_expression="every morning")
+    fake_rest.add_job(3, cron_expression=YEARLY, timezone="Mars/Base")
+    fake_rest.add_job(4)
+    fake_rest.add_job(5, cron_expression=YEARLY)
+    scheduler = running()
+    assert [n for n in range(1, 6) if is_scheduled(scheduler, n)] == [5]
+
+
+def test_an_announced_change_is_taken_over_at_once(running, fake_rest, queue):
+    running()
+    fake_rest.add_job(1, run_at=ago(seconds=1))
+    queue.version += 1
+    eventually(lambda: texts(queue) == ["message 1"])
+
+
+def test_what_could_not_be_claimed_fires_when_rest_service_is_back(running, fake_rest, queue):
+    fake_rest.refuse["POST"] = 503
+    fake_rest.add_job(1, run_at=ago(seconds=1))
+    running()
+    eventually(lambda: fake_rest.requests.count("POST /api/cron-jobs/1/firings") >= 2)
+    assert queue.sent == []
+    fake_rest.refuse.clear()
+    eventually(lambda: texts(queue) == ["message 1"])
+    assert len(fake_rest.firings) == 1
+
+
+def test_what_the_last_life_left_open_is_resumed_at_the_start(running, fake_rest, queue):
+    fake_rest.add_job(1, run_at=ago(seconds=1))
+    fake_rest.add_firing(1, fake_rest.jobs[1]["run_at"], started_at=ago(seconds=1))
+    running()
+    eventually(lambda: fake_rest.jobs[1]["status"] == "done")
+    assert texts(queue) == ["message 1"]
+
+
+def test_later_only_firings_nobody_can_be_working_on_are_resumed(running, fake_rest, queue):
+    fake_rest.add_job(1, cron_expression=YEARLY)
+    fake_rest.add_job(2, cron_expression=YEARLY)
+    scheduler = running()
+    fake_rest.add_firing(1, ago(seconds=1), started_at=ago(seconds=1))
+    fake_rest.add_firing(2, ago(minutes=1), started_at=ago(minutes=3))
+    assert scheduler.update_jobs_from_rest()
+    assert texts(queue) == ["message 2"]
+
+
+def test_unreadable_open_firings_do_not_hinder_the_jobs(running, fake_rest):
+    fake_rest.refuse["/firings$"] = 503
+    fake_rest.add_job(1, cron_expression=YEARLY)
+    assert is_scheduled(running(), 1)
+
+
+def test_the_heartbeat_comes_from_the_schedulers_threads(make, health):
+    beats = threading.Event()
+    health.beat = beats.set
+    make()
+    assert beats.wait(5)
+
+
+def test_a_stop_during_a_refresh_waits_for_it_and_ends(running, fake_rest):
+    fake_rest.add_job(1, cron_expression=YEARLY)
+    scheduler = running()
+    fake_rest.add_job(2, cron_expression=YEARLY)
+    asked = len(fake_rest.requests)
+    with fake_rest.lock:  # rest_service takes its time
+        scheduler._refresh_wanted.set()
+        eventually(lambda: scheduler._executors["upkeep"]._instances.get("refresh"))
+        stop = threading.Thread(target=scheduler.shutdown, daemon=True)
+        stop.start()
+        eventually(scheduler._stopping.is_set)
+        assert stop.is_alive()
+    stop.join(5)
+    assert not stop.is_alive(), "the refresh and the scheduler's shutdown wait for each other"
+    assert len(fake_rest.requests) > asked
