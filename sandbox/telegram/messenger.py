@@ -201,10 +201,11 @@ class Messenger:
         """Forget all people and messages and all unconfirmed updates; bots stay known."""
         for queue in self._bots.values():
             queue.drop_all()
-        for chat in self._chats.values():
-            chat.changed.fire()
+        chats = list(self._chats.values())
         self._chats.clear()
         self._by_name.clear()
+        for chat in chats:
+            chat.changed.fire()
         self._store.clear()
 
     def bot_user(self, bot_id: int) -> JsonObject:

@@ -96,6 +96,8 @@ class ChatApi:
         """
         chat = self._chat(request)
         after, since = _integer(request, "after"), _integer(request, "since")
+        if since is not None and since > chat.revision:
+            since = 0  # of a life before a reset
         shown = request.query.get("typing")
         was_typing = chat.typing_left > 0 if shown is None else shown == "1"
         loop = asyncio.get_running_loop()
@@ -113,6 +115,7 @@ class ChatApi:
                     }
                 )
             await chat.changed.wait(min(left, typing_left) if typing_left > 0 else left)
+            chat = self._chat(request)
 
     def _chat(self, request: web.Request) -> Chat:
         chat = self._messenger.chat(int(request.match_info["id"]))

@@ -1,0 +1,160 @@
+"""A tiny client of the Chrome DevTools Protocol: enough to drive one page and look at it."""
+
+import asyncio
+import base64
+import itertools
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
+    "--remote-debugging-port=0", "--remote-allow-origins=*",
+)  # fmt: skip
+START_TIMEOUT = 30.0
+WAIT_TIMEOUT = 10.0
+
+
+def find_chromium() -> str | None:
+    """The browser's binary, None where there is none."""
+    given = os.environ.get("CHROMIUM")
+    return given or next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+class Page:
+    """One tab."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._numbers = itertools.count(1)
+        self.errors: list[str] = []
+        """Uncaught exceptions and refused loads of the page."""
+
+    async def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """One command and its result."""
+        number = next(self._numbers)
+        await self._socket.send_json({"id": number, "method": method, "params": parameters})
+        async with asyncio.timeout(WAIT_TIMEOUT):
+            while True:
+                message = await self._socket.receive_json()
+                if message.get("id") == number:
+                    if "error" in message:
+                        raise RuntimeError(f"{method}: {message['error']}")
+                    return dict(message["result"])
+                self._note(message)
+
+    def _note(self, event: dict[str, Any]) -> None:
+        if event.get("method") == "Runtime.exceptionThrown":
+            self.errors.append(json.dumps(event["params"]["exceptionDetails"])[:1000])
+        if event.get("method") == "Log.entryAdded" and event["params"]["entry"]["level"] == "error":
+            self.errors.append(event["params"]["entry"]["text"])
+
+    async def open(self, url: str) -> None:
+        """Go to `url`."""
+        for domain in ("Page", "Runtime", "Log"):
+            await self.call(f"{domain}.enable")
+        await self.call("Page.navigate", url=url)
+
+    async def window(self, width: int, height: int, *, dark: bool = False, touch: bool = False) -> None:
+        """Look like a device."""
+        await self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=2,
+            mobile=touch,
+        )
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        await self.call("Emulation.setEmulatedMedia", features=[scheme])
+
+    async def run(self, script: str) -> Any:
+        """The value of a JavaScript expression; promises are awaited."""
+        result = await self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        if "exceptionDetails" in result:
+            raise RuntimeError(json.dumps(result["exceptionDetails"])[:1000])
+        return result["result"].get("value")
+
+    async def until(self, condition: str) -> Any:
+        """Wait until a JavaScript expression is true."""
+        script = f"""new Promise((resolve, reject) => {{
+            const end = Date.now() + {WAIT_TIMEOUT * 900};
+            const look = () => {{
+                let value = false;
+                try {{ value = (() => {condition})(); }} catch {{ /* the page is not there yet */ }}
+                if (value) resolve(value);
+                else if (Date.now() > end) reject(new Error("never: " + {json.dumps(condition)}));
+                else setTimeout(look, 20);
+            }};
+            look();
+        }})"""
+        return await self.run(script)
+
+    async def click(self, selector: str) -> None:
+        """Press the middle of an element with the mouse."""
+        place = await self.run(
+            f"(() => {{ const box = document.querySelector({json.dumps(selector)}).getBoundingClientRect();"
+            "return [box.x + box.width / 2, box.y + box.height / 2]; })()"
+        )
+        for kind in ("mousePressed", "mouseReleased"):
+            await self.call(
+                "Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1
+            )
+
+    async def write(self, text: str) -> None:
+        """Type into what has the focus."""
+        await self.call("Input.insertText", text=text)
+
+    async def press(self, key: str, *, shift: bool = False) -> None:
+        """Press Enter, Escape, …"""
+        text = {"Enter": "\r"}.get(key, "")
+        common = {
+            "key": key,
+            "code": key,
+            "modifiers": 8 if shift else 0,
+            "windowsVirtualKeyCode": 13 if text else 0,
+        }
+        await self.call("Input.dispatchKeyEvent", type="keyDown", text=text, **common)
+        await self.call("Input.dispatchKeyEvent", type="keyUp", **common)
+
+    async def screenshot(self, path: Path) -> None:
+        """What is seen, as PNG."""
+        picture = await self.call("Page.captureScreenshot", format="png")
+        path.write_bytes(base64.b64decode(picture["data"]))
+
+
+@asynccontextmanager
+async def browser_page(binary: str, folder: Path, *, language: str = "en-US") -> AsyncIterator[Page]:
+    """A tab of a new browser whose profile lies in `folder`."""
+    process = await asyncio.create_subprocess_exec(
+        binary, *FLAGS, f"--user-data-dir={folder}", f"--lang={language}", f"--accept-lang={language}", "about:blank",
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        port = await _port(folder)
+        async with aiohttp.ClientSession() as session:
+            async with session.get(f"http://127.0.0.1:{port}/json/list") as response:
+                tabs = await response.json()
+            address = next(tab["webSocketDebuggerUrl"] for tab in tabs if tab["type"] == "page")
+            async with session.ws_connect(address, max_msg_size=0) as socket:
+                yield Page(socket)
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def _port(folder: Path) -> int:
+    """The browser writes its port into its profile once it listens."""
+    file = folder / "DevToolsActivePort"
+    async with asyncio.timeout(START_TIMEOUT):
+        while not (file.exists() and file.read_text().strip()):
+            await asyncio.sleep(0.05)
+    return int(file.read_text().split()[0])
