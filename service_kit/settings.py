@@ -32,10 +32,14 @@ def load(settings: type[S]) -> S:
         raise SystemExit(f"The environment is not complete; set these in .env:\n{problems}") from None
 
 
-class ServiceSettings(BaseSettings):
-    """What every service has."""
+class EnvironmentSettings(BaseSettings):
+    """How the environment is read. Every mixin inherits it: of several bases, the last one's way counts."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
+
+
+class ServiceSettings(EnvironmentSettings):
+    """What every service has."""
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="DEBUG, INFO, WARNING or ERROR."
@@ -57,7 +61,7 @@ class ServiceSettings(BaseSettings):
     )
 
 
-class RedisSettings(BaseSettings):
+class RedisSettings(EnvironmentSettings):
     """Where Redis is."""
 
     redis_host: str = "redis"
@@ -73,14 +77,14 @@ class RedisSettings(BaseSettings):
         return SecretStr(f"redis://{login}{self.redis_host}:{self.redis_port}/{self.redis_db}")
 
 
-class QueueSettings(BaseSettings):
+class QueueSettings(EnvironmentSettings):
     """The names of the two queues."""
 
     input_queue: str = Field(default=QUEUE_TO_SECRETARY, description="From the bot to the assistant.")
     assistant_output_queue: str = Field(default=QUEUE_TO_TELEGRAM, description="To the bot.")
 
 
-class RestClientSettings(BaseSettings):
+class RestClientSettings(EnvironmentSettings):
     """How a service reaches rest_service."""
 
     rest_service_url: str = "http://rest_service:8000"
