@@ -219,32 +219,28 @@ class DockerRuntime:
         scale = [part for name, n in replicas.items() for part in ("--scale", f"{name}={n}")]
         before = {container.id: container.restarts for container in self._containers()}
         deadline = time.monotonic() + READY_TIMEOUT
-        with self._begun(["up", "--detach", "--no-build", "--remove-orphans", *scale, *names]) as process:
+        options = ["--detach", "--no-build", "--remove-orphans", *scale]
+        with self._begun(["--progress", "quiet", "up", *options, *names]) as process:
             if process is None:
                 return
-            while process.poll() is None:
-                self._give_up_if(names, self._crashing(before) or time.monotonic() > deadline)
-                time.sleep(POLL)
-            if process.returncode != 0:
-                self._check_ports(names)  # one may have been taken while the images were built
-                raise self._failure(self._not_healthy(names))
-        with Progress("Waiting until all is healthy") as progress:
-            while waiting := self._not_healthy(names):
-                unhealthy = any(c.running and c.state == "unhealthy" for c in self._containers())
-                self._give_up_if(names, unhealthy or self._crashing(before) or time.monotonic() > deadline)
-                progress.update(", ".join(f"{status.name} is {status.state}" for status in waiting))
-                time.sleep(POLL)
+            with Progress("Starting and waiting until all is healthy") as progress:
+                while (waiting := self._not_healthy(names)) or process.poll() != 0:
+                    if process.poll() or self._hopeless(before, process) or time.monotonic() > deadline:
+                        self._check_ports(names)  # one may have been taken while the images were built
+                        raise self._failure(waiting)
+                    progress.update(", ".join(f"{status.name} is {status.state}" for status in waiting))
+                    time.sleep(POLL)
 
     def _not_healthy(self, names: Sequence[str]) -> list[ServiceStatus]:
         return [status for status in self.status() if status.state != "healthy" and status.name in names]
 
-    def _crashing(self, before: Mapping[str, int]) -> bool:
-        """Whether a container goes round in circles; one that did so before this start does not count."""
-        return any(c.restarts - before.get(c.id, 0) >= CRASH_LOOP for c in self._containers())
-
-    def _give_up_if(self, names: Sequence[str], hopeless: bool) -> None:
-        if hopeless:
-            raise self._failure(self._not_healthy(names))
+    def _hopeless(self, before: Mapping[str, int], up: "subprocess.Popen[bytes]") -> bool:
+        """Whether a container will not come up by itself; what it did before this start does not count."""
+        return any(
+            container.restarts - before.get(container.id, 0) >= CRASH_LOOP
+            or (up.poll() == 0 and container.running and container.state == "unhealthy")
+            for container in self._containers()
+        )
 
     def _failure(self, down: Sequence[ServiceStatus]) -> OpsError:
         """Which services did not come up, the last lines of the first of them, and what to do."""
