@@ -60,7 +60,7 @@ def test_bad_messages_end_in_the_dead_letters_with_a_reason(
         redis_of_suite.rpush(queue, raw)
     assert person.ask("Hello")
     wait_for(lambda: redis_of_suite.llen(f"{queue}:dead"), lambda count: count - before >= len(BAD))
-    letters: list[bytes] = redis_of_suite.lrange(f"{queue}:dead", 0, len(BAD) - 1)  # type: ignore[assignment] # sync client
+    letters: list[bytes] = redis_of_suite.lrange(f"{queue}:dead", -len(BAD), -1)  # type: ignore[assignment] # sync client
     reasons = {
         letter.split(b"\n", 1)[1]: json.loads(letter.split(b"\n", 1)[0])["reason"] for letter in letters
     }
