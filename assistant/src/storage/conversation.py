@@ -6,7 +6,8 @@ for the retention time.
 
 The list is the window that the model sees. When it outgrows its budget, it is cut down to a part of
 it, so that between two cuts it only ever grows at its end and the provider's prompt cache holds.
-Loading and appending are one round trip each. Order: the queue serves one user's messages one by one;
+Loading and appending are one round trip each; the turn itself is one command, so it is there whole or
+not at all. Order: the queue serves one user's messages one by one;
 sub-assistants that one message asks twice at once append whole turns, in any order.
 """
 
@@ -78,11 +79,13 @@ class ConversationStore:
         """
         key, index = _key(user_id, assistant_id), _index(user_id)
         keep = len(before) + 1 if cut else _kept((*before, turn), budget)
-        async with self._redis.pipeline(transaction=True) as pipe:
+        async with self._redis.pipeline(transaction=False) as pipe:
+            if not before:
+                pipe.sadd(index, assistant_id)
             pipe.rpush(key, dump_turn(turn))
-            pipe.ltrim(key, -keep, -1)
+            if keep is not None:
+                pipe.ltrim(key, -keep, -1)
             pipe.pexpire(key, self._retention_ms)
-            pipe.sadd(index, assistant_id)
             pipe.pexpire(index, self._retention_ms)
             await pipe.execute()
 
@@ -103,14 +106,14 @@ def _index(user_id: int) -> str:
     return f"conversations:{user_id}"
 
 
-def _kept(turns: Sequence[Turn], budget: int) -> int:
-    """How many of the newest turns stay; the newest always does.
+def _kept(turns: Sequence[Turn], budget: int) -> int | None:
+    """How many of the newest turns stay (the newest always does); None: nothing is cut.
 
-    Within the budget nothing is cut, not even what this run has not seen: a parallel run of the same
+    Within the budget that includes what this run has not seen: a parallel run of the same
     sub-assistant may have appended it.
     """
     if sum(turn.tokens for turn in turns) <= budget:
-        return MAX_TURNS
+        return MAX_TURNS if len(turns) > MAX_TURNS else None
     left = budget * KEPT_AFTER_CUT
     keep = 0
     for turn in reversed(turns):
@@ -118,4 +121,4 @@ def _kept(turns: Sequence[Turn], budget: int) -> int:
         if left < 0:
             break
         keep += 1
-    return max(1, keep)
+    return max(1, min(keep, MAX_TURNS))

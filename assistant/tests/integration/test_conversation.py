@@ -82,8 +82,10 @@ async def test_two_runs_at_once_both_stay(store):
 
 
 async def test_many_short_turns_are_bounded(store, redis_client):
-    for number in range(MAX_TURNS + 3):
-        await store.append(1, "a", turn(number, size=12), before=[], budget=BUDGET)
+    before = [turn(number, size=12) for number in range(MAX_TURNS + 3)]
+    for one in before:
+        await store.append(1, "a", one, before=(), budget=BUDGET)
+    await store.append(1, "a", turn(1), before=before, budget=10**6)
     assert await redis_client.llen("conversation:1:a") == MAX_TURNS
 
 
