@@ -163,7 +163,7 @@ class World:
         body = json.loads(await request.read())
         self.model_calls += 1
         asked = next(message for message in reversed(body["messages"]) if message["role"] == "user")
-        numbers = _QUESTION.findall(json.dumps(asked["content"]))
+        numbers = _QUESTION.findall(str(asked["content"]))
         if self.model_latency:
             await asyncio.sleep(self.model_latency)
         content = f"a{numbers[-1]}" if numbers else "hello"
