@@ -28,6 +28,9 @@ SERVICE = "assistant"
 HANDLER_GRACE = 60.0
 """Seconds that the queue's own limit lies above the message's: it is for what hangs elsewhere."""
 
+ATTEMPTS = 12
+"""With the queue's backoff about four minutes, in which rest_service may be away and nothing be known."""
+
 log = get_logger(__name__)
 
 
@@ -53,6 +56,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
                 concurrency=settings.assistant_concurrency,
                 handler_timeout=settings.message_timeout + HANDLER_GRACE,
                 drain_timeout=settings.drain_timeout,
+                max_attempts=ATTEMPTS,
             ),
             orchestrator.handle,
             failure_notice=orchestrator.failure_notice,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 import redis.asyncio as aioredis
+from redis.exceptions import RedisError
 
 from service_kit.changes import ChangeAwareCache, Topic
 from service_kit.clock import Clock
@@ -34,6 +35,7 @@ from .storage.conversation import ConversationStore
 
 log = get_logger(__name__)
 
+BUG_RETRIES = 2
 SHARE_FOR_TOOLS = 2 / 3
 """Of a message's time; the rest is for the last answer, without tools."""
 
@@ -81,16 +83,21 @@ class AssistantOrchestrator:
 
         Raises:
             Reject: no message, or of an unknown or blocked user.
-            RetryLater: rest_service is away and what we need of it is not known.
+            RetryLater: rest_service or Redis is away and what we need of it is not known.
         """
         message = parse(delivery)
         with correlated(message.correlation, user_id=message.user_id):
             log.info("message_received", type=message.type, attempt=delivery.attempt)
             try:
                 return [await self.process_message(message)]
-            except KitError as exc:
+            except (KitError, RedisError) as exc:
                 log.warning("message_waits", reason=str(exc))
                 raise RetryLater(str(exc)) from exc
+            except Exception as exc:  # a bug of ours: tried again, but not as long as a service is waited for
+                if delivery.attempt < BUG_RETRIES or isinstance(exc, Reject):
+                    raise
+                log.exception("message_breaks_the_service")
+                raise Reject(f"{type(exc).__name__} in each of {delivery.attempt + 1} tries") from exc
 
     def failure_notice(self, delivery: Delivery) -> OutgoingMessage | None:
         """What a user hears whose message the queue gives up; strangers and the blocked hear nothing."""
@@ -173,7 +180,6 @@ class AssistantOrchestrator:
         try:
             user = await self._users.get(user_id, lambda: self._rest.get_user(user_id))
         except NotFoundError as exc:
-            self._users.drop(user_id)
             raise Reject(f"unknown user {user_id}") from exc
         if not _is_welcome(user):
             state = "blocked" if user.role is UserRole.BLOCKED else "not active"

@@ -11,9 +11,10 @@ REPEATS times, or the run's time for tools is over.
 
 import asyncio
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from service_kit.logging import get_logger
 
@@ -38,6 +39,8 @@ log = get_logger(__name__)
 REPEATS = 3
 """The same call with the same arguments is not run this often."""
 CALLS_A_ROUND = 16
+
+_NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ class ToolLoop:
             if last or not answer.tool_calls:
                 return _outcome(run, answer)
             rounds += 1
-            run.messages.append(AssistantMessage(answer.text, answer.tool_calls))
+            run.messages.append(AssistantMessage(answer.text, tuple(map(_repeatable, answer.tool_calls))))
             run.messages.extend(await self._call_all(run, answer.tool_calls))
 
     async def _ask(self, run: _Run, *, may_call: bool) -> ModelAnswer:
@@ -228,6 +231,16 @@ def _call_deadline(tool: BaseTool, context: RunContext) -> float:
     if tool.timeout is None:
         return context.deadline
     return min(context.deadline, asyncio.get_running_loop().time() + tool.timeout)
+
+
+def _repeatable(call: ToolCall) -> ToolCall:
+    """The call as it may stand in the history: servers refuse names and arguments out of form for ever."""
+    name = _NOT_IN_NAMES.sub("_", call.name)[:64] or "unknown"
+    try:
+        arguments = call.arguments if isinstance(_parsed(call.arguments), dict) else "{}"
+    except InvalidInputError:
+        arguments = "{}"
+    return replace(call, name=name, arguments=arguments.strip() or "{}")
 
 
 def _parsed(arguments: str) -> object:

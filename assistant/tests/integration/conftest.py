@@ -44,8 +44,8 @@ class Service:
         return reply
 
 
-def delivery_of(raw: bytes) -> Delivery:
-    return Delivery(raw=raw, id="", group="1")
+def delivery_of(raw: bytes, attempt: int = 0) -> Delivery:
+    return Delivery(raw=raw, id="", group="1", attempt=attempt)
 
 
 MakeService = Callable[..., Awaitable[Service]]

@@ -242,6 +242,16 @@ async def test_a_model_that_hangs_ends_in_the_friendly_sentence(make_service, re
     assert await redis_client.keys("conversation*") == []
 
 
+async def test_a_bug_is_tried_again_twice_and_then_buried(make_service):
+    service = await make_service(ScriptedBackend(ZeroDivisionError("secret")), rest_of())
+    message = b'{"id": "tg:1", "user_id": 1, "chat_id": 101, "text": "x"}'
+    for attempt in range(2):
+        with pytest.raises(ZeroDivisionError):
+            await service.orchestrator.handle(delivery_of(message, attempt))
+    with pytest.raises(Reject, match="ZeroDivisionError in each of 3 tries"):
+        await service.orchestrator.handle(delivery_of(message, 2))
+
+
 @pytest.mark.parametrize(
     "raw",
     [

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import re
 
 import pytest
 
@@ -14,6 +15,7 @@ from assistant.src.core.model import (
     AssistantMessage,
     Message,
     ModelRequest,
+    ToolCall,
     ToolMessage,
     Usage,
     UserMessage,
@@ -38,6 +40,13 @@ async def run(loop: ToolLoop, context: RunContext | None = None, history: tuple[
 
 def results(messages: tuple[Message, ...]) -> list[str]:
     return [message.text for message in messages if isinstance(message, ToolMessage)]
+
+
+def sent_back(outcome: Outcome) -> ToolCall:
+    """The first call, as the model's next request shows it."""
+    message = outcome.messages[1]
+    assert isinstance(message, AssistantMessage)
+    return message.tool_calls[0]
 
 
 def error_of(text: str) -> dict[str, str]:
@@ -105,7 +114,15 @@ async def test_a_wrong_call_is_explained_to_the_model(name, arguments, kind, hin
     assert error["type"] == kind
     assert hint in error["message"]
     assert ran == []
+    assert isinstance(json.loads(sent_back(outcome).arguments), dict)
     assert outcome.answer == "sorry"
+
+
+@pytest.mark.parametrize("name", ["", "functions.echo", "x" * 100, "привет"])
+async def test_a_name_that_no_server_takes_does_not_stay_in_the_history(name):
+    outcome = await run(loop_of(ScriptedBackend(calls((name, {})), said("ok"))))
+    assert re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", sent_back(outcome).name)
+    assert error_of(results(outcome.messages)[0])["type"] == "unknown_tool"
 
 
 async def test_a_bug_in_a_tool_shows_the_model_nothing_of_it():
