@@ -227,7 +227,7 @@ class DockerRuntime:
                 while (waiting := self._not_healthy(names)) or process.poll() != 0:
                     if process.poll() or self._hopeless(before, process) or time.monotonic() > deadline:
                         self._check_ports(names)  # one may have been taken while the images were built
-                        raise self._failure(waiting)
+                        raise self._failure(self._not_healthy(names))
                     progress.update(", ".join(f"{status.name} is {status.state}" for status in waiting))
                     time.sleep(POLL)
 

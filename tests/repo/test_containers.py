@@ -1,0 +1,173 @@
+"""The containers keep what they promise: one pattern, least privilege, nothing open to the network."""
+
+import importlib
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ops.services import SERVICES
+
+ROOT = Path(__file__).parents[2]
+COMPOSE_FILES = ("docker-compose.yml", "docker-compose.test.yml")
+OURS = [name for name, service in SERVICES.items() if service.module]
+SETTINGS = {
+    "assistant": "assistant.src.config.settings",
+    "cron_service": "cron_service.app.config",
+    "google_calendar_service": "google_calendar_service.src.config.settings",
+    "rest_service": "rest_service.app.config",
+    "sandbox": "sandbox.config",
+    "tg_bot": "tg_bot.src.config.settings",
+}
+SET_BY_THE_IMAGE = {"HTTP_HOST", "HTTP_PORT", "SERVICE_SLOT"}
+SECRETS = {
+    "ADMIN_API_KEY": {"rest_service", "google_calendar_service"},
+    "CREDENTIALS_ENCRYPTION_KEYS": {"rest_service"},
+    "GOOGLE_CLIENT_SECRET": {"google_calendar_service"},
+    "OPENAI_API_KEY": {"assistant"},
+    "POSTGRES_PASSWORD": {"postgres", "migrate", "rest_service"},
+    "TELEGRAM_TOKEN": {"tg_bot"},
+}
+
+
+def compose(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load((ROOT / name).read_text())
+    return content
+
+
+SUITE = compose("docker-compose.yml")["services"]
+ALL = [(file, name) for file in COMPOSE_FILES for name in compose(file)["services"]]
+
+
+@pytest.mark.parametrize("file", COMPOSE_FILES)
+def test_ports_are_published_on_this_machine_alone(file: str):
+    published = [port for service in compose(file)["services"].values() for port in service.get("ports", [])]
+    assert published
+    assert [
+        port for port in published if not re.fullmatch(r"127\.0\.0\.1:\$\{[A-Z_]+_PORT:-\d+\}:\d+", port)
+    ] == []
+
+
+def test_only_what_people_use_is_published():
+    published = {name for name, service in SUITE.items() if "ports" in service}
+    assert published == {name for name, service in SERVICES.items() if service.browsable}
+
+
+@pytest.mark.parametrize(("file", "name"), ALL)
+def test_no_container_may_gain_rights(file: str, name: str):
+    service = compose(file)["services"][name]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["init"] is True
+    assert "cap_add" not in service
+    assert "privileged" not in service
+
+
+@pytest.mark.parametrize("name", SUITE)
+def test_every_container_of_the_suite_is_closed_and_bounded(name: str):
+    service = SUITE[name]
+    assert service["read_only"] is True
+    assert service["stop_grace_period"] == "45s"
+    assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}
+    assert service["restart"] == ("no" if name == "migrate" else "unless-stopped")
+
+
+def test_the_two_compose_files_use_the_same_servers():
+    suite, tests = (
+        {s["image"] for s in compose(f)["services"].values() if "image" in s} for f in COMPOSE_FILES
+    )
+    assert tests == {"postgres:16", "redis:7-alpine"}
+    assert tests <= suite
+
+
+def test_the_servers_cannot_reach_the_outside():
+    assert compose("docker-compose.yml")["networks"]["backend"] == {"internal": True}
+    assert SUITE["postgres"]["networks"] == SUITE["redis"]["networks"] == ["backend"]
+
+
+def test_data_outlives_the_containers():
+    volumes = compose("docker-compose.yml")["volumes"]
+    for name in ("postgres", "redis", "sandbox"):
+        (mount,) = SUITE[name]["volumes"]
+        assert mount.split(":")[0] in volumes
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_service_gets_the_same_variables_in_both_runtimes(name: str):
+    assert set(SUITE[name]["environment"]) == set(SERVICES[name].variables)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_setting_of_a_service_reaches_its_container(name: str):
+    fields = importlib.import_module(SETTINGS[name]).Settings.model_fields.items()
+    names = {str(field.validation_alias or name).upper() for name, field in fields}
+    assert names - SET_BY_THE_IMAGE - set(SUITE[name]["environment"]) == set()
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_a_secret_goes_only_to_those_who_need_it(secret: str):
+    assert {name for name, service in SUITE.items() if secret in service["environment"]} == SECRETS[secret]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_service_waits_for_what_it_needs(name: str):
+    needed = SUITE[name].get("depends_on", {})
+    assert set(needed) - {"migrate"} == set(SERVICES[name].needs)
+    assert all(
+        condition["condition"]
+        == ("service_completed_successfully" if other == "migrate" else "service_healthy")
+        for other, condition in needed.items()
+    )
+
+
+def pattern(name: str) -> str:
+    """A service's Dockerfile with all that is its own taken out."""
+    text = (ROOT / name / "Dockerfile").read_text()
+    module = SERVICES[name].module
+    assert module is not None
+    port = re.findall(r"HTTP_PORT=(\d+)", text)[0]
+    return text.replace(module, "MODULE").replace(port, "PORT").replace(name, "SERVICE")
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_one_pattern_for_all_images(name: str):
+    assert pattern(name) == pattern(OURS[0])
+
+
+def test_the_pattern_ends_in_an_image_without_root_or_tools():
+    text = pattern(OURS[0])
+    assert re.findall(r"^FROM (\S+) AS (\S+)$", text, re.MULTILINE) == [
+        ("python:3.13-slim", "base"),
+        ("base", "builder"),
+        ("builder", "test"),
+        ("base", "runtime"),
+    ]
+    runtime = text.split(" AS runtime\n")[1]
+    assert "USER app" in runtime
+    assert 'CMD ["python", "-m", "service_kit.healthcheck"]' in runtime
+    assert runtime.rstrip().endswith('CMD ["python", "-m", "MODULE"]')
+    assert "apt-get" not in text
+    assert "syntax=" not in text
+    assert "@sha256" not in text
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_an_image_holds_its_service_and_the_kit_alone(name: str):
+    lines = (ROOT / name / "Dockerfile.dockerignore").read_text().splitlines()
+    assert lines[1:4] == ["*", "!service_kit", f"!{name}"]
+    assert not any(line.startswith("!") for line in lines[4:])
+    assert {"**/tests", "service_kit/testing"} <= set(lines)
+
+
+def test_the_published_ports_lead_to_where_the_services_listen():
+    for name, service in SUITE.items():
+        for port in service.get("ports", []):
+            inside = port.rsplit(":", 1)[1]
+            assert f"HTTP_PORT={inside}" in (ROOT / name / "Dockerfile").read_text()
+
+
+def test_no_settings_or_history_enter_the_test_image():
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert {".git", ".env", ".env.*", ".local", "!.env.example"} <= set(ignored)
