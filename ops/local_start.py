@@ -47,7 +47,7 @@ class Starter:
     def wait(self, programs: Sequence[Program]) -> None:
         """Return when all are healthy. OpsError names the one that does not get there, with its log."""
         if self._unhealthy(programs):
-            with Progress(f"Waiting for {', '.join(dict.fromkeys(p.service for p in programs))}") as progress:
+            with Progress("Waiting until all is healthy") as progress:
                 self._wait(programs, progress)
 
     def _wait(self, programs: Sequence[Program], progress: Progress) -> None:

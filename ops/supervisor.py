@@ -86,7 +86,11 @@ def socket_path(run: Path, name: str) -> Path:
 def render(
     programs: Iterable[Program], *, root: Path, run: Path, logs: Path, sock: Path, python: Path, grace: int
 ) -> str:
-    """The configuration file. Holds no secret: those are in the programs' spec files in `run`."""
+    """The configuration file. Holds no secret: those are in the programs' spec files in `run`.
+
+    Log files are named relative to `root`, supervisord's working directory: it expands percent signs in
+    them twice, so that no escape helps a folder that has one in its name.
+    """
 
     def path(value: Path) -> str:
         return str(value).replace("%", "%%")
@@ -126,7 +130,7 @@ def render(
             f"stopwaitsecs={grace}",
             "killasgroup=true",
             "redirect_stderr=true",
-            f"stdout_logfile={path(log_file(logs, program.name))}",
+            f"stdout_logfile={os.path.relpath(log_file(logs, program.name), root)}",
             "stdout_logfile_maxbytes=10MB",
             "stdout_logfile_backups=3",
         ]
@@ -157,7 +161,8 @@ class Supervisor:
     def pid(self) -> int | None:
         """Its pid, or None where none runs."""
         try:
-            return int(str(self._rpc().supervisor.getPID()))
+            with self._rpc() as rpc:
+                return int(str(rpc.supervisor.getPID()))
         except (OSError, http.client.HTTPException, xmlrpc.client.Error):
             return None
 
@@ -204,7 +209,8 @@ class Supervisor:
 
     def _call(self, method: str, *args: Any) -> Any:  # noqa: ANN401 - XML-RPC
         try:
-            return getattr(self._rpc().supervisor, method)(*args)
+            with self._rpc() as rpc:
+                return getattr(rpc.supervisor, method)(*args)
         except xmlrpc.client.Fault as exc:
             if exc.faultCode == NOT_RUNNING:
                 raise _NotRunningError(exc.faultString) from exc
@@ -233,9 +239,14 @@ class _UnixConnection(http.client.HTTPConnection):
         self._path = sock
 
     def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
+        sock = socket.socket(socket.AF_UNIX)
+        try:
+            sock.settimeout(self.timeout)
+            sock.connect(str(self._path))
+        except BaseException:
+            sock.close()
+            raise
+        self.sock = sock
 
 
 class _UnixTransport(xmlrpc.client.Transport):
@@ -243,5 +254,7 @@ class _UnixTransport(xmlrpc.client.Transport):
         super().__init__()
         self._path = sock
 
-    def make_connection(self, _host: object) -> http.client.HTTPConnection:
-        return _UnixConnection(self._path)
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:  # noqa: ANN401 - the base class's
+        connection = _UnixConnection(self._path)
+        self._connection = host, connection  # where `close` of the base class finds it
+        return connection

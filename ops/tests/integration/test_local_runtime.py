@@ -1,0 +1,190 @@
+"""supervisord with real PostgreSQL and Valkey: started, kept, recovered, stopped without a trace."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ops import environment, local_servers, orphans
+from ops.errors import OpsError
+from ops.local_runtime import LocalRuntime
+from ops.project import Project
+from ops.python_env import PythonEnvs
+from ops.shell import Shell
+
+pytestmark = pytest.mark.integration
+ROOT = Path(__file__).parents[3]
+SERVERS = ["postgres", "redis"]
+
+
+@pytest.fixture
+def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A checkout that PostgreSQL's account can reach, even when root runs the tests."""
+    folder = Path(tempfile.mkdtemp(prefix="smart-assistant-ops-"))
+    folder.chmod(0o755)
+    monkeypatch.setattr(local_servers, "SYSTEM_HOME", folder / "system")
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def runtime(folder: Path) -> Iterator[LocalRuntime]:
+    """A runtime in a folder of its own, with the Python that runs the tests as its environment."""
+    root = folder / "check out"
+    root.mkdir()
+    for name in (".env.example", "ops"):
+        (root / name).symlink_to(ROOT / name)
+    runtime = made(root)
+    venv = runtime.project.local / "venv"
+    venv.mkdir(parents=True)
+    key = PythonEnvs(runtime.shell, venv)._key("run")
+    (venv / "run.json").write_text(json.dumps({"key": key, "folder": sys.prefix}))
+    yield runtime
+    with contextlib.suppress(OpsError):
+        made(root).stop([])
+
+
+def made(root: Path) -> LocalRuntime:
+    project, _ = environment.load(root, {}, write=True)
+    return LocalRuntime(project, Shell(root))
+
+
+def pids(runtime: LocalRuntime) -> dict[str, int]:
+    found = {one.name: one for one in runtime.status() if one.name in SERVERS}
+    assert [one.state for one in found.values()] == ["healthy", "healthy"], found
+    return {name: one.pids[0] for name, one in found.items()}
+
+
+def supervisor_pid(runtime: LocalRuntime) -> int:
+    return int((runtime.run / "supervisord.pid").read_text())
+
+
+def processes_of(root: Path) -> str:
+    """Command lines of whatever runs from this folder."""
+    listed = subprocess.run(["ps", "-eo", "args="], capture_output=True, text=True, check=True).stdout
+    return "\n".join(line for line in listed.splitlines() if str(root) in line)
+
+
+def test_a_second_start_keeps_what_runs_and_a_stop_leaves_nothing(runtime: LocalRuntime):
+    runtime.start(SERVERS, {})
+    first = pids(runtime)
+    runtime.start(SERVERS, {})
+    assert pids(runtime) == first
+    runtime.stop([])
+    assert {one.state for one in runtime.status()} == {"stopped"}
+    assert processes_of(runtime.project.root) == ""
+    runtime.stop([])  # harmless
+
+
+def test_a_changed_setting_restarts_only_what_it_concerns(runtime: LocalRuntime):
+    runtime.start(SERVERS, {})
+    before = pids(runtime)
+    env = runtime.project.root / ".env"
+    password = "REDIS_PASSWORD='new # \"pass\" wörd'\n"
+    kept = [line for line in env.read_text().splitlines() if not line.startswith("REDIS_PASSWORD")]
+    env.write_text("\n".join(kept) + "\n" + password)
+    changed = made(runtime.project.root)
+    changed.start(SERVERS, {})
+    after = pids(changed)
+    assert after["postgres"] == before["postgres"]
+    assert after["redis"] != before["redis"]
+
+
+def test_a_new_database_password_over_old_data_is_no_trouble(runtime: LocalRuntime):
+    runtime.start(SERVERS, {})
+    runtime.stop([])
+    (runtime.project.root / ".env").unlink()  # lost: the next start makes up new secrets
+    fresh = made(runtime.project.root)
+    fresh.start(SERVERS, {})
+    psql = fresh.run_in("rest_service", ["python", "-c", CONNECT], capture=True)
+    assert psql.returncode == 0, psql.stderr
+
+
+CONNECT = """
+import os, psycopg2
+e = os.environ
+names = dict(user="POSTGRES_USER", password="POSTGRES_PASSWORD", dbname="POSTGRES_DB")
+login = {key: e[name] for key, name in names.items()}
+psycopg2.connect(host=e["POSTGRES_HOST"], port=e["POSTGRES_PORT"], **login).close()
+"""
+
+
+def test_after_supervisord_was_killed_a_start_recovers(runtime: LocalRuntime):
+    runtime.start(SERVERS, {})
+    before = pids(runtime)
+    os.kill(supervisor_pid(runtime), signal.SIGKILL)
+    astray = {one.name: one for one in runtime.status()}
+    assert astray["redis"].state == "unhealthy"
+    assert "without its supervisor" in astray["redis"].detail
+    runtime.start(SERVERS, {})
+    assert not set(pids(runtime).values()) & set(before.values())
+
+
+def test_after_supervisord_was_killed_a_stop_leaves_nothing(runtime: LocalRuntime):
+    runtime.start(SERVERS, {})
+    os.kill(supervisor_pid(runtime), signal.SIGKILL)
+    runtime.stop([])
+    assert processes_of(runtime.project.root) == ""
+
+
+def test_a_crashed_server_comes_back_by_itself(runtime: LocalRuntime):
+    runtime.start(SERVERS, {})
+    before = pids(runtime)["redis"]
+    os.kill(before, signal.SIGKILL)
+    runtime.start(SERVERS, {})  # waits until all is healthy
+    assert pids(runtime)["redis"] != before
+
+
+def test_a_taken_port_is_named_with_its_variable(runtime: LocalRuntime):
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", runtime.project.port("REDIS_PORT")))
+        sock.listen()
+        with pytest.raises(OpsError, match=r"is taken by .*\(pid \d+\)[^$]*REDIS_PORT"):
+            runtime.start(SERVERS, {})
+
+
+def test_a_server_that_cannot_start_shows_the_end_of_its_log(runtime: LocalRuntime):
+    data = runtime.project.local / "data" / "redis"
+    data.mkdir(parents=True)
+    (data / "appendonlydir").mkdir()
+    (data / "appendonlydir" / "appendonly.aof.manifest").write_text("no manifest\n")
+    with pytest.raises(OpsError, match=r"(?s)redis ends again and again.*manifest.*manage.py start"):
+        runtime.start(SERVERS, {})
+
+
+def test_a_recycled_pid_is_left_alone(runtime: LocalRuntime):
+    runtime.start(SERVERS, {})
+    runtime.stop([])
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        (runtime.run / "redis.pid").write_text(str(stranger.pid))
+        assert list(orphans.alive(runtime.run)) == []
+        assert orphans.end(runtime.run) == []
+        assert stranger.poll() is None
+        stranger.kill()
+
+
+def test_files_of_another_account_are_left_alone(runtime: LocalRuntime, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    with pytest.raises(OpsError, match="belongs to"):
+        runtime.start(SERVERS, {})
+
+
+def test_a_project_of_root_that_others_cannot_enter_keeps_its_data_outside(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    if os.geteuid() != 0:
+        pytest.skip("only root hands PostgreSQL to another account")
+    hidden = folder / "hidden"
+    hidden.mkdir(mode=0o700)
+    values = {"POSTGRES_USER": "u", "POSTGRES_PASSWORD": "p", "POSTGRES_DB": "d", "COMPOSE_PROJECT_NAME": "n"}
+    server = local_servers.PostgresServer(Project(hidden, values), Shell(hidden))
+    assert server.data == folder / "system" / "n" / "postgres"

@@ -1,0 +1,192 @@
+"""Who gets which settings: the sandbox's rules, least privilege, first and later starts."""
+
+import importlib
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+from pydantic_settings import BaseSettings
+
+from ops import envfile
+from ops.environment import (
+    REPLICA_PORTS,
+    SANDBOX_MODEL,
+    choose_ports,
+    load,
+    local_environment,
+    outside_world,
+    project_name,
+    sandboxed,
+    suite_values,
+)
+from ops.errors import OpsError
+from ops.project import Project
+from ops.services import SERVICES
+
+SETTINGS = {
+    "assistant": "assistant.src.config.settings",
+    "cron_service": "cron_service.app.config",
+    "google_calendar_service": "google_calendar_service.src.config.settings",
+    "rest_service": "rest_service.app.config",
+    "sandbox": "sandbox.config",
+    "tg_bot": "tg_bot.src.config.settings",
+}
+
+
+def world(**values: str) -> dict[str, str]:
+    return outside_world(values, inner="http://in:1", outer="http://out:2")
+
+
+def test_without_keys_the_sandbox_plays_everything():
+    made = world()
+    assert made["TELEGRAM_API_URL"] == "http://in:1/telegram"
+    assert made["OPENAI_BASE_URL"] == "http://in:1/openai/v1"
+    assert made["OPENAI_DEFAULT_MODEL"] == SANDBOX_MODEL
+    assert made["WEATHER_API_URL"] == "http://in:1/weather"
+    assert made["GOOGLE_TOKEN_URL"] == "http://in:1/google/token"
+
+
+def test_the_browser_is_sent_to_an_address_it_can_reach():
+    assert world()["GOOGLE_AUTH_URL"] == "http://out:2/google/o/oauth2/auth"
+
+
+@pytest.mark.parametrize(
+    ("given", "real"),
+    [
+        ({"TELEGRAM_TOKEN": "1:x"}, {"telegram", "weather"}),
+        ({"OPENAI_API_KEY": "sk"}, {"llm", "weather"}),
+        ({"OPENAI_BASE_URL": "http://ollama/v1"}, {"llm", "weather"}),
+        ({"GOOGLE_CLIENT_ID": "id"}, {"google"}),
+        ({"WEATHER_API_URL": "http://w"}, {"weather"}),
+    ],
+)
+def test_what_has_a_key_is_real(given: dict[str, str], real: set[str]):
+    played = sandboxed(given)
+    parts = {name for name in ("telegram", "llm", "google", "weather") if not getattr(played, name)}
+    assert parts == real
+    assert not set(given) & set(world(**given))
+
+
+def test_a_given_telegram_address_without_a_token_is_used_with_a_token_that_opens_nothing():
+    made = world(TELEGRAM_API_URL="http://stand-in")
+    assert "TELEGRAM_API_URL" not in made
+    assert made["TELEGRAM_TOKEN"].startswith("100000:")
+
+
+def test_with_all_keys_nothing_is_made_up():
+    assert world(TELEGRAM_TOKEN="1:x", OPENAI_API_KEY="sk", GOOGLE_CLIENT_ID="id") == {}
+
+
+def test_the_first_start_makes_everything_once(checkout: Path):
+    project, made = load(checkout, {}, write=True)
+    again, made_again = load(checkout, {}, write=True)
+    assert (made, made_again) == ([".env"], [])
+    assert project == again
+    assert all(project.values[name] for name in envfile.GENERATORS)
+    assert stat.S_IMODE((checkout / ".env").stat().st_mode) == 0o600
+
+
+def test_looking_writes_nothing(checkout: Path):
+    load(checkout, {}, write=False)
+    assert not (checkout / ".env").exists()
+
+
+def test_an_older_env_is_completed_and_what_stands_there_is_kept(checkout: Path):
+    (checkout / ".env").write_text("REST_SERVICE_PORT=9999\nADMIN_API_KEY=mine\n")
+    project, made = load(checkout, {}, write=True)
+    assert project.values["REST_SERVICE_PORT"] == "9999"
+    assert project.values["ADMIN_API_KEY"] == "mine"
+    assert "SERVICE_API_KEY" in made
+    assert "ADMIN_API_KEY" not in made
+
+
+def test_the_environment_goes_before_the_file(checkout: Path):
+    (checkout / ".env").write_text("LOG_LEVEL=INFO\nOPENAI_API_KEY=sk\n")
+    project, _ = load(checkout, {"LOG_LEVEL": "DEBUG", "OPENAI_API_KEY": "", "UNKNOWN": "x"}, write=False)
+    assert project.values["LOG_LEVEL"] == "DEBUG"
+    assert sandboxed(project.values).llm, "an empty variable takes the key away"
+    assert "UNKNOWN" not in project.values
+
+
+def test_secrets_of_the_environment_are_not_written_to_the_file(checkout: Path):
+    load(checkout, {"OPENAI_API_KEY": "sk-of-the-shell", "ADMIN_API_KEY": "of-the-shell"}, write=True)
+    assert "of-the-shell" not in (checkout / ".env").read_text()
+
+
+def test_two_checkouts_have_two_names():
+    names = {project_name(Path(path)) for path in ("/a/suite", "/b/suite", "/a/Suite mit Ä")}
+    assert len(names) == 3
+    assert all(name.replace("-", "").isalnum() and name == name.lower() and name.isascii() for name in names)
+
+
+def test_a_taken_port_is_stepped_over():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        taken = sock.getsockname()[1]
+        chosen = choose_ports({service.port_variable: str(taken) for service in SERVICES.values()})
+    numbers = sorted(int(port) for port in chosen.values())
+    assert taken not in numbers
+    assert len(set(numbers)) == len(SERVICES)
+    base = int(chosen["ASSISTANT_PORT"])
+    assert not set(range(base + 1, base + REPLICA_PORTS)) & set(numbers), "room for the replicas"
+
+
+def test_a_port_that_is_none_is_named(project: Project):
+    broken = Project(project.root, {**project.values, "TG_BOT_PORT": "80000"})
+    with pytest.raises(OpsError, match="TG_BOT_PORT='80000'"):
+        broken.port("TG_BOT_PORT")
+
+
+@pytest.mark.parametrize(
+    ("service", "forbidden"),
+    [
+        ("tg_bot", {"POSTGRES_PASSWORD", "ADMIN_API_KEY", "OPENAI_API_KEY", "CREDENTIALS_ENCRYPTION_KEYS"}),
+        (
+            "assistant",
+            {"POSTGRES_PASSWORD", "ADMIN_API_KEY", "TELEGRAM_TOKEN", "CREDENTIALS_ENCRYPTION_KEYS"},
+        ),
+        ("cron_service", {"POSTGRES_PASSWORD", "ADMIN_API_KEY", "TELEGRAM_TOKEN", "OPENAI_API_KEY"}),
+        ("google_calendar_service", {"POSTGRES_PASSWORD", "TELEGRAM_TOKEN", "CREDENTIALS_ENCRYPTION_KEYS"}),
+        ("rest_service", {"TELEGRAM_TOKEN", "OPENAI_API_KEY", "GOOGLE_CLIENT_SECRET", "OWNER_CODE"}),
+        (
+            "sandbox",
+            {"POSTGRES_PASSWORD", "REDIS_PASSWORD", "ADMIN_API_KEY", "SERVICE_API_KEY", "OWNER_CODE"},
+        ),
+    ],
+)
+def test_no_service_sees_keys_it_does_not_need(project: Project, service: str, forbidden: set[str]):
+    full = Project(project.root, {name: value or "given" for name, value in project.values.items()})
+    assert not set(local_environment(full, service)) & forbidden
+
+
+@pytest.mark.parametrize("service", SETTINGS)
+def test_every_setting_reaches_its_service(service: str):
+    settings = importlib.import_module(SETTINGS[service]).Settings
+    assert issubclass(settings, BaseSettings)
+    fields = {str(field.validation_alias or name).upper() for name, field in settings.model_fields.items()}
+    assert fields - set(SERVICES[service].variables) == {"HTTP_HOST", "HTTP_PORT", "SERVICE_SLOT"}
+
+
+@pytest.mark.parametrize("service", SETTINGS)
+def test_what_a_service_gets_is_what_its_settings_accept(
+    project: Project, service: str, monkeypatch: pytest.MonkeyPatch
+):
+    for name in project.values:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in local_environment(project, service).items():
+        monkeypatch.setenv(name, value)
+    settings = importlib.import_module(SETTINGS[service]).Settings()
+    assert settings.http_port == project.port(SERVICES[service].port_variable)
+    assert settings.service_slot == f"{service}-0"
+
+
+def test_replicas_have_slots_and_ports_of_their_own(project: Project):
+    first, second = (local_environment(project, "assistant", replica=number) for number in (0, 1))
+    assert first["SERVICE_SLOT"] != second["SERVICE_SLOT"]
+    assert int(second["HTTP_PORT"]) == int(first["HTTP_PORT"]) + 1
+
+
+def test_empty_values_are_left_out(project: Project):
+    assert all(suite_values(project, sandbox="http://s").values())

@@ -1,0 +1,94 @@
+"""supervisord's configuration: read by supervisord's own parser, secrets kept out, odd paths survived."""
+
+import shlex
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from supervisor.options import ServerOptions
+
+from ops import supervisor
+from ops.errors import OpsError
+from ops.supervisor import Program, render, socket_path, spec_file
+
+
+def program(name: str, **changes: object) -> Program:
+    fields: dict[str, object] = {
+        "name": name,
+        "service": name,
+        "port": 8000,
+        "argv": ["/bin/true"],
+        "env": {"KEY": "top-secret"},
+        "fingerprint": "abc",
+        "cwd": "/",
+    }
+    return Program(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def parsed(root: Path, programs: list[Program], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    run, logs = root / "run", root / "logs"
+    for folder in (run, logs):
+        folder.mkdir(parents=True)
+    config = run / "supervisord.conf"
+    config.write_text(
+        render(programs, root=root, run=run, logs=logs, sock=run / "s.sock", python=root / "python", grace=45)
+    )
+    monkeypatch.chdir(root)  # as supervisord is started
+    options = ServerOptions()
+    options.realize(["-c", str(config)])
+    return {
+        process.name: process for group in options.process_group_configs for process in group.process_configs
+    }
+
+
+@pytest.mark.parametrize("folder", ["plain", "with space", "100% $HOME 'quoted'", "ünïcode"])
+def test_supervisord_reads_it_wherever_the_checkout_lies(
+    tmp_path: Path, folder: str, monkeypatch: pytest.MonkeyPatch
+):
+    root = tmp_path / folder
+    found = parsed(root, [program("assistant-0"), program("postgres", stop_signal="INT")], monkeypatch)
+    assert set(found) == {"assistant-0", "postgres"}
+    one = found["assistant-0"]
+    assert shlex.split(one.command)[-1] == str(spec_file(root / "run", "assistant-0"))
+    assert Path(root, one.stdout_logfile) == root / "logs" / "assistant-0.log"
+    assert (one.autostart, one.stopwaitsecs) == (False, 45)
+    assert found["postgres"].stopsignal == 2
+
+
+def test_it_holds_no_secret(tmp_path: Path):
+    text = render(
+        [program("a")], root=tmp_path, run=tmp_path, logs=tmp_path, sock=tmp_path, python=tmp_path, grace=1
+    )
+    assert "top-secret" not in text
+
+
+def test_another_fingerprint_is_another_configuration(tmp_path: Path):
+    texts = {
+        render(
+            [program("a", fingerprint=fingerprint)],
+            root=tmp_path,
+            run=tmp_path,
+            logs=tmp_path,
+            sock=tmp_path,
+            python=tmp_path,
+            grace=1,
+        )
+        for fingerprint in ("x", "y", "y")
+    }
+    assert len(texts) == 2
+
+
+def test_a_deep_checkout_gets_a_short_socket(tmp_path: Path):
+    deep = tmp_path / ("d" * 60) / ("e" * 60)
+    path = socket_path(deep, "suite-abc123")
+    assert len(str(path)) <= supervisor.MAX_SOCKET_PATH
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert socket_path(tmp_path, "suite-abc123") == tmp_path / "supervisor.sock"
+
+
+def test_no_supervisor_is_no_pid_and_a_clear_error(tmp_path: Path):
+    nobody = supervisor.Supervisor(tmp_path / "none.sock")
+    assert nobody.pid() is None
+    with pytest.raises(OpsError, match="does not answer"):
+        nobody.processes()
