@@ -12,7 +12,7 @@ class Settings(ServiceSettings):
 
     sandbox_state: Path | None = Field(
         default=None,
-        description="A SQLite file that keeps people, messages and updates over a restart; none: memory only.",
+        description="A SQLite file that keeps people and messages over a restart; none: memory only.",
     )
     sandbox_model_latency: float = Field(
         default=0.0, ge=0, description="Seconds that the scripted model takes for an answer."

@@ -18,6 +18,7 @@ from .storage import Store
 SERVICE = "sandbox"
 SHUTDOWN_TIMEOUT = 1.0
 """Seconds that open long polls get at a stop; they have nothing to finish."""
+BACKLOG = 1024
 log = get_logger(__name__)
 
 
@@ -35,7 +36,11 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, settings.http_host, settings.http_port, backlog=1024).start()
+        site = web.TCPSite(runner, settings.http_host, settings.http_port, backlog=BACKLOG)
+        try:
+            await site.start()
+        except OSError as exc:
+            raise SystemExit(f"cannot listen on {settings.http_host}:{settings.http_port}: {exc}") from exc
         async with asyncio.TaskGroup() as tasks:
             chores = [tasks.create_task(health.watch()), tasks.create_task(store.run())]
             log.info("listening", address=runner.addresses[0][:2])

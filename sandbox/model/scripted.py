@@ -6,6 +6,7 @@ the texts are.
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from .conversation import Message, Reply, Tool
@@ -13,8 +14,10 @@ from .results import failure, plain_text
 from .skills import calendar, clock, delegation, memory, planner, reminders, showcase, smalltalk, weather
 from .turn import ToolResult, Turn, read_turn
 
+CHARACTERS_READ = 2000
+"""Of a request; what is repeated is repeated whole."""
+
 _SKILLS = (
-    showcase.repeat,
     reminders.ask,
     calendar.ask,
     delegation.ask,
@@ -25,19 +28,23 @@ _SKILLS = (
     smalltalk.ask,
     showcase.say,
 )
-_PLANNER_SKILLS = (showcase.repeat, planner.ask, weather.ask, clock.ask, memory.ask)
+_PLANNER_SKILLS = (planner.ask, weather.ask, clock.ask, memory.ask)
 _TELLERS = (delegation.tell, reminders.tell, calendar.tell, weather.tell, clock.tell)
 
 _BEGIN = re.compile(
-    r"\b(?:begin|start) (?:every|each|all|your|any)(?: of your)? (?:answers?|repl(?:y|ies)|messages?|responses?) with\s*:?\s*"
+    r"\b(?:begin|start) (?:every|each|all|your|any)(?: of your)? (?:answers?|repl(?:y|ies)|messages?"
+    r"|responses?) with\s*:?\s*"
     r"[\"“«']([^\"”»'\n]{1,200})[\"”»']"
-    r"|начинай (?:кажд\w+ |все |любой |свои |свой )*(?:ответ\w*|сообщени\w+) (?:с|со слов\w*)\s*:?\s*[\"“«']([^\"”»'\n]{1,200})[\"”»']",
+    r"|начинай (?:кажд\w+ |все |любой |свои |свой )*(?:ответ\w*|сообщени\w+) (?:с"
+    r"|со слов\w*)\s*:?\s*[\"“«']([^\"”»'\n]{1,200})[\"”»']",
     re.IGNORECASE,
 )
 _END = re.compile(
-    r"\b(?:end|finish|close) (?:every|each|all|your|any)(?: of your)? (?:answers?|repl(?:y|ies)|messages?|responses?) with\s*:?\s*"
+    r"\b(?:end|finish|close) (?:every|each|all|your|any)(?: of your)? (?:answers?|repl(?:y|ies)|messages?"
+    r"|responses?) with\s*:?\s*"
     r"[\"“«']([^\"”»'\n]{1,200})[\"”»']"
-    r"|заканчивай (?:кажд\w+ |все |любой |свои |свой )*(?:ответ\w*|сообщени\w+) (?:словами?|на)?\s*:?\s*[\"“«']([^\"”»'\n]{1,200})[\"”»']",
+    r"|заканчивай (?:кажд\w+ |все |любой |свои |свой )*(?:ответ\w*|сообщени\w+) (?:словами?"
+    r"|на)?\s*:?\s*[\"“«']([^\"”»'\n]{1,200})[\"”»']",
     re.IGNORECASE,
 )
 
@@ -53,6 +60,10 @@ def answer(messages: Sequence[Message], tools: Sequence[Tool], now: datetime) ->
 
 
 def _think(turn: Turn) -> Reply:
+    repeated = showcase.repeat(turn)
+    if repeated is not None:
+        return repeated
+    turn = replace(turn, request=turn.request[:CHARACTERS_READ])
     is_planner = planner.is_planner(turn.system)
     for skill in _PLANNER_SKILLS if is_planner else _SKILLS:
         reply = skill(turn)

@@ -16,9 +16,9 @@ from zoneinfo import ZoneInfo, available_timezones
 from .conversation import JsonObject, Message, Reply, Tool
 
 _BLOCK = re.compile(
-    r"<(?P<tag>context|user_context|turn_context|now|environment)\b[^>]*>(?P<body>.*?)</(?P=tag)>"
-    r"|^\s*[\[(](?:context|current|now|time)\b(?P<bracket>[^\])]*)[\])]\s*(?=\n|$)",
-    re.IGNORECASE | re.DOTALL | re.MULTILINE,
+    r"\s*(?:<(?P<tag>context|user_context|turn_context|now|environment)\b[^>]{0,200}>(?P<body>.{0,4000}?)</(?P=tag)>"
+    r"|[\[(](?:context|current|now|time)\b(?P<bracket>[^\])\n]{0,1000})[\])](?=\s*(?:\n|$)))\s*",
+    re.IGNORECASE | re.DOTALL,
 )
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:\.\d+)?\s?(?:Z|[+-]\d\d:?\d\d)?")
 _ZONE = re.compile(r"\b(?:[A-Z][A-Za-z]+(?:/[A-Za-z_+-]+){1,2}|UTC)\b")
@@ -93,13 +93,11 @@ def read_turn(messages: Sequence[Message], tools: Sequence[Tool], now: datetime)
 def split_context(message: Message) -> tuple[Context | None, str]:
     """The context block of a user message (None if there is none) and the user's own words."""
     blocks: list[str] = []
-
-    def keep(match: re.Match[str]) -> str:
+    words = message.text
+    while match := _BLOCK.match(words):
         blocks.append(match["body"] if match["body"] is not None else match["bracket"])
-        return ""
-
-    words = _BLOCK.sub(keep, message.text).strip()
-    return (_read_context("\n".join(blocks)) if blocks else None), words
+        words = words[match.end() :]
+    return (_read_context("\n".join(blocks)) if blocks else None), words.strip()
 
 
 def _read_context(text: str) -> Context:

@@ -145,6 +145,7 @@ def _key_refused(request: web.Request) -> web.Response | None:
         return None
     return ApiError(
         401,
-        "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer "
+        "You didn't provide an API key. You need to provide your API key in an Authorization header using "
+        "Bearer "
         "auth (i.e. Authorization: Bearer YOUR_KEY).",
     ).response()

@@ -34,7 +34,8 @@ def read_chat_request(body: bytes) -> ChatRequest:
         value = json.loads(body)
     except ValueError as exc:
         raise InvalidRequestError(
-            "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP "
+            "We could not parse the JSON body of your request. (HINT: This likely means you aren't using "
+            "your HTTP "
             "library correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON.)"
         ) from exc
     if not isinstance(value, dict):
@@ -79,7 +80,8 @@ def _tools(value: object) -> tuple[Tool, ...]:
         raise InvalidRequestError("[] is too short - 'tools'", param="tools")
     if len(value) > _MAX_TOOLS:
         raise InvalidRequestError(
-            f"Invalid 'tools': array too long. Expected an array with maximum length {_MAX_TOOLS}, but got an array "
+            f"Invalid 'tools': array too long. Expected an array with maximum length {_MAX_TOOLS}, but got "
+            "an array "
             f"with length {len(value)} instead.",
             param="tools",
             code="array_above_max_length",
@@ -101,7 +103,8 @@ def _tool(number: int, item: object) -> Tool:
     name = function.get("name")
     if not isinstance(name, str) or not _TOOL_NAME.fullmatch(name):
         raise InvalidRequestError(
-            f"Invalid '{where}.function.name': string does not match pattern. Expected a string that matches the "
+            f"Invalid '{where}.function.name': string does not match pattern. Expected a string that "
+            "matches the "
             "pattern '^[a-zA-Z0-9_-]+$'.",
             param=f"{where}.function.name",
             code="invalid_value",
@@ -141,7 +144,8 @@ def _messages(value: object) -> tuple[Message, ...]:
         raise InvalidRequestError("Missing required parameter: 'messages'.", param="messages")
     if not value:
         raise InvalidRequestError(
-            "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array "
+            "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty "
+            "array "
             "instead.",
             param="messages",
             code="empty_array",
@@ -158,7 +162,8 @@ def _message(number: int, item: object) -> Message:
     role = _ROLES.get(item["role"]) if isinstance(item.get("role"), str) else None
     if role is None:
         raise InvalidRequestError(
-            f"Invalid value: '{item.get('role')}'. Supported values are: 'system', 'assistant', 'user', 'function', 'tool', and "
+            f"Invalid value: '{item.get('role')}'. Supported values are: 'system', 'assistant', 'user', "
+            "'function', 'tool', and "
             "'developer'.",
             param=f"{where}.role",
             code="invalid_value",
@@ -197,7 +202,8 @@ def _calls(where: str, value: object) -> tuple[ToolCall, ...]:
         return ()
     if not isinstance(value, list) or not value:
         raise InvalidRequestError(
-            f"Invalid '{where}.tool_calls': empty array. Expected an array with minimum length 1, but got an empty "
+            f"Invalid '{where}.tool_calls': empty array. Expected an array with minimum length 1, but got "
+            "an empty "
             "array instead.",
             param=f"{where}.tool_calls",
             code="empty_array",
@@ -221,7 +227,8 @@ def _check_calls(messages: tuple[Message, ...]) -> None:
         if message.role == "tool":
             if message.tool_call_id not in open_calls:
                 raise InvalidRequestError(
-                    "Invalid parameter: messages with role 'tool' must be a response to a preceding message with "
+                    "Invalid parameter: messages with role 'tool' must be a response to a preceding "
+                    "message with "
                     "'tool_calls'.",
                     param=f"messages.[{number}].role",
                 )
@@ -236,6 +243,7 @@ def _refuse_open(open_calls: dict[str, None], number: int) -> None:
     if open_calls:
         raise InvalidRequestError(
             "An assistant message with 'tool_calls' must be followed by tool messages responding to each "
-            f"'tool_call_id'. The following tool_call_ids did not have response messages: {', '.join(open_calls)}",
+            "'tool_call_id'. The following tool_call_ids did not have response messages: "
+            f"{', '.join(open_calls)}",
             param=f"messages.[{number}].role",
         )

@@ -130,13 +130,15 @@ def _check_places(text: str, entities: Sequence[Entity]) -> None:
             raise BadRequestError(f"entity begins after the end of the text at UTF-16 offset {offset}")
         if end > total:
             raise BadRequestError(
-                f"entity beginning at UTF-16 offset {offset} ends after the end of the text at UTF-16 offset {end}"
+                f"entity beginning at UTF-16 offset {offset} ends after the end of the text at UTF-16 "
+                f"offset {end}"
             )
         if _inside_pair(units, offset):
             raise BadRequestError(f"entity begins in a middle of a UTF-16 symbol at byte offset {offset}")
         if _inside_pair(units, end):
             raise BadRequestError(
-                f"entity beginning at UTF-16 offset {offset} ends in a middle of a UTF-16 symbol at byte offset {end}"
+                f"entity beginning at UTF-16 offset {offset} ends in a middle of a UTF-16 symbol at byte "
+                f"offset {end}"
             )
 
 

@@ -185,7 +185,8 @@ class Messenger:
         """A bot changes what it wrote; raises BadRequestError where nothing would change."""
         if (message.text, message.entities, message.reply_markup) == (text, entities, reply_markup):
             raise BadRequestError(
-                "message is not modified: specified new message content and reply markup are exactly the same as a "
+                "message is not modified: specified new message content and reply markup are exactly the "
+                "same as a "
                 "current content and reply markup of the message"
             )
         message.text, message.entities, message.reply_markup = text, entities, reply_markup

@@ -78,7 +78,8 @@ class UpdateQueue:
         """
         if self.webhook:
             raise ConflictError(
-                "can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"
+                "can't use getUpdates method while webhook is active; use deleteWebhook to delete the "
+                "webhook first"
             )
         if allowed is not None:
             self.allowed = frozenset(allowed) or _DEFAULT_TYPES

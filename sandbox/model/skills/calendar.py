@@ -11,7 +11,8 @@ from ..turn import ToolResult, Turn
 
 NAME = r"calendar|event|календар"
 _ABOUT = re.compile(
-    r"\bcalendar\b|\bmy (?:schedule|agenda|events|meetings|appointments)\b|what do i have (?:today|tomorrow|on)"
+    r"\bcalendar\b|\bmy (?:schedule|agenda|events|meetings|appointments)\b|what do i have (?:today|tomorrow"
+    r"|on)"
     r"|календар\w*|мо[её] расписани\w+|мои (?:встречи|события)|что у меня (?:сегодня|завтра|запланировано)"
     r"|\b(?:schedule|book|add|create) (?:an?|the) (?:meeting|event|appointment|call)\b"
     r"|(?:назначь|запланируй|добавь|создай)\s+(?:встреч\w+|событи\w+|звонок)",

@@ -14,11 +14,15 @@ from ..turn import ToolResult, Turn
 NAME = r"time|clock|date"
 _DESCRIPTION = r"\b(current|local) (date and )?time\b|what time|текущее время|который час"
 _ASKED = re.compile(
-    r"what(?:'s|’s| is)?\s+(?:the\s+)?(?:current\s+|local\s+|exact\s+)?(?:time|date)\b|what time\b|\btime is it\b"
-    r"|\b(?:current|local) time\b|\btime (?:now )?(?:in|at)\s|what (?:day|date) is|today'?s date|the time (?:now|please)"
+    r"what(?:'s|’s| is)?\s+(?:the\s+)?(?:current\s+|local\s+|exact\s+)?(?:time|date)\b|what time\b"
+    r"|\btime is it\b"
+    r"|\b(?:current|local) time\b|\btime (?:now )?(?:in|at)\s|what (?:day|date) is|today'?s date"
+    r"|the time (?:now|please)"
     r"|^time\W*$"
-    r"|котор\w+\s+(?:сейчас\s+|там\s+)?час|сколько\s+(?:сейчас\s+|там\s+|у нас\s+)*врем|как\w+\s+(?:сейчас\s+|сегодня\s+|там\s+)*"
-    r"(?:время|числ\w+|дата|день)|врем[яи]\w*\s+(?:сейчас\s+)?в[о]?\s|сегодняшн\w+ (?:дата|числ)|точное время|^время\W*$",
+    r"|котор\w+\s+(?:сейчас\s+|там\s+)?час|сколько\s+(?:сейчас\s+|там\s+|у нас\s+)*врем"
+    r"|как\w+\s+(?:сейчас\s+|сегодня\s+|там\s+)*"
+    r"(?:время|числ\w+|дата|день)|врем[яи]\w*\s+(?:сейчас\s+)?в[о]?\s|сегодняшн\w+ (?:дата|числ)"
+    r"|точное время|^время\W*$",
     re.IGNORECASE,
 )
 _DATE = re.compile(r"\bdate\b|what day|числ|дата|какой\s+(?:сегодня\s+)?день", re.IGNORECASE)
@@ -36,9 +40,11 @@ def ask(turn: Turn) -> Reply | None:
     given = _GIVEN.search(turn.request)
     if not places and (unknown := _unknown_place(turn.request)):
         return turn.say(
-            f"I do not know where {unknown} is: a demonstration model knows some hundred cities. Name a bigger "
+            f"I do not know where {unknown} is: a demonstration model knows some hundred cities. Name a "
+            "bigger "
             "city nearby, or a time zone such as `Europe/Berlin`.",
-            f"Я не знаю, где это: «{unknown}». Демонстрационная модель знает около сотни городов. Назовите большой "
+            f"Я не знаю, где это: «{unknown}». Демонстрационная модель знает около сотни городов. Назовите "
+            "большой "
             "город поблизости или часовой пояс, например `Europe/Berlin`.",
         )
     tool = find_tool(turn.tools, NAME, _DESCRIPTION)

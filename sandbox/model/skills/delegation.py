@@ -8,12 +8,15 @@ from ..toolbox import DELEGATE_PREFIX, Hints, call, find_delegate
 from ..turn import ToolResult, Turn
 
 PLANNING = re.compile(
-    r"\bplan(?:s|ning)?\b(?!\w)|\borgani[sz]e (?:my|a|the|our)\b|\bbreak (?:it |this )?down\b|\bstep[- ]by[- ]step\b|\bto-?do list\b"
-    r"|(?:с|рас)?планиру\w+|\bплан\b|\bплан\w{0,2}\s|составь (?:мне )?(?:план|расписание|список)|разбей на шаги|по шагам",
+    r"\bplan(?:s|ning)?\b(?!\w)|\borgani[sz]e (?:my|a|the|our)\b|\bbreak (?:it |this )?down\b"
+    r"|\bstep[- ]by[- ]step\b|\bto-?do list\b"
+    r"|(?:с|рас)?планиру\w+|\bплан\b|\bплан\w{0,2}\s|составь (?:мне )?(?:план|расписание|список)"
+    r"|разбей на шаги|по шагам",
     re.IGNORECASE,
 )
 _ADDRESSED = re.compile(
-    r"\b(?:ask|tell|delegate to|let)\s+(?:the\s+|my\s+)?(?P<who>[A-Za-z][\w-]{1,30})(?:\s+(?:to|about|for|that))?[\s,:]+(?P<what>.+)"
+    r"\b(?:ask|tell|delegate to|let)\s+(?:the\s+|my\s+)?(?P<who>[A-Za-z][\w-]{1,30})(?:\s+(?:to|about|for"
+    r"|that))?[\s,:]+(?P<what>.+)"
     r"|(?:спроси|попроси|поручи|передай)\w*\s+(?:у\s+)?(?P<кто>[А-Яа-яЁёA-Za-z][\w-]{1,30})[\s,:]+(?P<что>.+)",
     re.IGNORECASE | re.DOTALL,
 )
@@ -35,9 +38,11 @@ def ask(turn: Turn) -> Reply | None:
     tool = find_delegate(turn.tools, _PLANNER)
     if tool is None:
         return turn.say(
-            "Plans are the Planner's work, and no such sub-assistant is connected to me. An administrator can add "
+            "Plans are the Planner's work, and no such sub-assistant is connected to me. An administrator "
+            "can add "
             "one in the Swagger UI: an assistant, a tool of type `sub_assistant`, and a link.",
-            "Планы составляет планировщик, а такой помощник ко мне не подключён. Администратор может добавить его в "
+            "Планы составляет планировщик, а такой помощник ко мне не подключён. Администратор может "
+            "добавить его в "
             "Swagger UI: ассистента, инструмент типа `sub_assistant` и связь.",
         )
     return Reply(calls=(call(tool, Hints(text=turn.request, title=turn.request)),))

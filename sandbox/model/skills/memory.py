@@ -6,15 +6,18 @@ from ..conversation import Reply
 from ..turn import Turn
 
 _TOLD = re.compile(
-    r"\b(?:my name is|call me)\s+([A-Z\u00c0-\u024f][\w'’-]{0,40})|(?:меня зовут|зови меня)\s+([А-ЯЁA-Z][\w-]{0,40})",
+    r"\b(?:my name is|call me)\s+([A-Z\u00c0-\u024f][\w'’-]{0,40})|(?:меня зовут"
+    r"|зови меня)\s+([А-ЯЁA-Z][\w-]{0,40})",
     re.IGNORECASE,
 )
 _ASKED = re.compile(
-    r"what(?:'s|’s| is) my name|do you (?:know|remember) my name|who am i\b|как меня зовут|ты помнишь,? как меня|кто я\b",
+    r"what(?:'s|’s| is) my name|do you (?:know|remember) my name|who am i\b|как меня зовут"
+    r"|ты помнишь,? как меня|кто я\b",
     re.IGNORECASE,
 )
 _BEFORE = re.compile(
-    r"what did i (?:just )?(?:say|ask|write)|my (?:last|previous) (?:message|question)|что я (?:только что |до этого )?(?:сказал|спросил|написал|говорил|спрашивал)",
+    r"what did i (?:just )?(?:say|ask|write)|my (?:last|previous) (?:message|question)|что я (?:только что "
+    r"|до этого )?(?:сказал|спросил|написал|говорил|спрашивал)",
     re.IGNORECASE,
 )
 

@@ -10,7 +10,8 @@ from ..turn import ToolResult, Turn
 
 NAME = r"remind|напомин"
 _CREATE = re.compile(
-    r"\b(?:remind me|set (?:up )?a reminder|add a reminder|wake me)\b(?:\s+(?:to|about|that|for))?|\bнапомни\w*(?:\s+мне)?"
+    r"\b(?:remind me|set (?:up )?a reminder|add a reminder|wake me)\b(?:\s+(?:to|about|that|for)\b)?"
+    r"|\bнапом(?:ни|инай)\w*(?:\s+мне)?"
     r"|(?:создай|поставь|добавь)\s+напоминани\w+|разбуди\w*(?:\s+меня)?",
     re.IGNORECASE,
 )

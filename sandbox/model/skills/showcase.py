@@ -7,7 +7,8 @@ from ..turn import Turn
 
 _ASKED = re.compile(r"\b(?:markdown|formatting)\b|разметк\w+|форматировани\w+", re.IGNORECASE)
 _REPEAT = re.compile(
-    r"^\s*(?:please\s+)?(?:repeat|echo|повтори)(?:\s+(?:after me|за мной))?\s*[:—–-]?\s+(.+)|^\s*(?:repeat|echo|повтори):(.+)",
+    r"^\s*(?:please\s+)?(?:repeat|echo|повтори)(?:\s+(?:after me|за мной))?\s*[:—–-]?\s+(.+)|^\s*(?:repeat"
+    r"|echo|повтори):(.+)",
     re.IGNORECASE | re.DOTALL,
 )
 _SAY = re.compile(r"^\s*(?:please\s+)?(?:say|скажи)\s*:?\s+(.+)", re.IGNORECASE | re.DOTALL)

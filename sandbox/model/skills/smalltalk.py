@@ -12,7 +12,8 @@ _HELLO = re.compile(
 )
 _HOW = re.compile(r"how are you|how is it going|как (?:у тебя )?дела|как ты\b|как поживаешь", re.IGNORECASE)
 _WHO = re.compile(
-    r"who are you|what are you|what(?:'s|’s| is) your name|are you (?:a )?(?:real|human|bot|ai)|introduce yourself"
+    r"who are you|what are you|what(?:'s|’s| is) your name|are you (?:a )?(?:real|human|bot|ai)"
+    r"|introduce yourself"
     r"|(?:ты|вы) кто|кто (?:ты|вы)|как тебя зовут|ты (?:бот|человек|робот)|представься",
     re.IGNORECASE,
 )
@@ -21,13 +22,15 @@ _BYE = re.compile(
     r"^\W*(?:bye|goodbye|see you|good night|пока|до свидания|спокойной ночи|до встречи)\b", re.IGNORECASE
 )
 _HELP = re.compile(
-    r"^\W*/?(?:help|помощь|помоги)\W*$|what can (?:you|i) (?:do|ask)|what do you (?:know|understand)|how can you help"
+    r"^\W*/?(?:help|помощь|помоги)\W*$|what can (?:you|i) (?:do|ask)|what do you (?:know|understand)"
+    r"|how can you help"
     r"|что ты (?:умеешь|можешь|понимаешь)|чем (?:ты )?(?:можешь|поможешь)|что можно спросить",
     re.IGNORECASE,
 )
 _NAME_IN_PROMPT = (
     re.compile(
-        r"\b(?:your name is|you are called|тебя зовут|вас зовут|тво[её] имя\s*[:—–-]?)\s+[\"“«]?([\w][\w '-]{0,40}?)[\"”»]?(?=[.,;:!\n]|$)",
+        r"\b(?:your name is|you are called|тебя зовут|вас зовут"
+        r"|тво[её] имя\s*[:—–-]?)\s+[\"“«]?([\w][\w '-]{0,40}?)[\"”»]?(?=[.,;:!\n]|$)",
         re.IGNORECASE,
     ),
     re.compile(
@@ -97,16 +100,19 @@ def _hello(turn: Turn) -> Reply:
     name = f", {turn.context.name}" if turn.context.name else ""
     return turn.say(
         f"Hello{name}! I am {_self(turn)}. Ask me the time somewhere, or let me plan your week.",
-        f"Здравствуйте{name}! Я {_self(turn)}. Спросите, который час в каком-нибудь городе, или попросите спланировать "
+        f"Здравствуйте{name}! Я {_self(turn)}. Спросите, который час в каком-нибудь городе, или попросите "
+        "спланировать "
         "неделю.",
     )
 
 
 def _who(turn: Turn) -> Reply:
     return turn.say(
-        f"I am {_self(turn)}, played by a demonstration model: every service around me is real, only the thinking is "
+        f"I am {_self(turn)}, played by a demonstration model: every service around me is real, only the "
+        "thinking is "
         f"scripted. {_CONNECT_EN}",
-        f"Я {_self(turn)}; играет меня демонстрационная модель: все сервисы вокруг настоящие, только мысли заданы "
+        f"Я {_self(turn)}; играет меня демонстрационная модель: все сервисы вокруг настоящие, только мысли "
+        "заданы "
         f"заранее. {_CONNECT_RU}",
     )
 

@@ -10,7 +10,8 @@ from ..turn import ToolResult, Turn
 
 NAME = r"weather|forecast|погод"
 _ASKED = re.compile(
-    r"\bweather\b|\bforecast\b|\btemperature\b|\bumbrella\b|will it (?:rain|snow)|is it (?:raining|cold|warm|hot)"
+    r"\bweather\b|\bforecast\b|\btemperature\b|\bumbrella\b|will it (?:rain|snow)|is it (?:raining|cold"
+    r"|warm|hot)"
     r"|погод\w*|прогноз\w*|температур\w*|\bзонт\w*|будет ли дождь|(?:пойдёт|пойдет) (?:дождь|снег)",
     re.IGNORECASE,
 )
@@ -25,9 +26,11 @@ def ask(turn: Turn) -> Reply | None:
     tool = find_tool(turn.tools, NAME, r"\bweather\b|погод")
     if tool is None:
         return turn.say(
-            "No weather tool is connected to me yet, so I cannot look outside. An administrator can add one in "
+            "No weather tool is connected to me yet, so I cannot look outside. An administrator can add "
+            "one in "
             "the Swagger UI.",
-            "Инструмент погоды ко мне ещё не подключён, поэтому выглянуть на улицу я не могу. Администратор может "
+            "Инструмент погоды ко мне ещё не подключён, поэтому выглянуть на улицу я не могу. "
+            "Администратор может "
             "добавить его в Swagger UI.",
         )
     places = [place.english for place in find_cities(turn.request)]

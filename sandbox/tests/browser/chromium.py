@@ -128,15 +128,15 @@ class Page:
     async def screenshot(self, path: Path) -> None:
         """What is seen, as PNG."""
         picture = await self.call("Page.captureScreenshot", format="png")
-        path.write_bytes(base64.b64decode(picture["data"]))
+        await asyncio.to_thread(path.write_bytes, base64.b64decode(picture["data"]))
 
 
 @asynccontextmanager
 async def browser_page(binary: str, folder: Path, *, language: str = "en-US") -> AsyncIterator[Page]:
     """A tab of a new browser whose profile lies in `folder`."""
     process = await asyncio.create_subprocess_exec(
-        binary, *FLAGS, f"--user-data-dir={folder}", f"--lang={language}", f"--accept-lang={language}", "about:blank",
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        binary, *FLAGS, f"--user-data-dir={folder}", f"--lang={language}", f"--accept-lang={language}",
+        "about:blank", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
         port = await _port(folder)
@@ -156,5 +156,5 @@ async def _port(folder: Path) -> int:
     file = folder / "DevToolsActivePort"
     async with asyncio.timeout(START_TIMEOUT):
         while not (file.exists() and file.read_text().strip()):
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)  # noqa: ASYNC110 - another process writes the file
     return int(file.read_text().split()[0])

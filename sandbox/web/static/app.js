@@ -19,6 +19,7 @@ class Page {
   #listening = null;
   #typing = false;
   #online = false;
+  #poll = new AbortController();
   #wake = () => {};
 
   constructor() {
@@ -31,8 +32,9 @@ class Page {
     this.view = new View({ onCommand: (text) => this.say(text), onPress: (number, data) => this.press(number, data) });
     this.composer = new Composer((text) => this.say(text));
     $("chips").append(...texts.questions.map((question) => this.#chip(question)));
-    $("retry").addEventListener("click", () => this.#wake());
-    addEventListener("online", () => this.#wake());
+    $("retry").addEventListener("click", () => this.#askNow());
+    addEventListener("online", () => this.#askNow());
+    addEventListener("offline", () => this.#setOnline(false));
     $("person").addEventListener("click", () => this.#choosePerson());
     $("new-person").addEventListener("submit", () => this.#become($("new-name").value.trim()));
     this.#become(localStorage.getItem(KEY) ?? DEFAULT);
@@ -78,16 +80,19 @@ class Page {
     let fresh = true; // what is there already comes at once and without animation
     let failures = 0;
     while (!signal.aborted) {
+      this.#poll = new AbortController();
       try {
         if (!this.#person) {
-          this.#person = await api.person(name);
+          const person = await api.person(name);
+          if (signal.aborted) return;
+          this.#person = person;
           since = 0;
           fresh = true;
           this.view.clear();
           await this.#readBot();
         }
         const wait = fresh || failures ? 0 : WAIT;
-        const limit = AbortSignal.any([signal, AbortSignal.timeout(wait * 1000 + PATIENCE)]);
+        const limit = AbortSignal.any([signal, this.#poll.signal, AbortSignal.timeout(wait * 1000 + PATIENCE)]);
         const news = await api.news(this.#person.id, { since, typing: this.#typing, wait }, limit);
         if (news.revision < since) this.view.clear();
         this.view.show(news.messages, { animate: !fresh });
@@ -99,10 +104,11 @@ class Page {
         this.#showWelcome();
       } catch (error) {
         if (signal.aborted) return;
+        failures += 1;
+        if (this.#poll.signal.aborted) continue;
         if (error instanceof api.Refused && error.status === 404) this.#person = null;
         else this.#setOnline(false);
-        await this.#pause(PAUSES[Math.min(failures, PAUSES.length - 1)]);
-        failures += 1;
+        await this.#pause(PAUSES[Math.min(failures, PAUSES.length) - 1]);
       }
     }
   }
@@ -112,6 +118,12 @@ class Page {
     document.title = name;
     $("bot-name").textContent = name;
     this.composer.setCommands(commands);
+  }
+
+  /** Do not wait for the pause or the poll that is under way. */
+  #askNow() {
+    this.#poll.abort();
+    this.#wake();
   }
 
   #pause(milliseconds) {

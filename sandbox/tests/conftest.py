@@ -1,0 +1,79 @@
+"""A sandbox on a free port of this machine, and a client for it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from sandbox.application import create_app
+from sandbox.openai.api import Pace
+from sandbox.storage import Store
+from service_kit.health import Health
+
+Json = Any
+
+
+class Outside:
+    """The sandbox as its users see it: over HTTP."""
+
+    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
+        self.url = url
+        self.session = session
+
+    async def get(self, path: str) -> Json:
+        async with self.session.get(self.url + path) as response:
+            return await response.json()
+
+    async def post(self, path: str, body: Json) -> Json:
+        async with self.session.post(self.url + path, json=body) as response:
+            return await response.json()
+
+    async def bot(self, method: str, token: str = "7:abc", **parameters: Json) -> Json:
+        """A Bot API call; the whole answer, whatever its status."""
+        return await self.post(f"/telegram/bot{token}/{method}", parameters)
+
+    async def updates(self, **parameters: Json) -> list[Json]:
+        return list((await self.bot("getUpdates", **parameters))["result"])
+
+    async def person(self, name: str = "Ada") -> int:
+        return int((await self.post("/chat/people", {"name": name}))["id"])
+
+    async def say(self, person: int, text: str) -> Json:
+        return await self.post(f"/chat/people/{person}/messages", {"text": text})
+
+    async def messages(self, person: int, query: str = "after=0") -> Json:
+        return await self.get(f"/chat/people/{person}/messages?{query}")
+
+    async def fault(self, **fault: Json) -> None:
+        answer = await self.post("/control/faults", fault)
+        assert "faults" in answer, answer
+
+
+@asynccontextmanager
+async def running(state: Path | None = None) -> AsyncIterator[Outside]:
+    with Store(state) as store:
+        app = create_app(store=store, pace=Pace(), health=Health("sandbox"), host="127.0.0.1")
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        try:
+            async with aiohttp.ClientSession() as session:
+                yield Outside(f"http://127.0.0.1:{runner.addresses[0][1]}", session)
+        finally:
+            await runner.cleanup()
+
+
+@pytest.fixture
+async def outside() -> AsyncIterator[Outside]:
+    async with running() as started:
+        yield started
+
+
+@pytest.fixture
+def restarted(tmp_path: Path):
+    """Starts a sandbox that keeps its state; used again, the same state."""
+    return lambda: running(tmp_path / "state" / "sandbox.sqlite")
