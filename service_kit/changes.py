@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
-from service_kit.errors import TransientError
+from service_kit.errors import NotFoundError, TransientError
 from service_kit.logging import get_logger
 
 log = get_logger(__name__)
@@ -38,15 +38,19 @@ class Topic(StrEnum):
     """Cron jobs made, edited or deleted; not their firings."""
 
 
+ANNOUNCE_TIMEOUT = 2.0
+"""Seconds: a request waits for its announcement, but not for a Redis that hangs."""
+
+
 async def announce(redis: aioredis.Redis, *topics: Topic) -> None:
     """Tell all readers, after the commit. Never fails: readers' time to live is the safety net."""
     try:
-        async with redis.pipeline(transaction=False) as pipe:
+        async with asyncio.timeout(ANNOUNCE_TIMEOUT), redis.pipeline(transaction=False) as pipe:
             for topic in topics:
                 pipe.incr(topic)
             await pipe.execute()
-    except RedisError as exc:
-        log.warning("change_not_announced", topics=list(topics), error=str(exc))
+    except (RedisError, TimeoutError) as exc:
+        log.warning("change_not_announced", topics=list(topics), error=str(exc) or type(exc).__name__)
 
 
 @dataclass(slots=True)
@@ -102,6 +106,9 @@ class ChangeAwareCache(Generic[T]):
             known.failed_at, known.failed_version = time.monotonic(), version
             log.warning("serving_last_known", topic=self._topic, key=str(key), error=str(exc))
             return known.value
+        except NotFoundError:
+            self.drop(key)  # or what was deleted would be served again while rest_service is away
+            raise
         if len(self._entries) >= self._max_entries and key not in self._entries:
             self._entries.pop(next(iter(self._entries)))
         # the version from before the load: a change during it makes the next get load again
@@ -115,10 +122,6 @@ class ChangeAwareCache(Generic[T]):
         """The last known value, perhaps an old one; for what may not wait."""
         entry = self._entries.get(key)
         return None if entry is None else entry.value
-
-    def put(self, key: Hashable, value: T) -> None:
-        """Keep a value that another call brought along."""
-        self._entries[key] = _Entry(value, self._version, time.monotonic())
 
     def drop(self, key: Hashable) -> None:
         """Forget one value."""

@@ -113,6 +113,8 @@ class HealthServer:
 
     def __init__(self, health: Health, host: str, port: int) -> None:
         class Handler(BaseHTTPRequestHandler):
+            timeout = 10.0
+
             def do_GET(self) -> None:
                 found = answer(health, self.path.split("?", 1)[0])
                 status, payload = (
@@ -132,8 +134,13 @@ class HealthServer:
             daemon_threads = True
             allow_reuse_address = True
 
+            def handle_error(self, *_args: object) -> None:
+                """A prober that hangs up is not worth a traceback."""
+
         self._server = Server((host, port), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.1,), name="health", daemon=True
+        )
 
     @property
     def port(self) -> int:

@@ -2,7 +2,8 @@
 
 Logs are events, not sentences: `log.info("message_received", update_id=7)`. The correlation id is a
 context variable, so that every line written while a message is served carries it, third-party lines
-too. Secrets are redacted here, in the one place all lines pass.
+too. Secrets are redacted here, in the one place all lines pass: whatever is a secret of this process's
+settings, whatever has a secret's name, whatever looks like one.
 """
 
 import logging
@@ -13,12 +14,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import structlog
+from pydantic import SecretStr
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from service_kit.settings import ServiceSettings
 
 _SECRET_KEYS = re.compile(
-    r"token|secret|password|passwd|api_?key|authorization|credential|encryption|owner_code|dsn", re.IGNORECASE
+    r"token|secret(?!ar)|password|passwd|api_?key|authorization|credential|encryption|verifier|owner_code|dsn",
+    re.IGNORECASE,
 )
 _COUNTED = re.compile(r"_tokens$|^tokens$", re.IGNORECASE)
 _SECRET_TEXTS = (
@@ -31,12 +34,28 @@ _SECRET_TEXTS = (
         re.compile(r"(?i)([?&](?:code|state|access_token|refresh_token|client_secret|key)=)[^&\s\"']+"),
         r"\1***",
     ),
+    (  # name and value, as in a dictionary or an environment
+        re.compile(
+            r"(?i)((?:password|passwd|secret|api_?key|_token|_verifier)[\"']?\s*[:=]\s*[\"']?)[^\s\"',&;)}]+"
+        ),
+        r"\1***",
+    ),
 )
 REDACTED = "***"
+_NOISY = (
+    *("httpx2", "httpcore2", "urllib3", "openai", "aiohttp.access", "uvicorn.access", "googleapiclient"),
+    *("google_auth_oauthlib", "requests_oauthlib", "oauthlib"),
+)
+"""They log each request, with the whole URL or the tokens in it; services log what matters themselves."""
+_SHORTEST_SECRET = 8
+"""Characters; a shorter value of a secret setting may be an everyday word, and is known by its name only."""
+_known_secrets: list[str] = []
 
 
 def redact_text(text: str) -> str:
-    """`text` without whatever looks like a token, key or password."""
+    """`text` without this process's secrets and whatever looks like a token, key or password."""
+    for secret in _known_secrets:
+        text = text.replace(secret, REDACTED)
     for pattern, replacement in _SECRET_TEXTS:
         text = pattern.sub(replacement, text)
     return text
@@ -46,7 +65,7 @@ def _redact(value: Any) -> Any:  # noqa: ANN401 - log fields are of any type
     if isinstance(value, str):
         return redact_text(value)
     if isinstance(value, dict):
-        return {key: REDACTED if _is_secret(key) else _redact(item) for key, item in value.items()}
+        return {str(key): REDACTED if _is_secret(key) else _redact(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_redact(item) for item in value]
     if value is None or isinstance(value, int | float | bool):
@@ -66,8 +85,16 @@ def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     }
 
 
+def _secrets_of(settings: ServiceSettings) -> list[str]:
+    """The values of all secret settings, longest first; a list separated by commas counts one by one."""
+    values = [value.get_secret_value() for _, value in settings if isinstance(value, SecretStr)]
+    parts = {part.strip() for value in values for part in (value, *value.split(","))}
+    return sorted((part for part in parts if len(part) >= _SHORTEST_SECRET), key=len, reverse=True)
+
+
 def configure_logging(service: str, settings: ServiceSettings) -> None:
     """Set up logging of this process; called once, first, in `main`."""
+    _known_secrets[:] = _secrets_of(settings)
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
 
     def add_service(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -112,8 +139,7 @@ def configure_logging(service: str, settings: ServiceSettings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level)
-    for noisy in ("httpx2", "httpcore2", "openai", "aiohttp.access", "uvicorn.access", "googleapiclient"):
-        # they log a line a request, with the whole URL; the services log what matters themselves
+    for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
     for loud in ("uvicorn", "uvicorn.error"):
         logging.getLogger(loud).handlers = []

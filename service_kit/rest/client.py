@@ -45,11 +45,9 @@ def _may_retry(call: Call[T], exc: Exception) -> bool:
 
 
 def _parse(call: Call[T], response: httpx2.Response) -> T:
-    if response.status_code == 204:
-        return call.answer.validate_python(None)
     if response.is_success:
         try:
-            return call.answer.validate_json(response.content)
+            return call.answer.validate_json(response.content or b"null")
         except ValidationError as exc:
             msg = f"{call.method} {call.path}: the answer breaks the contract in {exc.error_count()} places"
             raise RestUnavailableError(msg) from exc
@@ -68,7 +66,10 @@ def _unavailable(call: Call[T], exc: Exception) -> RestUnavailableError:
 
 
 class AsyncRestClient:
-    """One connection pool to rest_service, for a service's lifetime; close it with `aclose()`."""
+    """One connection pool to rest_service, for a service's lifetime; close it with `aclose()`.
+
+    What the environment says of proxies is for the outside world, not for a neighbour.
+    """
 
     def __init__(
         self, settings: RestClientSettings, *, transport: httpx2.AsyncBaseTransport | None = None
@@ -78,6 +79,7 @@ class AsyncRestClient:
             headers=_headers(settings),
             timeout=TIMEOUT,
             transport=transport,
+            trust_env=False,
         )
 
     async def __aenter__(self) -> Self:
@@ -103,7 +105,7 @@ class AsyncRestClient:
                 response = await self._http.request(
                     call.method, call.path, params=dict(call.params), json=call.json
                 )
-            except httpx2.TransportError as exc:
+            except httpx2.RequestError as exc:
                 if last or not _may_retry(call, exc):
                     raise _unavailable(call, exc) from exc
             else:
@@ -133,6 +135,7 @@ class SyncRestClient:
             headers=_headers(settings),
             timeout=TIMEOUT,
             transport=transport,
+            trust_env=False,
         )
 
     def close(self) -> None:
@@ -147,7 +150,7 @@ class SyncRestClient:
                 response = self._http.request(
                     call.method, call.path, params=dict(call.params), json=call.json
                 )
-            except httpx2.TransportError as exc:
+            except httpx2.RequestError as exc:
                 if last or not _may_retry(call, exc):
                     raise _unavailable(call, exc) from exc
             else:

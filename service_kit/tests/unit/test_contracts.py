@@ -1,0 +1,160 @@
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
+
+from service_kit.contracts.assistants import AssistantRead, ToolCreate
+from service_kit.contracts.cron import CronJobCreate, CronJobUpdate
+from service_kit.contracts.messages import (
+    MAX_INCOMING_TEXT,
+    MAX_OUTGOING_TEXT,
+    IncomingMessage,
+    IncomingType,
+    OutgoingMessage,
+    reply_id,
+)
+from service_kit.contracts.users import UserCreate, UserUpdate
+
+AT = "2026-11-22T12:00:00Z"
+JOB: dict[str, Any] = {"name": "Vitamins", "user_id": 1, "message": "Take them"}
+
+
+def incoming(**fields: Any) -> IncomingMessage:
+    return IncomingMessage.model_validate({"user_id": 1, "chat_id": 2, "text": "hello"} | fields)
+
+
+def outgoing(**fields: Any) -> OutgoingMessage:
+    return OutgoingMessage.model_validate({"chat_id": 2, "text": "hello"} | fields)
+
+
+class TestMessages:
+    def test_the_wire_form_is_stable(self):
+        message = incoming(id="tg:5", sent_at=AT)
+        assert json.loads(message.model_dump_json(exclude_none=True)) == {
+            "v": 1,
+            "id": "tg:5",
+            "type": "message",
+            "user_id": 1,
+            "chat_id": 2,
+            "text": "hello",
+            "sent_at": AT,
+        }
+
+    @given(text=st.text(min_size=1, max_size=200).filter(str.strip), chat=st.integers(-(2**62), 2**62))
+    def test_what_one_side_writes_the_other_reads(self, text: str, chat: int):
+        for message in (incoming(id="tg:1", text=text, chat_id=chat), outgoing(text=text, chat_id=chat)):
+            assert type(message).model_validate_json(message.model_dump_json()) == message
+
+    def test_a_field_of_a_newer_producer_is_ignored(self):
+        assert incoming(mood="sunny") == incoming()
+
+    def test_another_version_of_the_envelope_is_refused(self):
+        with pytest.raises(ValidationError, match="v"):
+            incoming(v=2)
+
+    @pytest.mark.parametrize("text", ["", "  \n", "x" * (MAX_INCOMING_TEXT + 1)])
+    def test_a_message_without_a_usable_text_is_refused(self, text):
+        with pytest.raises(ValidationError):
+            incoming(text=text)
+
+    def test_a_reset_needs_no_text(self):
+        assert incoming(type="reset", text="").type is IncomingType.RESET
+
+    @pytest.mark.parametrize("fields", [{"type": "dance"}, {"user_id": None}, {"id": ""}, {"id": "x" * 201}])
+    def test_what_nobody_could_serve_is_refused(self, fields):
+        with pytest.raises(ValidationError):
+            incoming(**fields)
+
+    @pytest.mark.parametrize(
+        "fields", [{"chat_id": None}, {"text": ""}, {"text": "x" * (MAX_OUTGOING_TEXT + 1)}]
+    )
+    def test_a_reply_needs_an_address_and_a_text(self, fields):
+        with pytest.raises(ValidationError):
+            outgoing(**fields)
+
+    def test_a_user_is_an_address(self):
+        assert outgoing(chat_id=None, user_id=7).user_id == 7
+
+    def test_replies_have_ids_of_their_own(self):
+        assert [reply_id("tg:5", number) for number in range(2)] == ["tg:5:r0", "tg:5:r1"]
+
+    @pytest.mark.parametrize(
+        ("fields", "expected"),
+        [
+            ({"id": "tg:5", "correlation_id": "tg:4"}, "tg:4"),
+            ({"id": "tg:5"}, "tg:5"),
+            ({}, "none"),
+        ],
+    )
+    def test_the_correlation_is_that_of_the_first_message(self, fields, expected):
+        assert incoming(**fields).correlation == expected
+
+
+class TestJobs:
+    @pytest.mark.parametrize("time", [{}, {"cron_expression": "0 9 * * *", "run_at": AT}])
+    def test_exactly_one_time_is_needed(self, time):
+        with pytest.raises(ValidationError, match="exactly one"):
+            CronJobCreate.model_validate(JOB | time)
+
+    def test_a_time_needs_its_zone(self):
+        with pytest.raises(ValidationError, match="timezone"):
+            CronJobCreate.model_validate(JOB | {"run_at": "2026-11-22T12:00:00"})
+        job = CronJobCreate.model_validate(JOB | {"run_at": "2026-11-22T14:00:00+02:00"})
+        assert job.run_at == datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+    @pytest.mark.parametrize("zone", ["Mars/Base", "", "europe/berlin ", "+02:00", "../etc/passwd"])
+    def test_a_zone_must_be_known(self, zone):
+        with pytest.raises(ValidationError):
+            CronJobCreate.model_validate(JOB | {"cron_expression": "0 9 * * *", "timezone": zone})
+
+    def test_a_change_knows_what_was_sent(self):
+        change = CronJobUpdate.model_validate({"message": "new", "run_at": None})
+        assert change.model_dump(exclude_unset=True) == {"message": "new", "run_at": None}
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        (CronJobCreate, JOB | {"run_at": AT, "pririty": "high"}),
+        (UserCreate, {"telegram_id": 1, "langauge": "en"}),
+        (UserUpdate, {"rol": "owner"}),
+    ],
+)
+def test_a_typing_error_in_a_request_is_refused(body: type[BaseModel], fields: dict[str, Any]):
+    with pytest.raises(ValidationError, match="Extra inputs"):
+        body.model_validate(fields)
+
+
+def test_a_reader_survives_what_a_newer_server_answers():
+    row = {
+        "id": "7d5a3c6e-0000-4000-8000-000000000001",
+        "name": "Secretary",
+        "is_secretary": True,
+        "model": "default",
+        "instructions": "Help.",
+        "assistant_type": "from_the_future",
+        "is_active": True,
+        "colour": "blue",
+        "created_at": AT,
+        "updated_at": AT,
+    }
+    assert AssistantRead.model_validate(row).assistant_type == "from_the_future"
+
+
+def test_a_schema_may_be_given_as_an_object():
+    tool = {"name": "now", "tool_type": "time", "description": "Time."}
+    schema = {"type": "object", "properties": {"город": {"type": "string"}}}
+    as_object = ToolCreate.model_validate(tool | {"input_schema": schema})
+    assert as_object == ToolCreate.model_validate(
+        tool | {"input_schema": json.dumps(schema, ensure_ascii=False)}
+    )
+
+
+@pytest.mark.parametrize("name", ["", "two words", "имя", "x" * 65, "a/b"])
+def test_a_tools_name_must_be_callable_by_a_model(name):
+    with pytest.raises(ValidationError):
+        ToolCreate.model_validate({"name": name, "tool_type": "time", "description": "Time."})
