@@ -15,6 +15,11 @@ from .conversation import Call, JsonObject, Tool
 Json = str | int | float | bool | None | list[Any] | JsonObject
 
 DELEGATE_PREFIX = "ask_"
+_WORD = re.compile(r"[_-]")
+_READ = frozenset({"list", "get", "read", "show", "find", "search", "view"})
+_WRITE = frozenset(
+    {"create", "add", "insert", "new", "set", "make", "schedule", "delete", "cancel", "update"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,23 @@ def find_tool(tools: Iterable[Tool], name: str, description: str | None = None) 
     if description is None:
         return None
     return next((tool for tool in plain if re.search(description, tool.description, re.IGNORECASE)), None)
+
+
+def find_tool_to(tools: Iterable[Tool], name: str, *, write: bool) -> Tool | None:
+    """A tool whose name matches `name` and that reads, or writes, as wanted.
+
+    A tool whose name has no verb (`calendar`) may do both; one with the other verb never counts, for
+    whoever wants to see the calendar must not change it.
+    """
+    wanted, other = (_WRITE, _READ) if write else (_READ, _WRITE)
+    found = [
+        (tool, set(_WORD.split(tool.name.lower())))
+        for tool in tools
+        if re.search(name, tool.name, re.IGNORECASE)
+    ]
+    with_verb = (tool for tool, words in found if words & wanted)
+    without_verb = (tool for tool, words in found if not words & other)
+    return next(with_verb, None) or next(without_verb, None)
 
 
 def find_delegate(tools: Iterable[Tool], words: str) -> Tool | None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from ..conversation import Reply
 from ..dates import read_when, without_when
 from ..results import failure, plain_text
-from ..toolbox import Hints, call, find_tool
+from ..toolbox import Hints, call, find_tool_to
 from ..turn import ToolResult, Turn
 
 NAME = r"calendar|event|календар"
@@ -30,8 +30,7 @@ def ask(turn: Turn) -> Reply | None:
     if not _ABOUT.search(turn.request):
         return None
     creating = bool(_CREATE.search(turn.request))
-    verb = r"(?:create|add|insert|new)" if creating else r"(?:list|get|read|show|events)"
-    tool = find_tool(turn.tools, rf"(?:{NAME}).*{verb}|{verb}.*(?:{NAME})") or find_tool(turn.tools, NAME)
+    tool = find_tool_to(turn.tools, NAME, write=creating)
     if tool is None:
         return turn.say(
             "No calendar tool is connected to me yet.", "Инструмент календаря ко мне ещё не подключён."

@@ -10,7 +10,7 @@ from ..turn import ToolResult, Turn
 PLANNING = re.compile(
     r"\bplan(?:s|ning)?\b(?!\w)|\borgani[sz]e (?:my|a|the|our)\b|\bbreak (?:it |this )?down\b"
     r"|\bstep[- ]by[- ]step\b|\bto-?do list\b"
-    r"|(?:с|рас)?планиру\w+|\bплан\b|\bплан\w{0,2}\s|составь (?:мне )?(?:план|расписание|список)"
+    r"|(?:с|рас|за)?планир(?:у|ова)\w+|\bплан\b|\bплан\w{0,2}\s|составь (?:мне )?(?:план|расписание|список)"
     r"|разбей на шаги|по шагам",
     re.IGNORECASE,
 )

@@ -16,7 +16,7 @@ _IS_PLANNER = re.compile(
 _GOAL = re.compile(
     r"(?:help me |please |can you |could you |помоги\w* |пожалуйста,? )*(?:to )?"
     r"(?:make|create|write|draw up|составь|напиши|сделай|создай)?\s*(?:мне |me )?(?:a |an |the )?"
-    r"(?:plan(?:ning)?|organi[sz]e|break down|(?:с|рас|за)?планиру\w+|план\w*)\s*(?:for|of|to|на|для"
+    r"(?:plan(?:ning)?|organi[sz]e|break down|(?:с|рас|за)?планир(?:у|ова)\w+|план\w*)\s*(?:for|of|to|на|для"
     r"|по)?\s*(?P<goal>.*)",
     re.IGNORECASE | re.DOTALL,
 )

@@ -2,10 +2,10 @@
 
 import re
 
-from ..conversation import Reply
+from ..conversation import Reply, Tool
 from ..dates import date_in_words, read_when, without_when
 from ..results import failure, plain_text
-from ..toolbox import Hints, call, find_tool
+from ..toolbox import Hints, call, find_tool_to
 from ..turn import ToolResult, Turn
 
 NAME = r"remind|напомин"
@@ -25,9 +25,7 @@ def ask(turn: Turn) -> Reply | None:
     listing, creating = _LIST.search(turn.request), _CREATE.search(turn.request)
     if not listing and not creating:
         return None
-    tool = find_tool(turn.tools, _tool_name(listing=bool(listing))) or find_tool(
-        turn.tools, NAME, r"\bremind|напомин"
-    )
+    tool = find_tool_to(turn.tools, NAME, write=not listing)
     if tool is None:
         return turn.say(
             "No reminder tool is connected to me yet, so I will not pretend to have set one.",
@@ -35,10 +33,10 @@ def ask(turn: Turn) -> Reply | None:
         )
     if listing:
         return Reply(calls=(call(tool, Hints(action=("list", "show", "get"))),))
-    return _create(turn, tool.name)
+    return _create(turn, tool)
 
 
-def _create(turn: Turn, tool_name: str) -> Reply:
+def _create(turn: Turn, tool: Tool) -> Reply:
     when = read_when(turn.request, turn.now)
     if when is None:
         return turn.say(
@@ -49,7 +47,6 @@ def _create(turn: Turn, tool_name: str) -> Reply:
         r"^(?:to|about|that|о том,? что|о|про)\s+", "", without_when(_CREATE.sub(" ", turn.request))
     )
     text = subject or turn.pick("Reminder", "Напоминание")
-    tool = next(tool for tool in turn.tools if tool.name == tool_name)
     minutes = max(1, round((when.at - turn.now).total_seconds() / 60)) if when.at else None
     return Reply(
         calls=(
@@ -68,11 +65,6 @@ def _create(turn: Turn, tool_name: str) -> Reply:
             ),
         )
     )
-
-
-def _tool_name(*, listing: bool) -> str:
-    verb = r"(?:list|show|get)" if listing else r"(?:create|add|set)"
-    return rf"(?:{NAME}).*{verb}|{verb}.*(?:{NAME})"
 
 
 def tell(turn: Turn, result: ToolResult) -> str | None:

@@ -155,6 +155,6 @@ async def _port(folder: Path) -> int:
     """The browser writes its port into its profile once it listens."""
     file = folder / "DevToolsActivePort"
     async with asyncio.timeout(START_TIMEOUT):
-        while not (file.exists() and file.read_text().strip()):
-            await asyncio.sleep(0.05)  # noqa: ASYNC110 - another process writes the file
+        while not (file.exists() and file.read_text().strip()):  # noqa: ASYNC110 - another process writes it
+            await asyncio.sleep(0.05)
     return int(file.read_text().split()[0])

@@ -164,20 +164,38 @@ async def test_refused_messages(outside: Any, parameters: dict[str, Any], descri
 @pytest.mark.parametrize(
     ("entity", "description"),
     [
-        ({"type": "bold", "offset": 0, "length": 100},
-         "entity beginning at UTF-16 offset 0 ends after the end of the text at UTF-16 offset 100"),
-        ({"type": "bold", "offset": 9, "length": 1}, "entity begins after the end of the text at UTF-16 offset 9"),
+        (
+            {"type": "bold", "offset": 0, "length": 100},
+            "entity beginning at UTF-16 offset 0 ends after the end of the text at UTF-16 offset 100",
+        ),
+        (
+            {"type": "bold", "offset": 9, "length": 1},
+            "entity begins after the end of the text at UTF-16 offset 9",
+        ),
         ({"type": "bold", "offset": -1, "length": 1}, "receive an entity with incorrect offset -1"),
         ({"type": "bold", "offset": 0, "length": -1}, "receive an entity with incorrect length -1"),
-        ({"type": "bold", "offset": 0, "length": 7},
-         "entity beginning at UTF-16 offset 0 ends in a middle of a UTF-16 symbol at byte offset 7"),
-        ({"type": "bold", "offset": 7, "length": 1}, "entity begins in a middle of a UTF-16 symbol at byte offset 7"),
-        ({"type": "sparkle", "offset": 0, "length": 1}, "can't parse MessageEntity: Unsupported type specified"),
-        ({"type": "text_link", "offset": 0, "length": 1}, "can't parse MessageEntity: Can't find field \"url\""),
-        ({"type": "bold", "offset": "0", "length": 1},
-         "can't parse MessageEntity: Field \"offset\" must be of type Number"),
+        (
+            {"type": "bold", "offset": 0, "length": 7},
+            "entity beginning at UTF-16 offset 0 ends in a middle of a UTF-16 symbol at byte offset 7",
+        ),
+        (
+            {"type": "bold", "offset": 7, "length": 1},
+            "entity begins in a middle of a UTF-16 symbol at byte offset 7",
+        ),
+        (
+            {"type": "sparkle", "offset": 0, "length": 1},
+            "can't parse MessageEntity: Unsupported type specified",
+        ),
+        (
+            {"type": "text_link", "offset": 0, "length": 1},
+            "can't parse MessageEntity: Can't find field \"url\"",
+        ),
+        (
+            {"type": "bold", "offset": "0", "length": 1},
+            'can\'t parse MessageEntity: Field "offset" must be of type Number',
+        ),
     ],
-)  # fmt: skip
+)
 async def test_refused_entities(outside: Any, entity: dict[str, Any], description: str):
     person = await outside.person()
     refused = await outside.bot("sendMessage", chat_id=person, text="hello 👋", entities=[entity])
@@ -198,7 +216,10 @@ async def test_telegram_finds_commands_and_addresses_itself(outside: Any):
 
 async def test_html_becomes_entities(outside: Any):
     person = await outside.person()
-    html = 'a <b>b&lt;<i>👋</i></b> <a href="https://e.org/?a=1&amp;b=2">l</a> <blockquote expandable>q</blockquote>'
+    html = (
+        'a <b>b&lt;<i>👋</i></b> <a href="https://e.org/?a=1&amp;b=2">l</a> '
+        "<blockquote expandable>q</blockquote>"
+    )
     sent = (await outside.bot("sendMessage", chat_id=person, text=html, parse_mode="HTML"))["result"]
     assert sent["text"] == "a b<👋 l q"
     assert sent["entities"] == [
@@ -252,8 +273,9 @@ async def test_buttons_are_pressed(outside: Any):
 async def until_polled(outside: Any, calls: int) -> None:
     """A poll that runs in a task of this test has reached the sandbox."""
     async with asyncio.timeout(5):
-        while (await outside.get("/control/stats"))["calls"].get("telegram.getUpdates", 0) < calls:
-            await asyncio.sleep(0)
+        seen = 0
+        while seen < calls:
+            seen = (await outside.get("/control/stats"))["calls"].get("telegram.getUpdates", 0)
 
 
 @given(st.text(max_size=50))

@@ -193,6 +193,7 @@ def test_a_failed_tool_is_told(result: str):
         ("Plan my week", "Plan my week"),
         ("Help me plan a trip to Rome", "Help me plan a trip to Rome"),
         ("Спланируй поездку в Рим", "Спланируй поездку в Рим"),
+        ("Помоги спланировать день", "Помоги спланировать день"),
         ("Ask the planner to organise my birthday", "organise my birthday"),
         ("Спроси планировщика: как выучить испанский", "как выучить испанский"),
     ],
@@ -281,6 +282,21 @@ def test_weather_and_calendar():
     }
 
 
+@pytest.mark.parametrize(
+    "question", ["What's on my calendar tomorrow?", "Хай, что у меня запланировано в календаре"]
+)
+def test_looking_at_the_calendar_never_writes_into_it(question: str):
+    reading = Tool(
+        "calendar_list", "Lists events.", {"type": "object", "properties": {"date_from": {"type": "string"}}}
+    )
+    assert [call.name for call in ask(question, (CALENDAR_CREATE, reading)).calls] == ["calendar_list"]
+    assert (
+        "calendar" in ask(question, (CALENDAR_CREATE,)).text
+        or "календар" in ask(question, (CALENDAR_CREATE,)).text
+    )
+    assert ask("Show my reminders", (Tool("reminder_create"),)).calls == ()
+
+
 def test_names_are_remembered_within_the_conversation():
     assert "**Ada**" in ask("What is my name?", earlier=("My name is Ada",)).text
     assert "**Ада**" in ask("Как меня зовут?", earlier=("Меня зовут Ада", "Привет")).text
@@ -310,9 +326,17 @@ def test_markdown_show():
 
 @pytest.mark.parametrize(
     ("hello", "russian"),
-    [("Hello", False), ("Привет", True), ("thanks!", False), ("Спасибо", True), ("help", False), ("Кто ты?", True),
-     ("фыва олдж", True), ("qwertz", False)],
-)  # fmt: skip
+    [
+        ("Hello", False),
+        ("Привет", True),
+        ("thanks!", False),
+        ("Спасибо", True),
+        ("help", False),
+        ("Кто ты?", True),
+        ("фыва олдж", True),
+        ("qwertz", False),
+    ],
+)
 def test_it_answers_in_the_language_of_the_request(hello: str, russian: bool):
     letters = re.findall(r"[а-яё]", ask(hello).text, re.IGNORECASE)
     assert (len(letters) > 5) == russian
@@ -351,30 +375,27 @@ def test_context_in_a_part_or_message_of_its_own():
     assert parts.calls == alone.calls == (Call("current_time", {"timezone": "Asia/Tokyo"}),)
 
 
-words = st.sampled_from(
-    "what time is it in Tokyo plan my week remind me tomorrow at 25:99 every day через 9999 недель в 9 который час в "
-    'погода my name is repeat: say <context> </context> now: 2026-13-45T99:99 timezone: Mars/Base [context ] {"error":'.split()
-)
+WORDS = """what time is it in Tokyo plan my week remind me tomorrow at 25:99 every day через 9999 недель
+в 9 который час в погода my name is repeat: say <context> </context> now: 2026-13-45T99:99 timezone:
+Mars/Base [context ] {"error":"""
+words = st.sampled_from(WORDS.split())
 texts = st.one_of(st.text(max_size=200), st.lists(words, max_size=25).map(" ".join))
+properties = [
+    {"type": "string"},
+    {"type": "integer"},
+    {"enum": ["create", 1, None]},
+    {"enum": []},
+    {},
+    True,
+    {"type": ["string", "null"]},
+]
 schemas = st.dictionaries(
     st.sampled_from(["timezone", "action", "text", "run_at", "minutes", "x"]),
-    st.sampled_from(
-        [
-            {"type": "string"},
-            {"type": "integer"},
-            {"enum": ["create", 1, None]},
-            {"enum": []},
-            {},
-            True,
-            {"type": ["string", "null"]},
-        ]
-    ),
+    st.sampled_from(properties),
     max_size=4,
-).map(lambda properties: {"type": "object", "properties": properties, "required": list(properties)})
-tools = st.lists(
-    st.builds(Tool, st.sampled_from(["current_time", "ask_planner", "reminder", "weather", "calendar_list"]), st.text(max_size=9), schemas),
-    max_size=3,
-)  # fmt: skip
+).map(lambda chosen: {"type": "object", "properties": chosen, "required": list(chosen)})
+names = st.sampled_from(["current_time", "ask_planner", "reminder", "weather", "calendar_list"])
+tools = st.lists(st.builds(Tool, names, st.text(max_size=9), schemas), max_size=3)
 
 
 @settings(max_examples=300, deadline=None)

@@ -93,7 +93,9 @@ async def test_streaming_text_with_usage(client: openai.AsyncOpenAI):
 
 async def test_streaming_tool_calls(client: openai.AsyncOpenAI):
     stream = await chat(client, user("What time is it in Tokyo and London?"), tools=[TOOL], stream=True)
-    names, arguments, finish = {}, {}, None
+    names: dict[int, str] = {}
+    arguments: dict[int, str] = {}
+    finish = None
     async for chunk in stream:
         choice = chunk.choices[0]
         finish = choice.finish_reason or finish
@@ -114,22 +116,40 @@ CALLED = {"role": "assistant", "content": None, "tool_calls": [CALL]}
     [
         ([user("x"), CALLED], {}, "must be followed by tool messages.*did not have response messages: c1"),
         ([user("x"), CALLED, user("y")], {}, "must be followed by tool messages"),
-        ([user("x"), {"role": "tool", "tool_call_id": "c1", "content": "y"}], {},
-         "must be a response to a preceding message"),
-        ([user("x"), CALLED, {"role": "tool", "tool_call_id": "c2", "content": "y"}], {}, "must be a response to"),
+        (
+            [user("x"), {"role": "tool", "tool_call_id": "c1", "content": "y"}],
+            {},
+            "must be a response to a preceding message",
+        ),
+        (
+            [user("x"), CALLED, {"role": "tool", "tool_call_id": "c2", "content": "y"}],
+            {},
+            "must be a response to",
+        ),
         ([user("x"), {"role": "assistant", "content": "y", "tool_calls": []}], {}, "empty array"),
         ([{"role": "wizard", "content": "x"}], {}, "Invalid value: 'wizard'"),
         ([{"role": "user", "content": None}], {}, "expected a string, got null"),
         ([], {}, "Invalid 'messages': empty array"),
         ([user("x")], {"tools": []}, r"\[\] is too short"),
-        ([user("x")], {"tools": [{"type": "function", "function": {"name": "a b"}}]}, "does not match pattern"),
-        ([user("x")], {"tools": [{"type": "function", "function": {"name": "a", "parameters": {"type": "array"}}}]},
-         "Invalid schema for function 'a'"),
+        (
+            [user("x")],
+            {"tools": [{"type": "function", "function": {"name": "a b"}}]},
+            "does not match pattern",
+        ),
+        (
+            [user("x")],
+            {"tools": [{"type": "function", "function": {"name": "a", "parameters": {"type": "array"}}}]},
+            "Invalid schema for function 'a'",
+        ),
         ([user("x")], {"tool_choice": "required"}, "only allowed when 'tools'"),
-        ([user("x")], {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "b"}}}, "not found"),
+        (
+            [user("x")],
+            {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "b"}}},
+            "not found",
+        ),
         ([user("x")], {"max_completion_tokens": 0}, "integer below minimum"),
     ],
-)  # fmt: skip
+)
 async def test_refused_requests(client: openai.AsyncOpenAI, messages: list[Any], more: Any, words: str):
     with pytest.raises(openai.BadRequestError, match=words):
         await chat(client, *messages, **more)
