@@ -8,7 +8,7 @@ these shapes is recognised; anything else counts as the user's words.
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
@@ -57,8 +57,15 @@ class Turn:
     context: Context
     system: str
     tools: tuple[Tool, ...]
-    earlier: tuple[str, ...] = ()
-    results: tuple[ToolResult, ...] = field(default=())
+    before: tuple[Message, ...] = ()
+    """The user's messages before the request."""
+    results: tuple[ToolResult, ...] = ()
+
+    @property
+    def earlier(self) -> tuple[str, ...]:
+        """What the user said before, oldest first."""
+        said = (split_context(message)[1] for message in self.before)
+        return tuple(words for words in said if words)
 
     def say(self, english: str, russian: str) -> Reply:
         """A text in the user's language."""
@@ -71,10 +78,8 @@ class Turn:
 
 def read_turn(messages: Sequence[Message], tools: Sequence[Tool], now: datetime) -> Turn:
     """The turn that waits for an answer; `now` (aware) is used where no context block tells the time."""
-    split = [split_context(message) for message in messages if message.role == "user"]
-    context = _merge([context for context, _words in split])
-    spoken = [words for _context, words in split if words]
-    request = spoken[-1] if spoken else ""
+    said = [message for message in messages if message.role == "user"]
+    context, request = _newest(said)
     moment = context.now or now.astimezone(UTC)
     if context.zone:
         moment = moment.astimezone(ZoneInfo(context.zone))
@@ -85,7 +90,7 @@ def read_turn(messages: Sequence[Message], tools: Sequence[Tool], now: datetime)
         context=context,
         system="\n".join(message.text for message in messages if message.role == "system"),
         tools=tuple(tools),
-        earlier=tuple(spoken[:-1]),
+        before=tuple(said),
         results=_results(messages),
     )
 
@@ -123,9 +128,21 @@ def _moment(text: str, zone: str | None) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone or "UTC"))
 
 
-def _merge(contexts: Sequence[Context | None]) -> Context:
-    """The newest block; older ones are of older turns."""
-    return next((context for context in reversed(contexts) if context is not None), Context())
+def _newest(said: list[Message]) -> tuple[Context, str]:
+    """The newest words and their context; removes from `said` what belongs to them.
+
+    A block may be a message of its own, before or after the words; a block further up is of an older turn.
+    """
+    context, words = None, ""
+    while said and not words:
+        found, words = split_context(said.pop())
+        context = context or found
+    if context is None and said:
+        found, others = split_context(said[-1])
+        if found is not None and not others:
+            said.pop()
+            context = found
+    return context or Context(), words
 
 
 def _is_russian(text: str, preferred: str | None) -> bool:
