@@ -7,7 +7,8 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any
 
 import uvloop
 
@@ -47,5 +48,33 @@ async def _with_signals(main: Main) -> None:
 async def sleep_unless(stop: asyncio.Event, seconds: float) -> bool:
     """Sleep, but wake when `stop` is set; returns whether it is."""
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await stop.wait()
     return stop.is_set()
+
+
+def heed_cancellation() -> None:
+    """Raise CancelledError when this task was cancelled and the cancellation got lost; for endless loops.
+
+    Up to Python 3.11 `asyncio.wait_for`, with which redis-py sends every command, swallows a cancellation
+    that comes in the moment its work is done: the command succeeds and the loop would turn for ever.
+    """
+    task = asyncio.current_task()
+    if task and task.cancelling():
+        raise asyncio.CancelledError
+
+
+async def end_tasks(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancel `tasks`, again where a cancellation got lost, and wait until all have ended.
+
+    What they raise is not raised here: a task group that owns them sees it.
+    """
+    ending = set(tasks)
+    pending = ending
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=0.2)
+    for task in ending:
+        if not task.cancelled():
+            task.exception()

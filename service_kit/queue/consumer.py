@@ -11,7 +11,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from service_kit.health import Health
-from service_kit.lifecycle import sleep_unless
+from service_kit.lifecycle import end_tasks, heed_cancellation, sleep_unless
 from service_kit.logging import get_logger
 from service_kit.queue.attempt import Failed, Served, attempt
 from service_kit.queue.base import ConsumerOptions, ConsumerStats, Delivery, FailureNotice, Handler
@@ -88,8 +88,7 @@ class StoreConsumer:
                     await self._fetch(workers)
                     await self._drain()
                 await self._leave()
-                for chore in chores:
-                    chore.cancel()
+                await end_tasks(chores)
         finally:
             await self._store.close()
 
@@ -116,6 +115,7 @@ class StoreConsumer:
         pause = FIRST_PAUSE
         more = True
         while not self._stop.is_set():
+            heed_cancellation()
             if len(self._tasks) >= self._options.concurrency:
                 # what is not claimed waits in the queue, where other replicas can take it
                 self._slot_free.clear()
@@ -161,6 +161,7 @@ class StoreConsumer:
         following: Delivery | None = delivery
         while following is not None:
             following = await self._serve(lease, following)
+            heed_cancellation()
 
     async def _serve(self, lease: Lease, delivery: Delivery) -> Delivery | None:
         """Handle and settle one delivery; the next one of its group, if this consumer holds it now."""
@@ -238,8 +239,7 @@ class StoreConsumer:
         """Let running work end; what does not end in time is cancelled and given back."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self._options.drain_timeout)
-        for task in self._tasks:
-            task.cancel()
+        await end_tasks(self._tasks)
 
     async def _leave(self) -> None:
         try:
@@ -251,12 +251,14 @@ class StoreConsumer:
 
     async def _unless_stopped(self, coroutine: Coroutine[Any, Any, bool]) -> bool:
         """What `coroutine` returns; False when the stop comes first, which cancels it."""
-        task = asyncio.ensure_future(coroutine)
+        task = asyncio.create_task(coroutine)
         try:
             await asyncio.wait({task, self._stopped}, return_when=asyncio.FIRST_COMPLETED)
-            return task.result() if task.done() else False
         finally:
-            task.cancel()
+            await end_tasks({task})
+        if self._stop.is_set():
+            return False
+        return task.result()
 
     def _report(self, state: str) -> None:
         if self._health:

@@ -11,6 +11,7 @@ from typing import Any
 import redis.asyncio as aioredis
 from redis.exceptions import NoScriptError, RedisError
 
+from service_kit.lifecycle import heed_cancellation
 from service_kit.logging import get_logger
 from service_kit.queue.redis_errors import is_transient
 from service_kit.queue.scripts import Argument, Script
@@ -83,10 +84,12 @@ class GroupCommit:
             size = len(batch)
             pause = FIRST_PAUSE
             while batch := await self._try(batch):
+                heed_cancellation()
                 await asyncio.sleep(pause)
                 pause = min(LONGEST_PAUSE, pause * 2)
             for _ in range(size):
                 self._commits.task_done()
+            heed_cancellation()
 
     async def _try(self, batch: list[_Commit]) -> list[_Commit]:
         """One round trip; returns those to try again."""

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
-from service_kit.lifecycle import sleep_unless
+from service_kit.lifecycle import heed_cancellation, sleep_unless
 from service_kit.logging import get_logger
 from service_kit.queue.base import ConsumerOptions, ConsumerStats, Delivery
 from service_kit.queue.store import Lease, LeaseLostError, QueueUnavailableError, Store
@@ -43,30 +43,38 @@ class Upkeep:
 
     def chores(self) -> list[Coroutine[Any, Any, None]]:
         """What is to run beside the consumer."""
-        return [self._forever(step) for step in (self._beat, self._reap, self._promote)]
+        never = asyncio.Event()
+        return [
+            self._forever(self._beat, never),
+            self._forever(self._reap, never),
+            self._forever(self._promote, self.retry_scheduled),
+        ]
 
-    async def _forever(self, step: Callable[[], Awaitable[None]]) -> None:
+    async def _forever(self, step: Callable[[], Awaitable[float]], wake: asyncio.Event) -> None:
+        """Take `step` again and again, after the seconds it returns, or when `wake` is set."""
         pause = FIRST_PAUSE
         while True:
+            wake.clear()
             try:
-                await step()
+                seconds = await step()
                 pause = FIRST_PAUSE
             except QueueUnavailableError as exc:
                 self._report(f"not reachable: {exc}")
                 log.debug("upkeep_delayed", queue=self._queue, error=str(exc))
-                await asyncio.sleep(pause)
-                pause = min(LONGEST_PAUSE, pause * 2)
+                seconds, pause = pause, min(LONGEST_PAUSE, pause * 2)
+            heed_cancellation()
+            await sleep_unless(wake, seconds)
 
-    async def _beat(self) -> None:
+    async def _beat(self) -> float:
         lease = self._store.lease
         try:
             await self._store.beat()
         except LeaseLostError:
             await self._live_again(lease)
         self._report("ok")
-        await asyncio.sleep(self._interval)
+        return self._interval
 
-    async def _reap(self) -> None:
+    async def _reap(self) -> float:
         reaped = await self._store.reap()
         if reaped.given_back or reaped.buried:
             self._stats.reaped += reaped.given_back
@@ -78,15 +86,11 @@ class Upkeep:
                 buried=len(reaped.buried),
             )
         await self._tell(reaped.buried)
-        await asyncio.sleep(self._interval)
+        return self._interval
 
-    async def _promote(self) -> None:
+    async def _promote(self) -> float:
         """Sleep until the next retry is due; no fixed tick, so that an idle process costs nothing."""
-        self.retry_scheduled.clear()
         due_in = await self._store.promote()
         if due_in is None:
-            await sleep_unless(self.retry_scheduled, self._interval)
-        else:
-            await sleep_unless(
-                self.retry_scheduled, min(LONGEST_RETRY_SLEEP, max(SHORTEST_RETRY_SLEEP, due_in))
-            )
+            return self._interval
+        return min(LONGEST_RETRY_SLEEP, max(SHORTEST_RETRY_SLEEP, due_in))
