@@ -10,7 +10,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from service_kit.clock import Clock, SystemClock
+from service_kit.clock import SystemClock
 from service_kit.health import Health
 from service_kit.lifecycle import run
 from service_kit.logging import configure_logging, get_logger
@@ -36,7 +36,7 @@ log = get_logger(__name__)
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
-def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
+def create_app(settings: Settings) -> FastAPI:
     """The whole application. It connects when its lifespan begins."""
     app: FastAPI = FastAPIOffline(
         title=openapi.TITLE,
@@ -45,7 +45,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         openapi_tags=openapi.TAGS,
         swagger_ui_parameters=openapi.UI,
         redoc_url=None,
-        lifespan=_lifespan(settings, clock or SystemClock()),
+        lifespan=_lifespan(settings),
         middleware=_middleware(settings),
         generate_unique_id_function=openapi.operation_id,
         redirect_slashes=False,
@@ -85,7 +85,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
     ]
 
 
-def _lifespan(settings: Settings, clock: Clock) -> Lifespan:
+def _lifespan(settings: Settings) -> Lifespan:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
@@ -93,7 +93,9 @@ def _lifespan(settings: Settings, clock: Clock) -> Lifespan:
             stack.push_async_callback(database.aclose)
             redis = connect(settings)
             stack.push_async_callback(redis.aclose)
-            app.state.parts = Parts(database, redis, TokenBox(settings.credentials_encryption_keys), clock)
+            app.state.parts = Parts(
+                database, redis, TokenBox(settings.credentials_encryption_keys), SystemClock()
+            )
             app.state.health = Health(NAME)
             app.state.health.add_check("database", database.check)
             await stack.enter_async_context(_running(app.state.health))

@@ -2,11 +2,25 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import redis.asyncio as aioredis
+import structlog
+from fastapi import FastAPI
 
 from rest_service.app.config import Settings
+from rest_service.app.main import create_app
 from rest_service.tests.support import Api, empty, make_settings, migrated_database, running
 from service_kit.settings import RedisSettings
 from service_kit.testing.clock import FakeClock
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_logs() -> None:
+    """structlog's default draws every local variable of a traceback, which takes minutes for an app."""
+    structlog.configure(
+        processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
 
 
 @pytest.fixture(scope="session")
@@ -27,12 +41,25 @@ def settings(empty_url: str, redis_settings: RedisSettings, redis_client: aiored
     return make_settings(empty_url, redis_settings)
 
 
+@pytest.fixture(scope="session")
+def _apps() -> dict[str, FastAPI]:
+    return {}
+
+
+@pytest.fixture
+def app(settings: Settings, _apps: dict[str, FastAPI]) -> FastAPI:
+    """One for all tests, for making its routes takes longer than a test; each starts it anew."""
+    if "app" not in _apps:
+        _apps["app"] = create_app(settings)
+    return _apps["app"]
+
+
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
 
 
 @pytest.fixture
-async def api(settings: Settings, clock: FakeClock) -> AsyncIterator[Api]:
-    async with running(settings, clock) as started:
+async def api(app: FastAPI, clock: FakeClock) -> AsyncIterator[Api]:
+    async with running(app, clock) as started:
         yield started

@@ -9,6 +9,12 @@ from uuid import UUID
 from pydantic import BaseModel, TypeAdapter
 
 from service_kit.contracts.assistants import AssistantRead, AssistantToolRead, AssistantTree, ToolRead
+from service_kit.contracts.calendar import (
+    CalendarRead,
+    CalendarTokens,
+    CalendarTokensWrite,
+    CalendarUpdate,
+)
 from service_kit.contracts.cron import (
     CronJobCreate,
     CronJobRead,
@@ -55,6 +61,8 @@ _job: TypeAdapter[CronJobRead] = TypeAdapter(CronJobRead)
 _jobs: TypeAdapter[list[CronJobRead]] = TypeAdapter(list[CronJobRead])
 _firing: TypeAdapter[FiringRead] = TypeAdapter(FiringRead)
 _firings: TypeAdapter[list[FiringRead]] = TypeAdapter(list[FiringRead])
+_calendar: TypeAdapter[CalendarRead] = TypeAdapter(CalendarRead)
+_calendar_tokens: TypeAdapter[CalendarTokens] = TypeAdapter(CalendarTokens)
 _nothing: TypeAdapter[None] = TypeAdapter(None)
 
 
@@ -174,3 +182,29 @@ def open_firings(offset: int = 0) -> Call[list[FiringRead]]:
 def report_firing(job_id: int, firing_id: int, change: FiringUpdate) -> Call[FiringRead]:
     """How the firing went."""
     return Call("PATCH", f"/api/cron-jobs/{job_id}/firings/{firing_id}", _firing, json=_body(change))
+
+
+# calendar credentials
+def calendar(user_id: int) -> Call[CalendarRead]:
+    """Whether the user has linked a calendar; 404 where not."""
+    return Call("GET", f"/api/calendar/{user_id}", _calendar)
+
+
+def calendar_tokens(user_id: int) -> Call[CalendarTokens]:
+    """The tokens in clear, for the services' key alone; 404 where there are none."""
+    return Call("GET", f"/api/calendar/{user_id}/tokens", _calendar_tokens)
+
+
+def store_calendar_tokens(user_id: int, tokens: CalendarTokensWrite) -> Call[CalendarRead]:
+    """The outcome of a consent or a refresh; a stored refresh token stays where none is sent."""
+    return Call("PUT", f"/api/calendar/{user_id}/tokens", _calendar, json=_body(tokens))
+
+
+def update_calendar(user_id: int, change: CalendarUpdate) -> Call[CalendarRead]:
+    """Note that the grant was revoked."""
+    return Call("PATCH", f"/api/calendar/{user_id}", _calendar, json=_body(change))
+
+
+def delete_calendar(user_id: int) -> Call[None]:
+    """404 where it is gone already."""
+    return Call("DELETE", f"/api/calendar/{user_id}", _nothing)

@@ -40,7 +40,7 @@ def body_of(errors: Sequence[Mapping[str, Any]]) -> ErrorBody:
     first = details[0]
     more = f" ({len(errors) - 1} more in details)" if len(errors) > 1 else ""
     return ErrorBody(
-        code="invalid", message=f"{first.field} {first.message}.{more}", field=first.field, details=details
+        code="invalid", message=f"{first.field} {first.message}{more}.", field=first.field, details=details
     )
 
 

@@ -5,8 +5,8 @@ transactions that each add half of a cycle cannot both commit.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Select, func, select
@@ -17,6 +17,8 @@ from ..database import Unit
 from ..errors.api import ConflictError
 from ..locks import ASSISTANT_GRAPH
 from ..models import assistants, links, tools
+
+Node = TypeVar("Node", bound=Hashable)
 
 _EDGES = (
     select(
@@ -61,14 +63,14 @@ async def _names(unit: Unit, ids: Iterable[UUID]) -> dict[UUID, str]:
     return {row.id: row.name for row in rows}
 
 
-def find_cycle(edges: Mapping[UUID, Sequence[UUID]]) -> list[UUID]:
+def find_cycle(edges: Mapping[Node, Sequence[Node]]) -> list[Node]:
     """One cycle, its first member repeated at the end; empty where there is none."""
-    finished: set[UUID] = set()
+    finished: set[Node] = set()
     for start in edges:
-        path: list[UUID] = []
-        on_path: set[UUID] = set()
+        path: list[Node] = []
+        on_path: set[Node] = set()
         # depth first without recursion: (node, whether it is being left)
-        waiting: list[tuple[UUID, bool]] = [(start, False)]
+        waiting: list[tuple[Node, bool]] = [(start, False)]
         while waiting:
             node, leaving = waiting.pop()
             if leaving:

@@ -50,6 +50,8 @@ class LinkRepository(Repository[AssistantToolRead]):
         if tool_type == ToolType.SUB_ASSISTANT:
             await refuse_cycle(self.unit, link.assistant_id)
         elif link.sub_assistant_id is not None:
-            msg = f"Only links to sub_assistant tools have a sub_assistant_id; this one is of type {tool_type}."
+            msg = (
+                f"Only links to sub_assistant tools have a sub_assistant_id; this one is of type {tool_type}."
+            )
             raise InvalidError(msg, field="sub_assistant_id")
         return link

@@ -13,9 +13,7 @@ async def test_life_of_an_assistant(api):
     assert changed.json()["name"] == "Ada"
     assert changed.json()["updated_at"] > made["updated_at"]
 
-    whole = await api.put(
-        f"/api/assistants/{made['id']}", {"name": "Bo", "model": "m", "instructions": "Hi"}
-    )
+    whole = await api.put(f"/api/assistants/{made['id']}", {"name": "Bo", "model": "m", "instructions": "Hi"})
     assert whole.json()["settings"]["temperature"] is None, "PUT gives defaults to what is not sent"
 
     assert (await api.delete(f"/api/assistants/{made['id']}")).status_code == 204

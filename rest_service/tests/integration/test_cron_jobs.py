@@ -1,0 +1,178 @@
+import asyncio
+
+import pytest
+
+from service_kit.changes import Topic
+
+pytestmark = pytest.mark.integration
+
+# the clock of these tests stands at 2026-11-22T12:00Z, a Sunday
+
+
+@pytest.fixture
+async def user(api):
+    return await api.a_user(4242)
+
+
+async def test_life_of_a_job(api, user):
+    made = await api.a_job(user, timezone="Europe/Berlin", priority="high")
+    assert made["chat_id"] == 4242
+    assert made["next_run_at"] == "2026-11-23T08:00:00Z", "9:00 in Berlin"
+    for path in (f"/api/cron-jobs/{made['id']}", f"/api/cronjobs/{made['id']}/"):
+        assert (await api.get(path)).json() == made
+    path = f"/api/cron-jobs/{made['id']}"
+    changed = (await api.patch(path, {"timezone": "Asia/Tokyo"})).json()
+    assert changed["next_run_at"] == "2026-11-23T00:00:00Z"
+    off = (await api.patch(path, {"is_active": False})).json()
+    assert off["next_run_at"] is None
+    body = {"name": "n", "cron_expression": "*/5 * * * *", "user_id": user["id"], "message": "m"}
+    assert (await api.put(path, body)).json()["next_run_at"] == "2026-11-22T12:05:00Z"
+    assert (await api.delete(path)).status_code == 204
+    assert (await api.get(path)).status_code == 404
+
+
+async def test_a_job_changes_between_recurring_and_once(api, user):
+    made = await api.a_job(user)
+    path = f"/api/cron-jobs/{made['id']}"
+    run_at = "2026-12-24T18:00:00Z"
+    both = await api.patch(path, {"run_at": run_at})
+    assert both.status_code == 422
+    assert "null for the old one" in both.json()["message"]
+    once = await api.patch(path, {"run_at": run_at, "cron_expression": None})
+    assert once.json()["next_run_at"] == run_at
+    neither = await api.patch(path, {"run_at": None})
+    assert neither.status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"cron_expression": "0 25 * * *"}, "cron_expression"),
+        ({"cron_expression": "0 0 9 * * *"}, "cron_expression"),
+        ({"cron_expression": "0 9 31 2 *"}, "cron_expression"),
+        ({"timezone": "Berlin"}, "timezone"),
+        ({"user_id": 4711}, "user_id"),
+        ({"user_id": 2**40}, "user_id"),
+        ({"message": ""}, "message"),
+        ({"priority": "urgent"}, "priority"),
+        ({"run_at": "2026-12-24T18:00:00Z"}, "body"),
+    ],
+)
+async def test_a_wrong_job_is_refused_with_its_field(api, user, change, field):
+    body = {"name": "n", "cron_expression": "0 9 * * *", "user_id": user["id"], "message": "m"} | change
+    refused = await api.post("/api/cron-jobs", body)
+    assert (refused.status_code, refused.json()["field"]) == (422, field), refused.text
+
+
+async def test_the_scheduler_lists_what_runs(api, user):
+    running = await api.a_job(user)
+    await api.a_job(user, is_active=False)
+    done = await api.a_job(user, run_at="2026-11-22T11:00:00Z")
+    await api.patch(f"/api/cron-jobs/{done['id']}", {"status": "done"})
+    rows = (await api.get("/api/cronjobs", params={"is_active": "true", "status": "active"})).json()
+    assert [row["id"] for row in rows] == [running["id"]]
+    assert len((await api.get("/api/cron-jobs", params={"user_id": user["id"]})).json()) == 3
+
+
+async def claim(api, job, scheduled_for="2026-11-22T12:00:00Z"):
+    return await api.post(f"/api/cron-jobs/{job['id']}/firings", {"scheduled_for": scheduled_for})
+
+
+async def report(api, firing, **change):
+    return await api.patch(f"/api/cron-jobs/{firing['cron_job_id']}/firings/{firing['id']}", change)
+
+
+async def test_a_firing_is_claimed_once(api, user):
+    job = await api.a_job(user)
+    answers = await asyncio.gather(*(claim(api, job) for _ in range(20)))
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 19
+    # the same moment, written in another zone
+    assert (await claim(api, job, "2026-11-22T13:00:00+01:00")).status_code == 409
+    assert (await claim(api, job, "2026-11-23T12:00:00Z")).status_code == 201
+
+
+async def test_a_recurring_job_goes_on_after_a_firing(api, user, clock):
+    job = await api.a_job(user, cron_expression="0 13 * * *")
+    clock.move(hours=1)
+    firing = (await claim(api, job, "2026-11-22T13:00:00Z")).json()
+    assert (firing["status"], firing["finished_at"]) == ("running", None)
+    stored = (await api.get(f"/api/cron-jobs/{job['id']}")).json()
+    assert stored["next_run_at"] == "2026-11-23T13:00:00Z"
+    assert stored["last_run_at"] is not None
+    done = await report(api, firing, status="done")
+    assert done.json()["finished_at"] is not None
+    assert (await api.get(f"/api/cron-jobs/{job['id']}")).json()["status"] == "active"
+
+
+async def test_a_job_that_fires_once_is_over_with_its_firing(api, user):
+    job = await api.a_job(user, run_at="2026-11-22T12:00:00Z")
+    firing = (await claim(api, job)).json()
+    assert (await report(api, firing, status="done")).status_code == 200
+    stored = (await api.get(f"/api/cron-jobs/{job['id']}")).json()
+    assert (stored["status"], stored["next_run_at"]) == ("done", None)
+    assert (await claim(api, job, "2026-11-22T12:30:00Z")).status_code == 409, "it is over"
+    again = (await api.patch(f"/api/cron-jobs/{job['id']}", {"run_at": "2026-11-22T12:10:00Z"})).json()
+    assert (again["status"], again["next_run_at"]) == ("active", "2026-11-22T12:10:00Z")
+
+
+async def test_a_failed_firing_fails_a_job_that_fires_once(api, user):
+    job = await api.a_job(user, run_at="2026-11-22T12:00:00Z")
+    firing = (await claim(api, job)).json()
+    failed = (await report(api, firing, status="failed", error="queue full")).json()
+    assert failed["error"] == "queue full"
+    assert (await api.get(f"/api/cron-jobs/{job['id']}")).json()["status"] == "failed"
+
+
+async def test_a_job_given_a_later_time_meanwhile_is_not_over(api, user):
+    job = await api.a_job(user, run_at="2026-11-22T12:00:00Z")
+    firing = (await claim(api, job)).json()
+    await api.patch(f"/api/cron-jobs/{job['id']}", {"run_at": "2026-11-22T12:10:00Z"})
+    await report(api, firing, status="done")
+    stored = (await api.get(f"/api/cron-jobs/{job['id']}")).json()
+    assert (stored["status"], stored["next_run_at"]) == ("active", "2026-11-22T12:10:00Z")
+
+
+async def test_a_report_stands(api, user):
+    job = await api.a_job(user)
+    firing = (await claim(api, job)).json()
+    first = (await report(api, firing, status="done")).json()
+    assert (await report(api, firing, status="done")).json() == first, "sent twice, it changes nothing"
+    assert (await report(api, firing, status="running")).status_code == 409
+    other = await api.a_job(user)
+    assert (await report(api, firing | {"cron_job_id": other["id"]}, status="done")).status_code == 404
+
+
+async def test_firings_are_listed_of_one_job_and_of_all(api, user):
+    one, other = await api.a_job(user), await api.a_job(user)
+    first, second = (await claim(api, one)).json(), (await claim(api, other)).json()
+    await report(api, first, status="done")
+    open_ones = (await api.get("/api/cron-jobs/firings", params={"status": "running"})).json()
+    assert [row["id"] for row in open_ones] == [second["id"]]
+    mine = await api.get(f"/api/cron-jobs/{one['id']}/firings")
+    assert [row["status"] for row in mine.json()] == ["done"]
+    assert mine.headers["X-Total-Count"] == "1"
+    assert (await api.get("/api/cron-jobs/4711/firings")).status_code == 404
+
+
+async def test_a_job_that_is_off_or_gone_does_not_fire(api, user):
+    job = await api.a_job(user, is_active=False)
+    assert (await claim(api, job)).status_code == 409
+    assert (await claim(api, {"id": 4711})).status_code == 404
+
+
+async def test_edits_are_announced_and_firings_are_not(api, user, redis_client):
+    job = await api.a_job(user)
+    assert int(await redis_client.get(Topic.JOBS)) == 1
+    await claim(api, job)
+    assert int(await redis_client.get(Topic.JOBS)) == 1
+    await api.patch(f"/api/cron-jobs/{job['id']}", {"name": "other"})
+    await api.delete(f"/api/cron-jobs/{job['id']}")
+    assert int(await redis_client.get(Topic.JOBS)) == 3
+
+
+async def test_jobs_go_with_their_user(api, user):
+    job = await api.a_job(user)
+    await claim(api, job)
+    assert (await api.delete(f"/api/users/{user['id']}")).status_code == 204
+    assert (await api.get("/api/cron-jobs")).json() == []
+    assert (await api.get("/api/cron-jobs/firings")).json() == []

@@ -1,0 +1,157 @@
+import os
+import subprocess
+import sys
+
+import pytest
+from alembic import command
+from sqlalchemy import create_engine, inspect, make_url, text
+
+from rest_service.app.migrate import migrate
+from rest_service.app.models import metadata
+from rest_service.app.schema import alembic_config, head
+from rest_service.tests.support import make_settings, own_database
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def fresh(database_url):
+    with own_database(database_url, "migrations") as url:
+        yield make_settings(url)
+
+
+@pytest.fixture
+def ask(fresh):
+    engine = create_engine(fresh.sync_database_url)
+
+    def run(statement):
+        with engine.begin() as connection:
+            result = connection.execute(text(statement))
+            return result.all() if result.returns_rows else None
+
+    yield run
+    engine.dispose()
+
+
+def test_up_and_down_and_up_again(fresh, ask):
+    config = alembic_config(fresh)
+    command.upgrade(config, "head")
+    command.downgrade(config, "base")
+    left = ask(
+        "SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = 'public' "
+        "UNION ALL SELECT proname FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace "
+        "WHERE nspname = 'public'"
+    )
+    assert {row[0] for row in left} == {"alembic_version", "alembic_version_pkc"}
+    command.upgrade(config, "head")
+    assert ask("SELECT version_num FROM alembic_version") == [(head(),)]
+
+
+def test_the_migrations_make_what_the_models_say(fresh, ask):
+    migrate(fresh)
+    command.check(alembic_config(fresh))
+    # what alembic does not compare
+    checks = {row[0] for row in ask("SELECT conname FROM pg_constraint WHERE contype = 'c'")}
+    wanted = {
+        str(constraint.name)
+        for table in metadata.tables.values()
+        for constraint in table.constraints
+        if str(constraint.name).startswith("ck_")
+    }
+    assert {name for name in checks if name.startswith("ck_")} == wanted
+    triggers = {
+        row[0]
+        for row in ask("SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = 'set_updated_at'")
+    }
+    assert triggers == set(metadata.tables)
+
+
+def test_partial_indexes_have_the_conditions_of_the_models(fresh, ask):
+    migrate(fresh)
+    stored = {
+        row[0] for row in ask("SELECT indexrelid::regclass::text FROM pg_index WHERE indpred IS NOT NULL")
+    }
+    wanted = {
+        index.name
+        for table in metadata.tables.values()
+        for index in table.indexes
+        if index.dialect_options["postgresql"].get("where") is not None
+    }
+    assert stored == wanted
+
+
+def test_two_at_once_migrate_and_seed_once(fresh, ask):
+    variables = os.environ | {"ASYNC_DATABASE_URL": fresh.database_url.render_as_string(hide_password=False)}
+    several = [
+        subprocess.Popen([sys.executable, "-m", "rest_service.app.migrate"], env=variables, stderr=-1)
+        for _ in range(3)
+    ]
+    for process in several:
+        _, log = process.communicate(timeout=60)
+        assert process.returncode == 0, log
+    assert ask("SELECT name FROM assistants ORDER BY created_at") == [("Secretary",), ("Planner",)]
+    assert ask("SELECT count(*) FROM tools, assistant_tool_links")[0][0] == 4
+
+
+def test_default_rows_are_made_at_the_first_start_only(fresh, ask):
+    migrate(fresh)
+    ask("UPDATE assistants SET name = 'Mine' WHERE name = 'Secretary'")
+    migrate(fresh)
+    assert {row[0] for row in ask("SELECT name FROM assistants")} == {"Mine", "Planner"}
+    [(tool, asked)] = ask("SELECT t.name, a.name FROM tools t JOIN assistants a ON a.id = t.assistant_id")
+    assert (tool, asked) == ("ask_planner", "Planner")
+
+
+def test_a_wrong_file_of_default_rows_leaves_nothing_behind(fresh, ask, tmp_path):
+    path = tmp_path / "rows.json"
+    path.write_text(
+        '{"assistants": [{"name": "A", "model": "m", "instructions": "i"}], '
+        '"tools": [{"name": "t", "tool_type": "time", "description": "d", "input_schema": {"type": "null"}}]}'
+    )
+    with pytest.raises(SystemExit, match="top level"):
+        migrate(fresh.model_copy(update={"default_assistants_file": path}))
+    assert ask("SELECT count(*) FROM assistants") == [(0,)]
+    migrate(fresh)
+    assert ask("SELECT count(*) FROM assistants") == [(2,)]
+
+
+def test_updated_at_moves_with_a_change_and_only_then(fresh, ask):
+    migrate(fresh)
+    [(created, updated)] = ask("SELECT created_at, updated_at FROM tools WHERE name = 'current_time'")
+    ask("UPDATE tools SET name = name")
+    assert ask("SELECT updated_at FROM tools WHERE name = 'current_time'") == [(updated,)]
+    ask("UPDATE tools SET description = 'new'")
+    assert ask("SELECT updated_at FROM tools WHERE name = 'current_time'")[0][0] > max(created, updated)
+
+
+def test_a_table_in_use_is_not_waited_for_long(fresh, ask):
+    """A migration that queues behind a long transaction would hold up every request behind itself."""
+    migrate(fresh)
+    engine = create_engine(fresh.sync_database_url)
+    with engine.connect() as holder:
+        holder.execute(text("SELECT * FROM tools"))
+        with pytest.raises(Exception, match="lock timeout"):
+            command.downgrade(alembic_config(fresh), "base")
+    engine.dispose()
+    assert ask("SELECT version_num FROM alembic_version") == [(head(),)]
+
+
+def test_a_database_that_is_away_is_named_without_its_password():
+    settings = make_settings("postgresql://someone:hidden@127.0.0.1:1/test", db_wait_seconds=0.1)
+    with pytest.raises(SystemExit) as refusal:
+        migrate(settings)
+    assert "127.0.0.1:1" in str(refusal.value)
+    assert "hidden" not in str(refusal.value)
+
+
+def test_every_foreign_key_has_an_index(fresh):
+    """Deleting a user or an assistant looks for what refers to it."""
+    migrate(fresh)
+    engine = create_engine(make_url(fresh.sync_database_url))
+    inspector = inspect(engine)
+    for table in metadata.tables:
+        indexed = {index["column_names"][0] for index in inspector.get_indexes(table)}
+        indexed |= {inspector.get_pk_constraint(table)["constrained_columns"][0]}
+        for key in inspector.get_foreign_keys(table):
+            assert key["constrained_columns"][0] in indexed, f"{table}.{key['constrained_columns']}"
+    engine.dispose()

@@ -1,0 +1,34 @@
+import json
+
+import pytest
+
+from rest_service.app.seeding import DEFAULT, load_file
+
+
+def test_the_default_rows_are_right():
+    file = load_file(DEFAULT)
+    assert [a.name for a in file.assistants if a.is_secretary] == ["Secretary"]
+    assert {(link.assistant, link.tool) for link in file.links} == {
+        ("Secretary", "current_time"),
+        ("Secretary", "ask_planner"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"links": [{"assistant": "Nobody", "tool": "clock"}]}, "Nobody"),
+        ({"assistants": []}, "assistants"),
+        ({"surprise": 1}, "surprise"),
+    ],
+)
+def test_a_wrong_file_is_refused_whole(tmp_path, change, reason):
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps(json.loads(DEFAULT.read_text()) | change))
+    with pytest.raises(SystemExit, match=reason):
+        load_file(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(SystemExit, match="cannot be read"):
+        load_file(tmp_path / "nowhere.json")

@@ -1,0 +1,66 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rest_service.app.tool_schema import MAX_DEPTH, problem
+
+
+def nested(depth):
+    schema: dict[str, object] = {"type": "string"}
+    for _ in range(depth):
+        schema = {"type": "object", "properties": {"a": schema}}
+    return json.dumps(schema)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object"},
+        {
+            "type": "object",
+            "properties": {"city": {"type": "string", "pattern": "^[A-Z]"}},
+            "required": ["city"],
+        },
+        {"type": "object", "properties": {"a": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"type": "integer"}}},
+        {"$schema": "http://json-schema.org/draft-07/schema#", "type": "object"},
+        json.loads(nested(8)),
+    ],
+)
+def test_parameters_of_a_function_are_right(schema):
+    assert problem(json.dumps(schema)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{", "not valid JSON"),
+        ("[]", "top level"),
+        ('{"type": "string"}', "top level"),
+        ('{"type": "object", "properties": []}', "properties"),
+        ('{"type": "object", "properties": {"a": {"type": "text"}}}', "properties/a/type"),
+        ('{"type": "object", "properties": {"a": {"pattern": "("}}}', "properties/a/pattern"),
+        ('{"type": "object", "$ref": "http://127.0.0.1/secret"}', "leads out of the schema"),
+        ('{"type": "object", "default": NaN}', "not valid JSON"),
+        (nested(MAX_DEPTH), "nests deeper"),
+        ("[" * 50_000, "not valid JSON"),
+        ('{"type": "object", "a": 1' + "0" * 10_000 + "}", "not valid JSON"),
+    ],
+)
+def test_a_wrong_schema_is_refused_with_its_place(text, reason):
+    assert reason in (problem(text) or "")
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["properties", "items", "required", "$ref", "enum", "pattern"]), values)
+)
+def test_no_document_breaks_the_check(keywords):
+    problem(json.dumps({"type": "object"} | keywords))
