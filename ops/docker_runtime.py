@@ -174,9 +174,10 @@ class DockerRuntime:
                 raise OpsError(msg)
 
     def _mounts(self, service: str, writable: Sequence[str]) -> list[str]:
-        code = [f"./{folder}:/app/{folder}:ro" for folder in ("service_kit", service)]
-        volumes = [*code, *(f"./{folder}:/app/{folder}" for folder in writable)]
-        options = [part for volume in volumes for part in ("--volume", volume)]
+        """Options of `run` that lay the checkout's code over the image's; only absolute paths are taken."""
+        code = [f"{folder}:/app/{folder}:ro" for folder in ("service_kit", service)]
+        volumes = [*code, *(f"{folder}:/app/{folder}" for folder in writable)]
+        options = [part for volume in volumes for part in ("--volume", f"{self.shell.root}/{volume}")]
         return ["--user", f"{os.getuid()}:{os.getgid()}", *options]
 
     def _stream(self, args: Sequence[str], problem: str, *, env: Mapping[str, str] | None = None) -> None:

@@ -312,15 +312,15 @@ def test_what_writes_files_runs_on_the_checkouts_code_as_its_owner(engine: Engin
 
     (call,) = engine.calls
     assert call.startswith("compose run --rm --no-deps -T --user ")
-    assert "--volume ./rest_service:/app/rest_service:ro" in call
-    assert f"--volume ./{folder}:/app/{folder} rest_service python" in call
+    assert f"--volume {engine.home}/rest_service:/app/rest_service:ro" in call
+    assert f"--volume {engine.home}/{folder}:/app/{folder} rest_service python" in call
 
 
 def test_a_migration_runs_on_the_checkouts_code_whatever_runs(engine: Engine):
     engine.has(*ALL_HEALTHY)
     engine.runtime().run_in("rest_service", ["python", "-m", MIGRATION_MODULE])
     assert "compose run --rm " in engine.calls[0]
-    assert "--volume ./rest_service:/app/rest_service:ro" in engine.calls[0]
+    assert f"--volume {engine.home}/rest_service:/app/rest_service:ro" in engine.calls[0]
 
 
 def test_tests_run_in_a_project_of_their_own_that_is_removed_whatever_happens(engine: Engine):
