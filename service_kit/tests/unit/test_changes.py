@@ -1,0 +1,215 @@
+"""The cache against a counter in memory; `integration/` has the same counter in a real Redis."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Self
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from service_kit import changes
+from service_kit.changes import ChangeAwareCache, Topic, announce
+from service_kit.contracts.errors import ErrorBody
+from service_kit.errors import NotFoundError, RestUnavailableError
+
+
+class FakeRedis:
+    """Counters as the cache and `announce` use them; `down` and `hanging` on demand."""
+
+    def __init__(self) -> None:
+        self.counters: dict[str, int] = {}
+        self.down = False
+        self.hanging = False
+
+    async def get(self, key: str) -> bytes | None:
+        await self._trouble()
+        value = self.counters.get(key)
+        return None if value is None else str(value).encode()
+
+    def pipeline(self, *, transaction: bool) -> "FakePipeline":
+        return FakePipeline(self)
+
+    async def _trouble(self) -> None:
+        if self.hanging:
+            await asyncio.Event().wait()
+        if self.down:
+            raise RedisConnectionError("away")
+
+
+class FakePipeline:
+    def __init__(self, redis: FakeRedis) -> None:
+        self._redis = redis
+        self._keys: list[str] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        pass
+
+    def incr(self, key: str) -> None:
+        self._keys.append(key)
+
+    async def execute(self) -> None:
+        await self._redis._trouble()
+        for key in self._keys:
+            self._redis.counters[key] = self._redis.counters.get(key, 0) + 1
+
+
+class Source:
+    """rest_service: holds a value, counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.value = "old"
+        self.asked = 0
+        self.failure: Exception | None = None
+        self.before_answer: Callable[[], Awaitable[None]] | None = None
+
+    async def load(self) -> str:
+        self.asked += 1
+        answer = self.value
+        if self.before_answer:
+            await self.before_answer()
+        if self.failure:
+            raise self.failure
+        return answer
+
+
+@pytest.fixture
+def redis() -> Any:
+    return FakeRedis()
+
+
+@pytest.fixture
+def source() -> Source:
+    return Source()
+
+
+@pytest.fixture
+def cache(redis: Any) -> ChangeAwareCache[str]:
+    return ChangeAwareCache(redis, Topic.USERS)
+
+
+async def test_what_is_known_is_not_asked_again(cache, source):
+    assert [await cache.get(1, source.load) for _ in range(3)] == ["old"] * 3
+    assert source.asked == 1
+
+
+async def test_after_an_announced_change_the_next_get_is_new(cache, source, redis):
+    await cache.get(1, source.load)
+    source.value = "new"
+    await announce(redis, Topic.USERS)
+    assert await cache.get(1, source.load) == "new"
+
+
+async def test_a_change_of_another_topic_is_none_of_its_business(cache, source, redis):
+    await cache.get(1, source.load)
+    await announce(redis, Topic.CONFIGURATION, Topic.JOBS)
+    await cache.get(1, source.load)
+    assert source.asked == 1
+
+
+async def test_a_change_while_loading_is_seen_by_the_next_get(cache, source, redis):
+    async def change_meanwhile() -> None:
+        source.before_answer = None
+        source.value = "new"
+        await announce(redis, Topic.USERS)
+
+    source.before_answer = change_meanwhile
+    assert await cache.get(1, source.load) == "old"
+    assert await cache.get(1, source.load) == "new"
+
+
+async def test_whoever_asks_after_a_change_never_gets_what_was_loaded_before_it(cache, source, redis):
+    loading, go_on = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        loading.set()
+        await go_on.wait()
+
+    source.before_answer = wait
+    before = asyncio.create_task(cache.get(1, source.load))
+    await loading.wait()
+    source.value = "new"
+    await announce(redis, Topic.USERS)
+    after = asyncio.create_task(cache.get(1, source.load))
+    await asyncio.sleep(0)
+    go_on.set()
+    assert (await before, await after) == ("old", "new")
+
+
+async def test_many_at_once_load_once(cache, source):
+    assert await asyncio.gather(*(cache.get(1, source.load) for _ in range(50))) == ["old"] * 50
+    assert source.asked == 1
+
+
+async def test_without_redis_values_serve_until_they_are_old(redis, source):
+    cache: ChangeAwareCache[str] = ChangeAwareCache(redis, Topic.USERS, ttl=0.05)
+    await cache.get(1, source.load)
+    redis.down, source.value = True, "new"
+    await announce(redis, Topic.USERS)
+    assert await cache.get(1, source.load) == "old"
+    async with asyncio.timeout(5):
+        while await cache.get(1, source.load) != "new":  # noqa: ASYNC110 - only the clock ends it
+            await asyncio.sleep(0.005)
+
+
+async def test_a_lost_announcement_heals(redis, source):
+    cache: ChangeAwareCache[str] = ChangeAwareCache(redis, Topic.USERS, ttl=0.0)
+    await cache.get(1, source.load)
+    source.value = "new"
+    assert await cache.get(1, source.load) == "new"
+
+
+async def test_without_rest_service_the_last_known_serves(cache, source, redis):
+    await cache.get(1, source.load)
+    await announce(redis, Topic.USERS)
+    source.failure = RestUnavailableError("away")
+    assert await cache.get(1, source.load) == "old"
+
+
+async def test_without_rest_service_the_unknown_stays_unknown(cache, source):
+    source.failure = RestUnavailableError("away")
+    with pytest.raises(RestUnavailableError):
+        await cache.get(1, source.load)
+
+
+async def test_what_was_deleted_is_not_served_while_rest_service_is_away(cache, source, redis):
+    await cache.get(1, source.load)
+    await announce(redis, Topic.USERS)
+    source.failure = NotFoundError(404, ErrorBody(code="not_found", message="gone"))
+    with pytest.raises(NotFoundError):
+        await cache.get(1, source.load)
+    source.failure = RestUnavailableError("away")
+    with pytest.raises(RestUnavailableError):
+        await cache.get(1, source.load)
+
+
+async def test_a_dropped_value_is_asked_for_again(cache, source):
+    await cache.get(1, source.load)
+    cache.drop(1)
+    cache.drop("never known")
+    await cache.get(1, source.load)
+    assert source.asked == 2
+
+
+async def test_peek_never_waits(cache, source):
+    assert cache.peek(1) is None
+    await cache.get(1, source.load)
+    assert cache.peek(1) == "old"
+
+
+async def test_it_holds_no_more_than_it_may(redis, source):
+    cache: ChangeAwareCache[str] = ChangeAwareCache(redis, Topic.USERS, max_entries=2)
+    for key in (1, 2, 3):
+        await cache.get(key, source.load)
+    assert [cache.peek(key) for key in (1, 2, 3)] == [None, "old", "old"]
+
+
+async def test_an_announcement_never_fails_nor_keeps_a_request_waiting(redis, monkeypatch):
+    monkeypatch.setattr(changes, "ANNOUNCE_TIMEOUT", 0.01)
+    redis.down = True
+    await announce(redis, Topic.USERS)
+    redis.hanging = True
+    async with asyncio.timeout(5):
+        await announce(redis, Topic.USERS)
