@@ -122,7 +122,7 @@ def error_for(method: str, failure: Failure) -> TelegramError:
         return RetryAfterError(text, retry_after=failure.parameters.retry_after or DEFAULT_RETRY_AFTER)
     if failure.parameters.migrate_to_chat_id is not None:
         return ChatMigratedError(text, new_chat_id=failure.parameters.migrate_to_chat_id)
-    if code >= 500:
+    if code < 400 or code >= 500:
         return ServerError(text)
     if "chat not found" in wire or "peer_id_invalid" in wire:
         return ChatNotFoundError(text)

@@ -123,8 +123,8 @@ class TelegramClient:
             answer = None
         if not isinstance(answer, dict):
             raise ServerError(f"{method}: {status} and no JSON object")
-        if answer.get("ok") is True and "result" in answer:
-            return answer["result"]
+        if answer.get("ok") is True:
+            return answer.get("result")
         try:
             failure = Failure.model_validate({"error_code": status, **answer})
         except ValidationError:

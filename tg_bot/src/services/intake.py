@@ -58,8 +58,11 @@ class Intake:
         Raises:
             TransientError, AccessError, RedisError: in the middle; `next` says how far it came.
         """
+        before = self.next
         for start in range(0, len(updates), BATCH):
             await self._take(key, updates[start : start + BATCH])
+        if self.next == before:  # asking again at once would bring the same, for ever
+            raise ServerError("getUpdates: a batch without a new update")
 
     async def _take(self, key: str, updates: Sequence[dict[str, Any]]) -> None:
         decided: list[tuple[int, Outcome]] = []
@@ -73,8 +76,6 @@ class Intake:
                     decided.append((update_id, await self._decide(raw)))
         finally:
             await self._store(key, decided)
-        if not decided:
-            raise ServerError("getUpdates: no update of a whole batch has an id")
 
     async def _decide(self, raw: dict[str, Any]) -> Outcome:
         try:

@@ -1,0 +1,220 @@
+"""What each kind of update leads to, with real Redis and rest_service's stand-in."""
+
+import pytest
+from pydantic import SecretStr
+
+from service_kit.contracts.messages import IncomingMessage, IncomingType, OutgoingMessage, OutgoingType
+from service_kit.errors import RestUnavailableError
+from service_kit.queue.producer import RedisProducer
+from tg_bot.src.client.models import Update
+from tg_bot.src.handlers.base import Bot
+from tg_bot.src.main import handle_telegram_update
+from tg_bot.src.services.throttle import Throttle
+from tg_bot.src.utils.texts import ENGLISH, RUSSIAN
+from tg_bot.tests.standin import NOW
+
+pytestmark = pytest.mark.integration
+
+CODE = "let-me-in-please"
+
+
+@pytest.fixture
+def bot(rest, redis_client):
+    return make_bot(rest, redis_client)
+
+
+def make_bot(rest, redis_client, **fields):
+    return Bot(
+        **{
+            "rest": rest,
+            "throttle": Throttle(redis_client),
+            "producer": RedisProducer(redis_client),
+            "input_queue": "queue:in",
+            "input_queue_limit": 100,
+            "owner_code": SecretStr(CODE),
+            "open_access": False,
+        }
+        | fields
+    )
+
+
+def written(text=None, *, number=1, user=1001, chat=None, language="en", **fields):
+    message = {
+        "message_id": number,
+        "date": NOW,
+        "chat": chat or {"id": user, "type": "private"},
+        "from": {"id": user, "first_name": "Ada", "username": "ada", "language_code": language},
+    } | fields
+    return Update.model_validate(
+        {"update_id": number, "message": message | ({"text": text} if text is not None else {})}
+    )
+
+
+async def test_a_known_users_text_goes_to_the_assistant(bot, rest_standin):
+    rest_standin.add(1001)
+    outcome = await handle_telegram_update(bot, written("What time is it?", number=7))
+    assert isinstance(outcome, IncomingMessage)
+    assert (outcome.id, outcome.user_id, outcome.chat_id, outcome.text) == (
+        "tg:7",
+        1,
+        1001,
+        "What time is it?",
+    )
+    assert outcome.sent_at
+    assert outcome.sent_at.timestamp() == NOW
+    assert not [one for one in rest_standin.requests if one.startswith("PATCH")]
+
+
+async def test_a_stranger_is_refused_once_in_a_while(bot, rest_standin):
+    first = await handle_telegram_update(bot, written("hi", number=1, language="ru"))
+    assert isinstance(first, OutgoingMessage)
+    assert (first.text, first.to_stranger, first.type) == (RUSSIAN.stranger, True, OutgoingType.NOTICE)
+    assert await handle_telegram_update(bot, written("hi?", number=2)) is None
+    # the same update again, after a crash before the enqueue: the refusal is not swallowed
+    assert await handle_telegram_update(bot, written("hi", number=1, language="ru")) == first
+    assert rest_standin.users == {}
+
+
+async def test_the_code_makes_the_first_owner(bot, rest_standin):
+    outcome = await handle_telegram_update(bot, written(f"/start {CODE}", number=1, language="ru"))
+    assert isinstance(outcome, OutgoingMessage)
+    assert outcome.text == RUSSIAN.welcome_owner.format(name="Ada")
+    assert rest_standin.users[1]["role"] == "owner"
+    assert rest_standin.users[1]["language"] == "ru"
+    again = await handle_telegram_update(bot, written(f"/start {CODE}", number=1))
+    assert isinstance(again, OutgoingMessage)
+    assert again.text == RUSSIAN.already_owner
+    second = await handle_telegram_update(bot, written(f"/start {CODE}", number=2, user=2002))
+    assert isinstance(second, OutgoingMessage)
+    assert second.text == ENGLISH.owner_taken
+    assert len(rest_standin.users) == 1
+
+
+async def test_a_member_can_become_the_owner(bot, rest_standin):
+    rest_standin.add(1001)
+    await handle_telegram_update(bot, written(f"/start {CODE}"))
+    assert rest_standin.users[1]["role"] == "owner"
+
+
+async def test_wrong_codes_are_counted_and_then_even_the_right_one_fails(bot, rest_standin):
+    for number in range(1, 6):
+        outcome = await handle_telegram_update(bot, written("/start nonsense", number=number))
+        assert outcome.text == ENGLISH.wrong_code
+    assert (await handle_telegram_update(bot, written(f"/start {CODE}", number=6))).text == (
+        ENGLISH.too_many_codes
+    )
+    assert (await handle_telegram_update(bot, written(f"/start {CODE}", number=7))).text == ENGLISH.stranger
+    assert rest_standin.users == {}
+    other = await handle_telegram_update(bot, written(f"/start {CODE}", number=8, user=2002))
+    assert other.text == ENGLISH.welcome_owner.format(name="Ada")
+
+
+async def test_a_repeated_update_counts_as_one_wrong_code(bot):
+    for _ in range(9):
+        outcome = await handle_telegram_update(bot, written("/start nonsense", number=1))
+        assert outcome.text == ENGLISH.wrong_code
+
+
+async def test_without_a_code_in_the_settings_nobody_becomes_owner(rest, redis_client, rest_standin):
+    bot = make_bot(rest, redis_client, owner_code=None)
+    assert (await handle_telegram_update(bot, written("/start None"))).text == ENGLISH.wrong_code
+    assert rest_standin.users == {}
+
+
+async def test_open_access_lets_everybody_in(rest, redis_client, rest_standin):
+    bot = make_bot(rest, redis_client, open_access=True)
+    outcome = await handle_telegram_update(bot, written("hello"))
+    assert isinstance(outcome, IncomingMessage)
+    assert rest_standin.users[1]["role"] == "member"
+    greeting = await handle_telegram_update(bot, written("/start", number=2, user=2002))
+    assert (greeting.text, greeting.user_id) == (ENGLISH.welcome.format(name="Ada"), 2)
+
+
+async def test_blocked_users_hear_nothing(bot, rest_standin):
+    rest_standin.add(1001, role="blocked")
+    for text in ("hi", "/start", f"/start {CODE}", "/help", None):
+        assert await handle_telegram_update(bot, written(text)) is None
+
+
+async def test_who_writes_again_is_reachable_again_and_new_names_are_kept(bot, rest_standin):
+    rest_standin.add(1001, is_active=False, first_name="Old", username=None, language="de")
+    assert isinstance(await handle_telegram_update(bot, written("hi")), IncomingMessage)
+    user = rest_standin.users[1]
+    assert (user["is_active"], user["first_name"], user["username"], user["language"]) == (
+        True,
+        "Ada",
+        "ada",
+        "de",
+    )
+    await handle_telegram_update(bot, written("hi", number=2))
+    assert sum(one.startswith("PATCH") for one in rest_standin.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("/help", ENGLISH.help),
+        ("/start", ENGLISH.welcome_back.format(name="Ada")),
+        ("/frobnicate now", ENGLISH.unknown_command.format(command="/frobnicate")),
+        ("/status", ENGLISH.status.format(waiting=0, busy="", zone=ENGLISH.zone_unknown)),
+        ("x" * 40_000, ENGLISH.too_long),
+        (None, ENGLISH.not_text),
+        ("   ", ENGLISH.not_text),
+    ],
+)
+async def test_the_bots_own_answers(bot, rest_standin, text, expected):
+    rest_standin.add(1001)
+    outcome = await handle_telegram_update(bot, written(text, number=9))
+    assert isinstance(outcome, OutgoingMessage)
+    assert (outcome.text, outcome.id, outcome.in_reply_to) == (expected, "tg:9:r0", "tg:9")
+    assert (outcome.chat_id, outcome.user_id, outcome.to_stranger) == (1001, 1, False)
+
+
+async def test_ten_photos_get_one_answer(bot, rest_standin):
+    rest_standin.add(1001)
+    outcomes = [await handle_telegram_update(bot, written(None, number=one)) for one in range(1, 11)]
+    assert sum(outcome is not None for outcome in outcomes) == 1
+
+
+async def test_new_asks_the_assistant_to_forget(bot, rest_standin):
+    rest_standin.add(1001)
+    outcome = await handle_telegram_update(bot, written("/new"))
+    assert isinstance(outcome, IncomingMessage)
+    assert outcome.type is IncomingType.RESET
+
+
+async def test_a_group_gets_one_deliberate_answer(bot, rest_standin):
+    rest_standin.add(1001)
+    group = {"id": -500, "type": "supergroup"}
+    outcome = await handle_telegram_update(bot, written("/start", chat=group))
+    assert isinstance(outcome, OutgoingMessage)
+    assert (outcome.chat_id, outcome.text, outcome.to_stranger) == (-500, ENGLISH.group, True)
+    assert await handle_telegram_update(bot, written("hello?", number=2, chat=group)) is None
+
+
+async def test_an_edit_is_not_answered(bot, rest_standin):
+    rest_standin.add(1001)
+    message = written("hi").message
+    assert await handle_telegram_update(bot, Update(update_id=2, edited_message=message)) is None
+
+
+@pytest.mark.parametrize(("status", "active"), [("kicked", False), ("member", True)])
+async def test_blocking_the_bot_is_noted(bot, rest_standin, status, active):
+    rest_standin.add(1001, is_active=not active)
+    change = {
+        "chat": {"id": 1001, "type": "private"},
+        "from": {"id": 1001},
+        "new_chat_member": {"status": status},
+    }
+    update = Update.model_validate({"update_id": 1, "my_chat_member": change})
+    assert await handle_telegram_update(bot, update) is None
+    assert rest_standin.users[1]["is_active"] is active
+
+
+async def test_while_rest_service_is_away_known_users_are_served_and_others_wait(bot, rest_standin):
+    rest_standin.add(1001)
+    await handle_telegram_update(bot, written("hi"))
+    rest_standin.down = True
+    assert isinstance(await handle_telegram_update(bot, written("still there?", number=2)), IncomingMessage)
+    with pytest.raises(RestUnavailableError):
+        await handle_telegram_update(bot, written("hi", number=3, user=2002))

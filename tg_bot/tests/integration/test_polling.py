@@ -1,0 +1,267 @@
+"""Polling with real Redis: offsets, leases, refusals, malformed updates, back pressure."""
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+
+import pytest
+
+from service_kit.contracts.messages import IncomingMessage, OutgoingMessage
+from service_kit.errors import RestUnavailableError
+from service_kit.queue.producer import RedisProducer
+from tg_bot.src.services import lease as lease_module
+from tg_bot.src.services.intake import Intake
+from tg_bot.src.services.lease import PollLease
+from tg_bot.src.services.poller import NotPollingError, Poller, PollOptions
+from tg_bot.src.services.typing_indicator import TypingIndicator
+from tg_bot.tests.standin import TOKEN, client_of, refusal
+
+pytestmark = pytest.mark.integration
+
+OFFSET = "tg:offset:777000"
+
+
+async def for_the_assistant(update):
+    message = update.message
+    return IncomingMessage(
+        id=f"tg:{update.update_id}", user_id=1, chat_id=message.chat.id, text=message.text or "?"
+    )
+
+
+class Naps:
+    """Sleeps only a moment, and remembers how long it should have."""
+
+    def __init__(self):
+        self.seconds = []
+
+    async def __call__(self, seconds):
+        self.seconds.append(seconds)
+        await asyncio.sleep(0.005)
+
+
+class Rig:
+    """One bot process's polling side."""
+
+    def __init__(self, client, redis, *, handle=for_the_assistant, slot="slot", limit=1000):
+        self.naps = Naps()
+        self.started = 0
+        self.typing = TypingIndicator(client, redis, limit=60)
+        producer = RedisProducer(redis)
+        self.poller = Poller(
+            client,
+            producer,
+            PollLease(redis, slot),
+            Intake(producer, self.typing, handle, input_queue="queue:in", output_queue="queue:out"),
+            options=PollOptions(input_queue="queue:in", input_queue_limit=limit, poll_timeout=1),
+            on_start=self._on_start,
+            sleep=self.naps,
+        )
+
+    async def _on_start(self):
+        self.started += 1
+
+    @asynccontextmanager
+    async def running(self):
+        task = asyncio.ensure_future(self.poller.run())
+        try:
+            yield self
+        finally:
+            assert not task.done(), task
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(condition, seconds=10.0):
+    """Wait until the awaited condition holds."""
+    async with asyncio.timeout(seconds):
+        while not await condition():
+            await asyncio.sleep(0.005)
+
+
+async def texts(redis, queue="queue:in"):
+    return [json.loads(raw)["text"] for raw in await redis.lrange(queue, 0, -1)]
+
+
+def has(redis, *expected, queue="queue:in"):
+    async def check():
+        return await texts(redis, queue) == list(expected)
+
+    return check
+
+
+async def test_updates_go_on_the_queue_in_order_and_are_confirmed(telegram, client, redis_client):
+    async with Rig(client, redis_client).running() as rig:
+        numbers = [await telegram.write(f"text {number}") for number in range(150)]
+        await until(has(redis_client, *(f"text {number}" for number in range(150))))
+        await telegram.until(lambda: not telegram.updates)
+        await rig.poller.check()
+    assert int(await redis_client.get(OFFSET)) == numbers[-1] + 1
+    assert rig.started == 1
+
+
+async def test_a_restart_neither_loses_nor_repeats(telegram, client, redis_client):
+    await telegram.write("one")
+    async with Rig(client, redis_client).running():
+        await until(has(redis_client, "one"))
+    # killed before the next poll could confirm it: Telegram gives it again
+    await telegram.write("two")
+    await redis_client.delete(OFFSET)
+    async with Rig(client, redis_client).running():
+        await until(has(redis_client, "one", "two"))
+        await telegram.until(lambda: not telegram.updates)
+
+
+async def test_a_malformed_update_is_passed_over(telegram, client, redis_client):
+    await telegram.push({"update_id": 4001, "message": {"text": 5}})
+    await telegram.push({"message": "no id"})
+    await telegram.write("good")
+    await telegram.push({"update_id": 6001, "poll": {"id": "1"}, "message": None})
+
+    async def handle(update):
+        return await for_the_assistant(update) if update.message else None
+
+    async with Rig(client, redis_client, handle=handle).running() as rig:
+        await until(has(redis_client, "good"))
+        await telegram.until(lambda: not telegram.updates)
+    assert int(await redis_client.get(OFFSET)) == 6002
+    assert rig.naps.seconds == []
+
+
+async def test_a_bug_in_a_handler_costs_one_update_and_says_so(telegram, client, redis_client):
+    async def handle(update):
+        if update.message.text == "bad":
+            raise ZeroDivisionError
+        return await for_the_assistant(update)
+
+    for text in ("first", "bad", "last"):
+        await telegram.write(text)
+    async with Rig(client, redis_client, handle=handle).running():
+        await until(has(redis_client, "first", "last"))
+        await telegram.until(lambda: not telegram.updates)
+    (notice,) = await redis_client.lrange("queue:out", 0, -1)
+    assert OutgoingMessage.model_validate_json(notice).text.startswith("Sorry")
+
+
+async def test_what_cannot_be_decided_now_comes_again(telegram, client, redis_client):
+    away = True
+
+    async def handle(update):
+        if away and update.message.text == "stranger":
+            raise RestUnavailableError("GET /api/users: ConnectError")
+        return await for_the_assistant(update)
+
+    for text in ("known", "stranger", "behind"):
+        await telegram.write(text)
+    async with Rig(client, redis_client, handle=handle).running() as rig:
+        await until(has(redis_client, "known"))
+        async with asyncio.timeout(10):
+            while len(rig.naps.seconds) < 3:
+                await asyncio.sleep(0.005)
+        assert rig.naps.seconds[0] < rig.naps.seconds[2]
+        with pytest.raises(NotPollingError, match="ConnectError"):
+            await rig.poller.check()
+        away = False
+        await until(has(redis_client, "known", "stranger", "behind"))
+
+
+async def test_a_wrong_token_is_explained_and_tried_again_slowly(telegram, redis_client):
+    async with (
+        client_of(telegram, TOKEN + "x") as client,
+        Rig(client, redis_client).running() as rig,
+    ):
+        await telegram.until(lambda: telegram.count("getMe") >= 3)
+        with pytest.raises(NotPollingError, match="TELEGRAM_TOKEN"):
+            await rig.poller.check()
+    assert min(rig.naps.seconds) >= 48
+
+
+async def test_a_webhook_is_removed_and_nothing_lost(telegram, client, redis_client):
+    telegram.webhook = True
+    await telegram.write("waited")
+    async with Rig(client, redis_client).running():
+        await until(has(redis_client, "waited"))
+    assert telegram.count("deleteWebhook") == 1
+
+
+async def test_another_poller_is_waited_out(telegram, client, redis_client):
+    conflict = refusal(409, "Conflict: terminated by other getUpdates request; make sure that only one ...")
+    telegram.refuse(
+        "getUpdates", conflict, conflict, refusal(429, "Too Many Requests", retry_after=9), "drop"
+    )
+    await telegram.write("late")
+    async with Rig(client, redis_client).running() as rig:
+        await until(has(redis_client, "late"))
+    assert telegram.count("deleteWebhook") == 0
+    assert 7.2 <= rig.naps.seconds[2] <= 10.8
+
+
+async def test_while_the_assistant_is_behind_updates_stay_at_telegram(telegram, client, redis_client):
+    await redis_client.rpush("queue:in", *(['{"text": "old"}'] * 6))
+    await telegram.write("new")
+    async with Rig(client, redis_client, limit=5).running() as rig:
+        async with asyncio.timeout(10):
+            while len(rig.naps.seconds) < 3:
+                await asyncio.sleep(0.005)
+        assert telegram.count("getUpdates") == 0
+        await rig.poller.check()
+        await redis_client.delete("queue:in")
+        await until(has(redis_client, "new"))
+
+
+async def test_one_polls_and_the_standby_takes_over(telegram, client, redis_client, monkeypatch):
+    monkeypatch.setattr(lease_module, "STANDBY_EVERY", 0.02)
+    first, second = Rig(client, redis_client, slot="a"), Rig(client, redis_client, slot="b")
+    async with second.running():
+        await telegram.until(lambda: telegram.count("getUpdates") == 1)
+        async with first.running():
+            await telegram.until(lambda: telegram.count("getMe") == 2)
+            await until_true(lambda: first.poller._trouble is None)
+            await first.poller.check()
+            holder = await redis_client.get("tg:poller:777000")
+            assert holder.startswith(b"b~")
+    async with first.running():
+        await until(lambda: _starts(redis_client, b"a~"))
+
+
+async def test_a_restarted_process_takes_its_predecessors_lease_at_once(redis_client):
+    await redis_client.set("tg:poller:1", "a~dead-life", px=60_000)
+    began = asyncio.Event()
+
+    async def work():
+        began.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.ensure_future(PollLease(redis_client, "a").hold("1", work))
+    async with asyncio.timeout(5):
+        await began.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert await redis_client.get("tg:poller:1") is None
+
+
+async def test_who_loses_the_lease_stops_polling(redis_client, monkeypatch):
+    monkeypatch.setattr(lease_module, "RENEW_EVERY", 0.02)
+    cancelled = asyncio.Event()
+
+    async def work():
+        await redis_client.set("tg:poller:1", "b~somebody")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    with pytest.raises(lease_module.LeaseLostError):
+        await PollLease(redis_client, "a").hold("1", work)
+    assert cancelled.is_set()
+    assert await redis_client.get("tg:poller:1") == b"b~somebody"
+
+
+async def until_true(condition):
+    async def check():
+        return condition()
+
+    await until(check)
+
+
+async def _starts(redis, prefix):
+    return (await redis.get("tg:poller:777000") or b"").startswith(prefix)

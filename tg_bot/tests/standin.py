@@ -1,0 +1,239 @@
+"""Small stand-ins for Telegram and rest_service over real HTTP, for the tests of tg_bot."""
+
+import asyncio
+import itertools
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+from pydantic import SecretStr
+
+from service_kit.settings import RestClientSettings
+from tg_bot.src.client.telegram import TelegramClient
+from tg_bot.src.utils.split import utf16_length
+
+TOKEN = "777000:test-token-that-must-not-leak"
+NOW = int(datetime(2026, 11, 22, 12, 0, tzinfo=UTC).timestamp())
+
+Refusal = tuple[int, dict[str, Any]] | str
+"""Status and body of an answer, or "drop": take the request and close the connection."""
+
+
+def refusal(code: int, description: str, **parameters: int) -> Refusal:
+    return code, {"ok": False, "error_code": code, "description": description, "parameters": parameters}
+
+
+class TelegramStandIn:
+    """The Bot API with Telegram's offset semantics: an update stays until a higher offset confirms it."""
+
+    def __init__(self) -> None:
+        self.updates: deque[dict[str, Any]] = deque()
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.sent: list[dict[str, Any]] = []
+        self.refusals: dict[str, deque[Refusal]] = {}
+        self.webhook = False
+        self.closed = False
+        self.url = ""
+        self.changed = asyncio.Condition()
+        self._numbers = itertools.count(1)
+
+    def refuse(self, method: str, *refusals: Refusal) -> None:
+        self.refusals.setdefault(method, deque()).extend(refusals)
+
+    async def write(self, text: str | None, *, user: int = 1001, **fields: Any) -> int:
+        """A person writes; returns the update's id."""
+        number = next(self._numbers)
+        person = {"id": user, "is_bot": False, "first_name": "Ada", "username": "ada", "language_code": "en"}
+        message = {
+            "message_id": number,
+            "date": NOW,
+            "chat": {"id": user, "type": "private"},
+            "from": person | fields.pop("sender", {}),
+        }
+        if text is not None:
+            message["text"] = text
+        await self.push({"update_id": 5000 + number, "message": message | fields})
+        return 5000 + number
+
+    async def push(self, update: dict[str, Any]) -> None:
+        self.updates.append(update)
+        await self._notify()
+
+    async def until(self, condition: Callable[[], bool], seconds: float = 10) -> None:
+        async with asyncio.timeout(seconds), self.changed:
+            await self.changed.wait_for(condition)
+
+    def count(self, method: str) -> int:
+        return sum(name == method for name, _ in self.calls)
+
+    async def close(self) -> None:
+        """End the long polls."""
+        self.closed = True
+        await self._notify()
+
+    async def _notify(self) -> None:
+        async with self.changed:
+            self.changed.notify_all()
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        method, body = request.match_info["method"], await request.json()
+        self.calls.append((method, body))
+        await self._notify()
+        if request.match_info["token"] != TOKEN:
+            return self._refused(refusal(401, "Unauthorized"))
+        if queue := self.refusals.get(method):
+            answer = queue.popleft()
+            if answer == "drop":
+                assert request.transport
+                request.transport.abort()
+            return self._refused(answer)
+        result = await getattr(self, f"_{method}")(body)
+        await self._notify()
+        return result if isinstance(result, web.Response) else self._json({"ok": True, "result": result})
+
+    def _refused(self, answer: Refusal) -> web.Response:
+        status, body = (500, {}) if isinstance(answer, str) else answer
+        return self._json(body, status=status)
+
+    @staticmethod
+    def _json(body: dict[str, Any], status: int = 200) -> web.Response:
+        return web.Response(text=json.dumps(body), status=status, content_type="application/json")
+
+    async def _getMe(self, _body: dict[str, Any]) -> Any:
+        return {"id": 777000, "is_bot": True, "first_name": "Bot", "username": "test_bot"}
+
+    async def _getUpdates(self, body: dict[str, Any]) -> Any:
+        if self.webhook:
+            return self._refused(
+                refusal(409, "Conflict: can't use getUpdates method while webhook is active")
+            )
+        offset = body.get("offset", 0)
+        while self.updates and self.updates[0].get("update_id", 0) < offset:
+            self.updates.popleft()
+        await self._notify()
+        try:
+            await self.until(lambda: bool(self.updates) or self.closed, body["timeout"])
+        except TimeoutError:
+            pass
+        return list(itertools.islice(self.updates, body.get("limit", 100)))
+
+    async def _deleteWebhook(self, body: dict[str, Any]) -> Any:
+        assert body["drop_pending_updates"] is False
+        self.webhook = False
+        return True
+
+    async def _sendMessage(self, body: dict[str, Any]) -> Any:
+        length = utf16_length(body["text"])
+        if not 1 <= length <= 4096 or not body["text"].strip():
+            return self._refused(refusal(400, "Bad Request: message is too long or empty"))
+        for entity in body.get("entities", ()):
+            assert 0 <= entity["offset"] < entity["offset"] + entity["length"] <= length
+        self.sent.append(body)
+        return {"message_id": len(self.sent), "date": NOW, "chat": {"id": body["chat_id"]}}
+
+    async def _sendChatAction(self, _body: dict[str, Any]) -> Any:
+        return True
+
+    async def _setMyCommands(self, _body: dict[str, Any]) -> Any:
+        return True
+
+
+class RestStandIn:
+    """The users of rest_service: unique telegram_id, one owner. It announces nothing."""
+
+    def __init__(self) -> None:
+        self.users: dict[int, dict[str, Any]] = {}
+        self.requests: list[str] = []
+        self.down = False
+        self.url = ""
+        self.on_change: Callable[[], Awaitable[object]] | None = None
+
+    def add(self, telegram_id: int, **fields: Any) -> dict[str, Any]:
+        number = len(self.users) + 1
+        stamp = "2026-11-22T12:00:00Z"
+        self.users[number] = {
+            "id": number,
+            "telegram_id": telegram_id,
+            "username": "ada",
+            "first_name": "Ada",
+            "language": "en",
+            "role": "member",
+            "is_active": True,
+            "created_at": stamp,
+            "updated_at": stamp,
+        } | fields
+        return self.users[number]
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        self.requests.append(f"{request.method} {request.path}")
+        if self.down:
+            return web.json_response({}, status=503)
+        parts = request.path.removeprefix("/api/users").strip("/").split("/")
+        match request.method, parts:
+            case "GET", ["by-telegram-id", number]:
+                found = [one for one in self.users.values() if one["telegram_id"] == int(number)]
+                return self._one(found[0] if found else None)
+            case "GET", [number]:
+                return self._one(self.users.get(int(number)))
+            case "POST", _:
+                body = await request.json()
+                if any(one["telegram_id"] == body["telegram_id"] for one in self.users.values()):
+                    return self._error(409, "telegram_id is taken")
+                if self._second_owner(body, 0):
+                    return self._error(409, "there is an owner")
+                return await self._changed(self.add(**({"language": None} | body)))
+            case "PATCH", [number]:
+                body = await request.json()
+                if self._second_owner(body, int(number)):
+                    return self._error(409, "there is an owner")
+                self.users[int(number)] |= body
+                return await self._changed(self.users[int(number)])
+        return self._error(404, "no such route")
+
+    def _second_owner(self, body: dict[str, Any], number: int) -> bool:
+        owners = [one["id"] for one in self.users.values() if one["role"] == "owner"]
+        return body.get("role") == "owner" and bool(set(owners) - {number})
+
+    async def _changed(self, user: dict[str, Any]) -> web.Response:
+        if self.on_change:
+            await self.on_change()
+        return self._one(user)
+
+    def _one(self, user: dict[str, Any] | None) -> web.Response:
+        return web.json_response(user) if user else self._error(404, "no such user")
+
+    @staticmethod
+    def _error(status: int, message: str) -> web.Response:
+        return web.json_response({"code": "refused", "message": message}, status=status)
+
+
+@asynccontextmanager
+async def serving(standin: TelegramStandIn | RestStandIn) -> AsyncIterator[None]:
+    """Serve it on a free port; sets its `url`."""
+    app = web.Application()
+    route = "/bot{token}/{method}" if isinstance(standin, TelegramStandIn) else "/{tail:.*}"
+    app.router.add_route("*", route, standin._answer)
+    runner = web.AppRunner(app, shutdown_timeout=0, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    standin.url = f"http://{host}:{port}"
+    try:
+        yield
+    finally:
+        if isinstance(standin, TelegramStandIn):
+            await standin.close()
+        await runner.cleanup()
+
+
+def client_of(telegram: TelegramStandIn, token: str = TOKEN) -> TelegramClient:
+    return TelegramClient(SecretStr(token), telegram.url)
+
+
+def rest_settings(rest: RestStandIn) -> RestClientSettings:
+    return RestClientSettings(rest_service_url=rest.url, service_api_key=SecretStr("service-key"))

@@ -1,0 +1,115 @@
+"""Markdown to entities: what a reader sees is what the model meant."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tg_bot.src.utils.markdown import MAX_ENTITIES, Part, render
+from tg_bot.src.utils.split import MESSAGE_LIMIT, utf16_length
+
+
+def one(text: str) -> Part:
+    (part,) = render(text)
+    return part
+
+
+def marked(part: Part, kind: str) -> list[str]:
+    """The stretches of the text that carry an entity of this type."""
+    units = part.text.encode("utf-16-le")
+    return [
+        units[2 * entity["offset"] : 2 * (entity["offset"] + entity["length"])].decode("utf-16-le")
+        for entity in part.entities
+        if entity["type"] == kind
+    ]
+
+
+def test_emphasis_code_and_links_become_entities():
+    part = one("**жир** 😀 *курсив* `код` [сайт](https://e.com/a_(b))")
+    assert part.text == "жир 😀 курсив код сайт"
+    assert (marked(part, "bold"), marked(part, "italic"), marked(part, "code")) == (
+        ["жир"],
+        ["курсив"],
+        ["код"],
+    )
+    assert marked(part, "text_link") == ["сайт"]
+
+
+@pytest.mark.parametrize(
+    ("markdown", "text"),
+    [
+        ("2*3*4 = 24, **so** there", "2*3*4 = 24, so there"),
+        ("use <b>bold</b> and *it*", "use <b>bold</b> and it"),
+        ("if a<b and b>c then `x`", "if a<b and b>c then x"),
+        ("between $5 and $6, *not* more", "between $5 and $6, not more"),
+        ("`2*3*4 <b> $HOME`", "2*3*4 <b> $HOME"),
+        ("# Title\ntext", "Title\ntext"),
+        ("- a\n- b **c**", "• a\n• b c"),
+        ("\ufdd0 *a*", "a"),
+    ],
+)
+def test_what_is_no_markup_stays_text(markdown, text):
+    assert one(markdown).text.strip() == text.strip()
+
+
+def test_a_heading_is_bold_without_an_emoji():
+    part = one("## Plan **b**")
+    assert part.text.strip() == "Plan b"
+    assert "Plan b" in marked(part, "bold")
+
+
+def test_code_blocks_keep_their_language_and_content():
+    part = one("```python\nif a < b: print('*x*')\n```")
+    assert marked(part, "pre") == ["if a < b: print('*x*')"]
+    assert part.entities[0]["language"] == "python"
+
+
+@pytest.mark.parametrize(
+    "plain", ["Hello, world! 2 + 2 = 4.", "a_b", "1. one\n2. two", "  indented\n\n\nfar"]
+)
+def test_plain_text_is_not_touched(plain):
+    assert one(plain).text == plain.strip()
+
+
+def test_a_notice_is_never_markdown():
+    assert render("**as** `it` is", markdown=False) == [Part("**as** `it` is")]
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "/relative", "note"])
+def test_links_that_telegram_cannot_open_are_text(url):
+    part = one(f"*see* [there]({url})")
+    assert part.text == "see there"
+    assert marked(part, "text_link") == []
+
+
+def test_what_renders_to_nothing_is_sent_as_it_stands():
+    assert render("[](http://x.y)") == [Part("[](http://x.y)")]
+    assert render(" \n ") == []
+
+
+def test_a_table_that_grows_beyond_a_message_is_split_further():
+    rows = "\n".join(f"| {'x' * 200 if row == 0 else row} | b |" for row in range(200))
+    parts = render(f"| a | b |\n|---|---|\n{rows}")
+    assert len(parts) > 1
+    assert all(utf16_length(part.text) <= MESSAGE_LIMIT for part in parts)
+
+
+def test_a_message_has_no_more_entities_than_telegram_reads():
+    parts = render("**b** " * 500)
+    assert sum(len(part.entities) for part in parts) == 500
+    assert all(len(part.entities) <= MAX_ENTITIES for part in parts)
+
+
+@given(st.text(st.sampled_from("ab 😀*_`~#[]()<>|$\\\n-+=!&;1.:/\"'"), max_size=300))
+def test_any_markdown_gives_valid_parts(text):
+    for part in render(text):
+        length = utf16_length(part.text)
+        assert part.text.strip()
+        assert length <= MESSAGE_LIMIT
+        assert all(
+            0 <= entity["offset"] < entity["offset"] + entity["length"] <= length for entity in part.entities
+        )
+
+
+@given(st.text(max_size=300))
+def test_rendering_is_the_same_every_time(text):
+    assert render(text) == render(text)

@@ -1,0 +1,90 @@
+"""Rate limits, by a clock that sleeping moves."""
+
+import asyncio
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tg_bot.src.services.pacer import Pacer, Window
+
+
+class Hands:
+    """Time that only sleeping moves; one sleeper at a time."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@given(
+    st.lists(st.floats(0, 2), min_size=1, max_size=80),
+    st.sampled_from([0.5, 1.0, 3.0, 30.0]),
+)
+def test_no_window_holds_more_than_its_rate(gaps, rate):
+    window, now, places = Window(rate), 0.0, []
+    for gap in gaps:
+        now += gap
+        places.append(window.reserve(now))
+    size = max(1, int(rate))
+    assert places == sorted(places)
+    for first, later in zip(places, places[size:], strict=False):
+        assert later - first > size / rate
+
+
+def test_zero_means_no_limit():
+    window = Window(0)
+    assert [window.reserve(5.0) for _ in range(1000)] == [5.0] * 1000
+
+
+async def test_one_chat_waits_and_takes_nothing_from_another():
+    hands = Hands()
+    pacer = Pacer(30, 1, now=hands, sleep=hands.sleep)
+    await pacer.wait(1)
+    assert hands.now == 1000.0
+    await pacer.wait(2)
+    assert hands.now == 1000.0
+    await pacer.wait(1)
+    assert hands.now >= 1001.0
+
+
+async def test_thirty_go_at_once_and_the_next_waits():
+    hands = Hands()
+    pacer = Pacer(30, 1, now=hands, sleep=hands.sleep)
+    for chat in range(30):
+        await pacer.wait(chat)
+    assert hands.now == 1000.0
+    await pacer.wait(99)
+    assert 1001.0 < hands.now < 1001.2
+
+
+async def test_a_pause_holds_its_chat_only():
+    hands = Hands()
+    pacer = Pacer(0, 0, now=hands, sleep=hands.sleep)
+    pacer.pause(1, 7)
+    await pacer.wait(2)
+    assert hands.now == 1000.0
+    await pacer.wait(1)
+    assert hands.now == 1007.0
+
+
+async def test_pauses_of_several_chats_hold_all():
+    hands = Hands()
+    pacer = Pacer(0, 0, now=hands, sleep=hands.sleep)
+    for chat, seconds in ((1, 5), (2, 4), (3, 100)):
+        pacer.pause(chat, seconds)
+    await pacer.wait(77)
+    assert hands.now == 1004.0
+
+
+async def test_a_cancelled_wait_leaves_the_others_alone():
+    pacer = Pacer(0, 0)
+    pacer.pause(1, 1000)
+    waiting = asyncio.ensure_future(pacer.wait(1))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await pacer.wait(2)
