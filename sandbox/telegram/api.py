@@ -32,6 +32,9 @@ class BotApi:
         token = _TOKEN.fullmatch(request.match_info["token"])
         if token is None:
             return _refused(BotApiError(404, "Not Found"))
+        if request.headers.get("Sec-Fetch-Site", "none") != "none":
+            # a page in somebody's browser, not a bot: it could confirm updates or write as the bot
+            return _refused(BotApiError(403, "Forbidden: the sandbox's bots do not live in web pages"))
         name = request.match_info["method"]
         self._stats.count("telegram", name)
         try:

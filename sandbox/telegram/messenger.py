@@ -63,6 +63,8 @@ class Chat:
     last_number: int = 0
     revision: int = 0
     typing_until: float = 0.0
+    language: str | None = None
+    """Of the person's app, as far as it has told."""
     changed: Signal = field(default_factory=Signal)
 
     @property
@@ -76,7 +78,9 @@ class Chat:
 
     def user_json(self) -> JsonObject:
         """The person as a Telegram User."""
-        language = "ru" if any("а" <= letter <= "я" for letter in self.name.lower()) else "en"
+        language = self.language
+        if language is None:
+            language = "ru" if any("а" <= letter <= "я" for letter in self.name.lower()) else "en"
         return {"id": self.id, "is_bot": False, "first_name": self.name, "language_code": language}
 
     def chat_json(self) -> JsonObject:

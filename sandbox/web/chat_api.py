@@ -28,9 +28,10 @@ class NewPerson(_Body):
 
 
 class NewMessage(_Body):
-    """What is said."""
+    """What is said, and the language of the app in which it was written."""
 
     text: str = Field(min_length=1)
+    language: str | None = Field(default=None, pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35)
 
 
 class Press(_Body):
@@ -77,6 +78,7 @@ class ChatApi:
             return problem(422, "empty", "A message needs a text.")
         if utf16_length(body.text) > MAX_TEXT_OF_PERSON:
             return problem(422, "too_long", f"A message has at most {MAX_TEXT_OF_PERSON} characters.")
+        chat.language = body.language or chat.language
         message, update_id = self._messenger.say(chat, body.text)
         return web.json_response({"number": message.number, "update_id": update_id})
 

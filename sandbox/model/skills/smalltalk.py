@@ -34,7 +34,8 @@ _NAME_IN_PROMPT = (
         re.IGNORECASE,
     ),
     re.compile(
-        r"\b(?:you are|ты\s*[—–-]?|вы\s*[—–-]?)\s+[\"“«]?(?-i:([A-ZА-ЯЁ][\w-]{1,40}))[\"”»]?", re.IGNORECASE
+        r"\b(?:you are|ты\s*[—–-]?|вы\s*[—–-]?)\s+(?:the\s+)?[\"“«]?(?-i:([A-ZА-ЯЁ][\w-]{1,40}))[\"”»]?",
+        re.IGNORECASE,
     ),
 )
 

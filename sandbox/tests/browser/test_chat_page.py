@@ -40,6 +40,8 @@ async def test_a_first_conversation(outside: Any, page: Page):
     person = start["message"]["chat"]["id"]
     await page.until("!location.search.includes('start')")
 
+    await outside.bot("sendMessage", chat_id=person, text="welcome")
+    await page.until("!document.querySelector('#suggestions').hidden")
     await page.click("#text")
     await page.write("first line")
     await page.press("Enter", shift=True)
@@ -54,7 +56,8 @@ async def test_a_first_conversation(outside: Any, page: Page):
     await page.until(f"{last()}.includes('the answer')")
     await page.until("document.querySelector('#typing').hidden")
     assert await page.run("document.querySelectorAll('.row.user').length") == 2
-    assert await page.run("document.querySelectorAll('.row.bot:not(.typing)').length") == 1
+    assert await page.run("document.querySelectorAll('.row.bot:not(.typing)').length") == 2
+    assert await page.run("document.querySelector('#suggestions').hidden")
 
 
 async def test_entities_are_rendered_and_nothing_is_html(outside: Any, page: Page):

@@ -89,6 +89,22 @@ async def test_a_form_of_another_site_changes_nothing(outside: Any, kind: str):
             assert response.status == 415
 
 
+@pytest.mark.parametrize(("site", "status"), [("cross-site", 403), ("same-origin", 403), ("none", 200)])
+async def test_a_web_page_is_no_bot(outside: Any, site: str, status: int):
+    url = f"{outside.url}/telegram/bot7:a/getMe"
+    async with outside.session.get(url, headers={"Sec-Fetch-Site": site}) as response:
+        assert response.status == status
+
+
+async def test_the_bot_learns_the_language_of_the_app(outside: Any):
+    person = await outside.person("You")
+    await outside.post(f"/chat/people/{person}/messages", {"text": "/start", "language": "ru"})
+    await outside.say(await outside.person("Борис"), "привет")
+    await outside.say(await outside.person("Ada"), "hello")
+    languages = [update["message"]["from"]["language_code"] for update in await outside.updates()]
+    assert languages == ["ru", "ru", "en"]
+
+
 async def test_the_page_loads_nothing_from_elsewhere(outside: Any):
     async with outside.session.get(outside.url + "/") as response:
         assert response.headers["Content-Security-Policy"].startswith("default-src 'self'")

@@ -213,7 +213,13 @@ def test_without_a_planner_it_says_so():
 
 
 @pytest.mark.parametrize(
-    "system", ["You are the Planner. You make plans.", "You are a planning assistant.", "Ты — планировщик."]
+    "system",
+    [
+        "You are the Planner. You make plans.",
+        "You are a planning assistant.",
+        "You are the Planner: you turn a goal into a plan.",
+        "Ты — планировщик.",
+    ],
 )
 def test_as_the_planner_it_writes_numbered_steps(system: str):
     for request in ("Plan my week", "Спланируй поездку в Рим", "anything else"):
@@ -222,7 +228,7 @@ def test_as_the_planner_it_writes_numbered_steps(system: str):
 
 
 def test_a_secretary_with_a_planner_is_not_the_planner():
-    system = "You are the secretary. Hand planning to the Planner."
+    system = "You are the personal secretary of the user.\n- Hand planning to your planner: ask it."
     assert ask("Plan my week", system=system).calls[0].name == "ask_planner"
 
 

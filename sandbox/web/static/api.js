@@ -1,4 +1,5 @@
 // The chat interface of the sandbox, and nothing else.
+import { language } from "./texts.js";
 
 /** The interface answered, but not with success. */
 export class Refused extends Error {
@@ -21,7 +22,7 @@ async function call(path, body, signal) {
 export const bot = () => call("/chat/bot");
 export const people = () => call("/chat/people");
 export const person = (name) => call("/chat/people", { name });
-export const say = (id, text) => call(`/chat/people/${id}/messages`, { text });
+export const say = (id, text) => call(`/chat/people/${id}/messages`, { text, language });
 export const press = (id, number, data) => call(`/chat/people/${id}/presses`, { number, data });
 
 /** What is newer than revision `since`; waits on the server until there is something. */

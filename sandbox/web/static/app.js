@@ -31,7 +31,9 @@ class Page {
     $("new-name").setAttribute("aria-label", texts.newName);
     this.view = new View({ onCommand: (text) => this.say(text), onPress: (number, data) => this.press(number, data) });
     this.composer = new Composer((text) => this.say(text));
-    $("chips").append(...texts.questions.map((question) => this.#chip(question)));
+    for (const id of ["chips", "suggestions"]) {
+      $(id).append(...texts.questions.map((question) => this.#chip(question)));
+    }
     $("retry").addEventListener("click", () => this.#askNow());
     addEventListener("online", () => this.#askNow());
     addEventListener("offline", () => this.#setOnline(false));
@@ -69,7 +71,7 @@ class Page {
     this.#person = null;
     this.view.clear();
     this.#setTyping(false);
-    $("welcome").hidden = true;
+    $("welcome").hidden = $("suggestions").hidden = true;
     this.#listen(name, this.#listening.signal);
     this.composer.focus();
   }
@@ -154,7 +156,11 @@ class Page {
   }
 
   #showWelcome() {
-    $("welcome").hidden = !this.view.empty;
+    const { empty, onlyCommands } = this.view;
+    $("welcome").hidden = !empty;
+    $("chips").hidden = this.composer.offersStart;
+    $("suggestions").hidden = empty || !onlyCommands || this.#typing || this.composer.offersStart;
+    if (!$("suggestions").hidden) this.view.follow();
   }
 
   #chip(question) {

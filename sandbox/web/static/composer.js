@@ -33,6 +33,11 @@ export class Composer {
     if (matchMedia("(hover: hover)").matches && this.#start.hidden) this.#text.focus();
   }
 
+  /** Whether the Start button of a deep link waits to be pressed. */
+  get offersStart() {
+    return !this.#start.hidden;
+  }
+
   /** Commands that the bot registered, by language code. */
   setCommands(byLanguage) {
     const commands = byLanguage[language] ?? byLanguage[""] ?? [];

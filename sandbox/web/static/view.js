@@ -33,6 +33,12 @@ export class View {
     return this.#rows.size === 0 && this.#pending.length === 0;
   }
 
+  /** Whether the person has said nothing yet but commands. */
+  get onlyCommands() {
+    const said = [...this.#rows.values(), ...this.#pending].map((row) => row.message);
+    return said.every((message) => message.from === "bot" || message.text.startsWith("/"));
+  }
+
   clear() {
     this.#list.replaceChildren();
     this.#rows.clear();
@@ -92,6 +98,11 @@ export class View {
   setTyping(on) {
     if (this.#typing.hidden !== on) return;
     this.#typing.hidden = !on;
+    this.follow();
+  }
+
+  /** Keep the end in sight, if it is. */
+  follow() {
     if (this.#following) this.toEnd(true);
   }
 
