@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
@@ -19,7 +19,6 @@ from service_kit.settings import RedisSettings
 
 IN, OUT = "queue:in", "queue:out"
 
-T = TypeVar("T")
 C = TypeVar("C", bound=Consumer)
 
 
@@ -49,18 +48,17 @@ async def consuming(*consumers: C) -> AsyncIterator[C]:
 
 
 async def until(
-    look: Callable[[], T | Awaitable[T]],
-    is_right: Callable[[T], bool] = bool,
+    look: Callable[[], Any],
+    is_right: Callable[[Any], object] = bool,
     *,
     timeout: float = 20.0,  # noqa: ASYNC109 - of the test, not of a call
-) -> T:
-    """Look again and again until what is seen is right; raises TimeoutError."""
+) -> None:
+    """Look again and again, until what is seen (or awaited) is right; raises TimeoutError."""
     async with asyncio.timeout(timeout):
         while True:
             seen = look()
-            value: T = await seen if inspect.isawaitable(seen) else seen
-            if is_right(value):
-                return value
+            if is_right(await seen if inspect.isawaitable(seen) else seen):
+                return
             await asyncio.sleep(0.002)
 
 
