@@ -158,6 +158,7 @@ class Page {
   #showWelcome() {
     const { empty, onlyCommands } = this.view;
     $("welcome").hidden = !empty;
+    $("welcome-text").textContent = this.composer.offersStart ? texts.welcomeStart : texts.welcomeText;
     $("chips").hidden = this.composer.offersStart;
     $("suggestions").hidden = empty || !onlyCommands || this.#typing || this.composer.offersStart;
     if (!$("suggestions").hidden) this.view.follow();
