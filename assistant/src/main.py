@@ -60,6 +60,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             ),
             orchestrator.handle,
             failure_notice=orchestrator.failure_notice,
+            health=health,
         )
         log.info("started", port=server.port, queue=settings.input_queue, slot=settings.service_slot)
         async with asyncio.TaskGroup() as group:

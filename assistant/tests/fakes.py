@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from assistant.src.core.model import ModelAnswer, ModelRequest, TextSink, ToolCall, ToolSpec, Usage
+from assistant.src.core.model import ModelAnswer, ModelRequest, TextSink, ToolCall, Usage
 from assistant.src.core.run_context import RunContext, UserProfile
 from assistant.src.tools.base import Arguments, BaseTool
 from service_kit.contracts.assistants import (
@@ -164,7 +164,3 @@ def tree_of(
     rows = {row.id: row for some in linked.values() for row in some}
     links = [link_row(owner, row.id) for owner, some in linked.items() for row in some]
     return AssistantTree(root_id=root.id, assistants=[root, *others], tools=list(rows.values()), links=links)
-
-
-def spec_names(specs: "tuple[ToolSpec, ...] | list[ToolSpec]") -> list[str]:
-    return [spec.name for spec in specs]

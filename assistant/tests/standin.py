@@ -183,6 +183,10 @@ class RestStandIn(HttpStandIn):
             case ["api", "assistants"]:
                 rows = [row for tree in self.trees for row in tree.assistants if row.id == tree.root_id]
                 return [row.model_dump(mode="json") for row in rows]
+            case ["api", "assistants", assistant_id] if assistant_id in roots:
+                return roots[assistant_id].assistants[0].model_dump(mode="json")
+            case ["api", "tools"]:
+                return [row.model_dump(mode="json") for tree in self.trees for row in tree.tools]
             case ["api", "assistants", assistant_id, "tree"] if assistant_id in roots:
                 return roots[assistant_id].model_dump(mode="json")
             case _:

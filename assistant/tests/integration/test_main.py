@@ -62,7 +62,7 @@ async def running(
         yield made
     finally:
         stop.set()
-        await asyncio.wait_for(service, 10)
+        await asyncio.wait_for(service, 30)
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ async def until(redis: aioredis.Redis, key: str, good: Callable[[int], bool]) ->
 
 async def eventually(good: Callable[[], Awaitable[bool]]) -> None:
     """Return as soon as it is so."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while not await good():  # noqa: ASYNC110 - what is looked at is in another process
             await asyncio.sleep(0.02)
 
@@ -160,7 +160,7 @@ async def test_a_stop_lets_the_running_message_finish(redis_client, redis_settin
     async with StandIn(slow) as provider, rest:
         async with running(redis_settings, provider, rest):
             await put(redis_client, "What time is it?", 1)
-            await asyncio.wait_for(asked.wait(), 10)
+            await asyncio.wait_for(asked.wait(), 60)
         assert await redis_client.llen(OUT) == 1
 
 
