@@ -3,9 +3,10 @@
 import asyncio
 import itertools
 import json
+import re
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -91,7 +92,8 @@ class TelegramStandIn:
                 assert request.transport
                 request.transport.abort()
             return self._refused(answer)
-        result = await getattr(self, f"_{method}")(body)
+        snake_case = re.sub(r"[A-Z]", lambda found: f"_{found[0].lower()}", method)
+        result = await getattr(self, snake_case)(body)
         await self._notify()
         return result if isinstance(result, web.Response) else self._json({"ok": True, "result": result})
 
@@ -103,10 +105,10 @@ class TelegramStandIn:
     def _json(body: dict[str, Any], status: int = 200) -> web.Response:
         return web.Response(text=json.dumps(body), status=status, content_type="application/json")
 
-    async def _getMe(self, _body: dict[str, Any]) -> Any:
+    async def get_me(self, _body: dict[str, Any]) -> Any:
         return {"id": 777000, "is_bot": True, "first_name": "Bot", "username": "test_bot"}
 
-    async def _getUpdates(self, body: dict[str, Any]) -> Any:
+    async def get_updates(self, body: dict[str, Any]) -> Any:
         if self.webhook:
             return self._refused(
                 refusal(409, "Conflict: can't use getUpdates method while webhook is active")
@@ -115,18 +117,16 @@ class TelegramStandIn:
         while self.updates and self.updates[0].get("update_id", 0) < offset:
             self.updates.popleft()
         await self._notify()
-        try:
+        with suppress(TimeoutError):
             await self.until(lambda: bool(self.updates) or self.closed, body["timeout"])
-        except TimeoutError:
-            pass
         return list(itertools.islice(self.updates, body.get("limit", 100)))
 
-    async def _deleteWebhook(self, body: dict[str, Any]) -> Any:
+    async def delete_webhook(self, body: dict[str, Any]) -> Any:
         assert body["drop_pending_updates"] is False
         self.webhook = False
         return True
 
-    async def _sendMessage(self, body: dict[str, Any]) -> Any:
+    async def send_message(self, body: dict[str, Any]) -> Any:
         length = utf16_length(body["text"])
         if not 1 <= length <= 4096 or not body["text"].strip():
             return self._refused(refusal(400, "Bad Request: message is too long or empty"))
@@ -135,10 +135,10 @@ class TelegramStandIn:
         self.sent.append(body)
         return {"message_id": len(self.sent), "date": NOW, "chat": {"id": body["chat_id"]}}
 
-    async def _sendChatAction(self, _body: dict[str, Any]) -> Any:
+    async def send_chat_action(self, _body: dict[str, Any]) -> Any:
         return True
 
-    async def _setMyCommands(self, _body: dict[str, Any]) -> Any:
+    async def set_my_commands(self, _body: dict[str, Any]) -> Any:
         return True
 
 
@@ -173,26 +173,25 @@ class RestStandIn:
         if self.down:
             return web.json_response({}, status=503)
         parts = request.path.removeprefix("/api/users").strip("/").split("/")
+        body = await request.json() if request.can_read_body else {}
         match request.method, parts:
             case "GET", ["by-telegram-id", number]:
-                found = [one for one in self.users.values() if one["telegram_id"] == int(number)]
-                return self._one(found[0] if found else None)
+                return self._one(self._by_telegram_id(int(number)))
             case "GET", [number]:
                 return self._one(self.users.get(int(number)))
             case "POST", _:
-                body = await request.json()
-                if any(one["telegram_id"] == body["telegram_id"] for one in self.users.values()):
-                    return self._error(409, "telegram_id is taken")
-                if self._second_owner(body, 0):
-                    return self._error(409, "there is an owner")
+                if self._by_telegram_id(body["telegram_id"]) or self._second_owner(body, 0):
+                    return self._error(409, "telegram_id is taken, or there is an owner")
                 return await self._changed(self.add(**({"language": None} | body)))
             case "PATCH", [number]:
-                body = await request.json()
                 if self._second_owner(body, int(number)):
                     return self._error(409, "there is an owner")
                 self.users[int(number)] |= body
                 return await self._changed(self.users[int(number)])
-        return self._error(404, "no such route")
+        raise web.HTTPNotFound
+
+    def _by_telegram_id(self, telegram_id: int) -> dict[str, Any] | None:
+        return next((one for one in self.users.values() if one["telegram_id"] == telegram_id), None)
 
     def _second_owner(self, body: dict[str, Any], number: int) -> bool:
         owners = [one["id"] for one in self.users.values() if one["role"] == "owner"]
@@ -237,3 +236,13 @@ def client_of(telegram: TelegramStandIn, token: str = TOKEN) -> TelegramClient:
 
 def rest_settings(rest: RestStandIn) -> RestClientSettings:
     return RestClientSettings(rest_service_url=rest.url, service_api_key=SecretStr("service-key"))
+
+
+async def until(condition: Callable[[], Awaitable[bool] | bool], seconds: float = 10) -> None:
+    """Wait until the condition holds; for what nobody notifies of, such as keys in Redis."""
+    async with asyncio.timeout(seconds):
+        while True:
+            result = condition()
+            if result if isinstance(result, bool) else await result:
+                return
+            await asyncio.sleep(0.005)

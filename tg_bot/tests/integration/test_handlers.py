@@ -50,6 +50,13 @@ def written(text=None, *, number=1, user=1001, chat=None, language="en", **field
     )
 
 
+async def told(bot, update) -> OutgoingMessage:
+    """What the bot itself answers."""
+    outcome = await handle_telegram_update(bot, update)
+    assert isinstance(outcome, OutgoingMessage)
+    return outcome
+
+
 async def test_a_known_users_text_goes_to_the_assistant(bot, rest_standin):
     rest_standin.add(1001)
     outcome = await handle_telegram_update(bot, written("What time is it?", number=7))
@@ -66,8 +73,7 @@ async def test_a_known_users_text_goes_to_the_assistant(bot, rest_standin):
 
 
 async def test_a_stranger_is_refused_once_in_a_while(bot, rest_standin):
-    first = await handle_telegram_update(bot, written("hi", number=1, language="ru"))
-    assert isinstance(first, OutgoingMessage)
+    first = await told(bot, written("hi", number=1, language="ru"))
     assert (first.text, first.to_stranger, first.type) == (RUSSIAN.stranger, True, OutgoingType.NOTICE)
     assert await handle_telegram_update(bot, written("hi?", number=2)) is None
     # the same update again, after a crash before the enqueue: the refusal is not swallowed
@@ -76,16 +82,13 @@ async def test_a_stranger_is_refused_once_in_a_while(bot, rest_standin):
 
 
 async def test_the_code_makes_the_first_owner(bot, rest_standin):
-    outcome = await handle_telegram_update(bot, written(f"/start {CODE}", number=1, language="ru"))
-    assert isinstance(outcome, OutgoingMessage)
+    outcome = await told(bot, written(f"/start {CODE}", number=1, language="ru"))
     assert outcome.text == RUSSIAN.welcome_owner.format(name="Ada")
     assert rest_standin.users[1]["role"] == "owner"
     assert rest_standin.users[1]["language"] == "ru"
-    again = await handle_telegram_update(bot, written(f"/start {CODE}", number=1))
-    assert isinstance(again, OutgoingMessage)
+    again = await told(bot, written(f"/start {CODE}", number=1))
     assert again.text == RUSSIAN.already_owner
-    second = await handle_telegram_update(bot, written(f"/start {CODE}", number=2, user=2002))
-    assert isinstance(second, OutgoingMessage)
+    second = await told(bot, written(f"/start {CODE}", number=2, user=2002))
     assert second.text == ENGLISH.owner_taken
     assert len(rest_standin.users) == 1
 
@@ -98,26 +101,24 @@ async def test_a_member_can_become_the_owner(bot, rest_standin):
 
 async def test_wrong_codes_are_counted_and_then_even_the_right_one_fails(bot, rest_standin):
     for number in range(1, 6):
-        outcome = await handle_telegram_update(bot, written("/start nonsense", number=number))
+        outcome = await told(bot, written("/start nonsense", number=number))
         assert outcome.text == ENGLISH.wrong_code
-    assert (await handle_telegram_update(bot, written(f"/start {CODE}", number=6))).text == (
-        ENGLISH.too_many_codes
-    )
-    assert (await handle_telegram_update(bot, written(f"/start {CODE}", number=7))).text == ENGLISH.stranger
+    assert (await told(bot, written(f"/start {CODE}", number=6))).text == (ENGLISH.too_many_codes)
+    assert (await told(bot, written(f"/start {CODE}", number=7))).text == ENGLISH.stranger
     assert rest_standin.users == {}
-    other = await handle_telegram_update(bot, written(f"/start {CODE}", number=8, user=2002))
+    other = await told(bot, written(f"/start {CODE}", number=8, user=2002))
     assert other.text == ENGLISH.welcome_owner.format(name="Ada")
 
 
 async def test_a_repeated_update_counts_as_one_wrong_code(bot):
     for _ in range(9):
-        outcome = await handle_telegram_update(bot, written("/start nonsense", number=1))
+        outcome = await told(bot, written("/start nonsense", number=1))
         assert outcome.text == ENGLISH.wrong_code
 
 
 async def test_without_a_code_in_the_settings_nobody_becomes_owner(rest, redis_client, rest_standin):
     bot = make_bot(rest, redis_client, owner_code=None)
-    assert (await handle_telegram_update(bot, written("/start None"))).text == ENGLISH.wrong_code
+    assert (await told(bot, written("/start None"))).text == ENGLISH.wrong_code
     assert rest_standin.users == {}
 
 
@@ -126,7 +127,7 @@ async def test_open_access_lets_everybody_in(rest, redis_client, rest_standin):
     outcome = await handle_telegram_update(bot, written("hello"))
     assert isinstance(outcome, IncomingMessage)
     assert rest_standin.users[1]["role"] == "member"
-    greeting = await handle_telegram_update(bot, written("/start", number=2, user=2002))
+    greeting = await told(bot, written("/start", number=2, user=2002))
     assert (greeting.text, greeting.user_id) == (ENGLISH.welcome.format(name="Ada"), 2)
 
 
@@ -164,8 +165,7 @@ async def test_who_writes_again_is_reachable_again_and_new_names_are_kept(bot, r
 )
 async def test_the_bots_own_answers(bot, rest_standin, text, expected):
     rest_standin.add(1001)
-    outcome = await handle_telegram_update(bot, written(text, number=9))
-    assert isinstance(outcome, OutgoingMessage)
+    outcome = await told(bot, written(text, number=9))
     assert (outcome.text, outcome.id, outcome.in_reply_to) == (expected, "tg:9:r0", "tg:9")
     assert (outcome.chat_id, outcome.user_id, outcome.to_stranger) == (1001, 1, False)
 
@@ -186,8 +186,7 @@ async def test_new_asks_the_assistant_to_forget(bot, rest_standin):
 async def test_a_group_gets_one_deliberate_answer(bot, rest_standin):
     rest_standin.add(1001)
     group = {"id": -500, "type": "supergroup"}
-    outcome = await handle_telegram_update(bot, written("/start", chat=group))
-    assert isinstance(outcome, OutgoingMessage)
+    outcome = await told(bot, written("/start", chat=group))
     assert (outcome.chat_id, outcome.text, outcome.to_stranger) == (-500, ENGLISH.group, True)
     assert await handle_telegram_update(bot, written("hello?", number=2, chat=group)) is None
 

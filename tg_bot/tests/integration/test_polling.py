@@ -14,7 +14,7 @@ from tg_bot.src.services.intake import Intake
 from tg_bot.src.services.lease import PollLease
 from tg_bot.src.services.poller import NotPollingError, Poller, PollOptions
 from tg_bot.src.services.typing_indicator import TypingIndicator
-from tg_bot.tests.standin import TOKEN, client_of, refusal
+from tg_bot.tests.standin import TOKEN, client_of, refusal, until
 
 pytestmark = pytest.mark.integration
 
@@ -69,13 +69,6 @@ class Rig:
             assert not task.done(), task
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-
-
-async def until(condition, seconds=10.0):
-    """Wait until the awaited condition holds."""
-    async with asyncio.timeout(seconds):
-        while not await condition():
-            await asyncio.sleep(0.005)
 
 
 async def texts(redis, queue="queue:in"):
@@ -154,9 +147,7 @@ async def test_what_cannot_be_decided_now_comes_again(telegram, client, redis_cl
         await telegram.write(text)
     async with Rig(client, redis_client, handle=handle).running() as rig:
         await until(has(redis_client, "known"))
-        async with asyncio.timeout(10):
-            while len(rig.naps.seconds) < 3:
-                await asyncio.sleep(0.005)
+        await until(lambda: len(rig.naps.seconds) >= 3)
         assert rig.naps.seconds[0] < rig.naps.seconds[2]
         with pytest.raises(NotPollingError, match="ConnectError"):
             await rig.poller.check()
@@ -199,9 +190,7 @@ async def test_while_the_assistant_is_behind_updates_stay_at_telegram(telegram, 
     await redis_client.rpush("queue:in", *(['{"text": "old"}'] * 6))
     await telegram.write("new")
     async with Rig(client, redis_client, limit=5).running() as rig:
-        async with asyncio.timeout(10):
-            while len(rig.naps.seconds) < 3:
-                await asyncio.sleep(0.005)
+        await until(lambda: len(rig.naps.seconds) >= 3)
         assert telegram.count("getUpdates") == 0
         await rig.poller.check()
         await redis_client.delete("queue:in")
@@ -215,7 +204,7 @@ async def test_one_polls_and_the_standby_takes_over(telegram, client, redis_clie
         await telegram.until(lambda: telegram.count("getUpdates") == 1)
         async with first.running():
             await telegram.until(lambda: telegram.count("getMe") == 2)
-            await until_true(lambda: first.poller._trouble is None)
+            await until(lambda: first.poller._trouble is None)
             await first.poller.check()
             holder = await redis_client.get("tg:poller:777000")
             assert holder.startswith(b"b~")
@@ -254,13 +243,6 @@ async def test_who_loses_the_lease_stops_polling(redis_client, monkeypatch):
         await PollLease(redis_client, "a").hold("1", work)
     assert cancelled.is_set()
     assert await redis_client.get("tg:poller:1") == b"b~somebody"
-
-
-async def until_true(condition):
-    async def check():
-        return condition()
-
-    await until(check)
 
 
 async def _starts(redis, prefix):

@@ -7,7 +7,7 @@ import pytest
 
 from tg_bot.src.client import errors
 from tg_bot.src.client.errors import Failure, Parameters, error_for
-from tg_bot.src.client.models import ALLOWED_UPDATES, Command
+from tg_bot.src.client.models import ALLOWED_UPDATES, Command, Entity
 from tg_bot.src.client.telegram import TelegramClient
 from tg_bot.tests.standin import TOKEN, TelegramStandIn, client_of, refusal
 
@@ -55,7 +55,7 @@ async def test_updates_are_confirmed_by_the_next_offset(telegram: TelegramStandI
 
 
 async def test_what_is_sent_arrives(telegram: TelegramStandIn, client: TelegramClient):
-    entity = {"type": "bold", "offset": 0, "length": 2}
+    entity = Entity(type="bold", offset=0, length=2)
     assert await client.send_message(5, "привет 😀", [entity]) == 1
     assert telegram.sent == [{"chat_id": 5, "text": "привет 😀", "entities": [entity]}]
     await client.set_my_commands([Command(command="new", description="New")], "ru")

@@ -1,0 +1,250 @@
+"""What stands on queue:to_telegram and what comes of it: address, form, limits, failures."""
+
+import json
+
+import pytest
+
+from service_kit.contracts.messages import OutgoingMessage, OutgoingType
+from service_kit.queue.base import Delivery, Reject, RetryLater
+from tg_bot.src.services.pacer import Pacer
+from tg_bot.src.services.response_handler import PATIENCE, ResponseHandler, backoff
+from tg_bot.src.services.sender import Sender
+from tg_bot.src.services.typing_indicator import ANSWERED, TypingIndicator
+from tg_bot.tests.standin import refusal
+
+pytestmark = pytest.mark.integration
+
+
+class Hands:
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+    async def sleep(self, seconds):
+        self.now += seconds
+
+
+@pytest.fixture
+def hands():
+    return Hands()
+
+
+@pytest.fixture
+def handler(client, rest, redis_client, hands, rest_standin):
+    rest_standin.add(1001)
+    pacer = Pacer(30, 1, now=hands, sleep=hands.sleep)
+    typing = TypingIndicator(client, redis_client, limit=60)
+    return ResponseHandler(Sender(client, pacer, redis_client), rest, typing)
+
+
+def delivery(text="hello", *, attempt=0, **fields):
+    message = {"v": 1, "id": "tg:1:r0", "type": "reply", "chat_id": 1001, "user_id": 1, "text": text} | fields
+    raw = json.dumps({name: value for name, value in message.items() if value is not None}).encode()
+    return Delivery(raw=raw, id=message["id"] or "", group="1001", attempt=attempt)
+
+
+def sent_texts(telegram):
+    return [one["text"] for one in telegram.sent]
+
+
+async def test_a_reply_reaches_its_chat_with_entities(telegram, handler):
+    assert await handler(delivery("**Привет** 😀")) == ()
+    assert telegram.sent == [
+        {"chat_id": 1001, "text": "Привет 😀", "entities": [{"type": "bold", "offset": 0, "length": 6}]}
+    ]
+
+
+@pytest.mark.parametrize("address", [{"chat_id": None}, {"user_id": None}, {}])
+async def test_a_user_or_a_chat_is_address_enough(telegram, handler, address):
+    await handler(delivery(**address))
+    assert telegram.sent[0]["chat_id"] == 1001
+
+
+async def test_a_notice_is_plain_text_and_a_notification_is_markdown(telegram, handler):
+    await handler(delivery("*a*", type=OutgoingType.NOTICE))
+    await handler(delivery("*a*", type=OutgoingType.NOTIFICATION))
+    assert sent_texts(telegram) == ["*a*", "a"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"chat_id": 9999, "user_id": None}, "unknown user or chat"),
+        ({"user_id": 77}, "unknown user or chat"),
+        ({"chat_id": -100500, "user_id": None}, "unknown user or chat"),
+        ({"chat_id": 9999, "to_stranger": True}, "only a notice"),
+        ({"chat_id": None, "user_id": None}, "not an outgoing message"),
+        ({"type": "song"}, "type: Input should be"),
+        ({"text": ""}, "not an outgoing message: text"),
+        ({"text": " \n "}, "nothing in it"),
+        ({"v": 2}, "not an outgoing message: v"),
+    ],
+)
+async def test_what_cannot_be_delivered_is_rejected_with_the_reason(telegram, handler, fields, reason):
+    with pytest.raises(Reject, match=reason):
+        await handler(delivery(**fields))
+    assert telegram.sent == []
+
+
+async def test_a_refusal_reaches_a_stranger(telegram, handler):
+    await handler(delivery("go away", chat_id=9999, user_id=None, type="notice", to_stranger=True))
+    assert telegram.sent == [{"chat_id": 9999, "text": "go away"}]
+
+
+async def test_blocked_users_get_nothing(telegram, handler, rest_standin):
+    rest_standin.add(2002, role="blocked")
+    with pytest.raises(Reject, match="blocked"):
+        await handler(delivery(chat_id=2002, user_id=2))
+    assert telegram.sent == []
+
+
+async def test_a_long_reply_comes_in_order_one_part_a_second(telegram, handler, hands):
+    text = "\n\n".join(f"paragraph {number} " + "word " * 150 for number in range(20))
+    await handler(delivery(text))
+    assert len(telegram.sent) >= 4
+    together = "\n\n".join(sent_texts(telegram))
+    assert [line.split()[1] for line in together.split("\n") if line] == [str(one) for one in range(20)]
+    assert hands.now - 1000 >= len(telegram.sent) - 1
+
+
+async def test_a_retry_goes_on_after_the_parts_that_were_sent(telegram, handler):
+    text = "\n\n".join("word " * 700 for _ in range(3))
+    telegram.refuse("sendChatAction")
+    await handler(delivery("warm up", id="tg:0:r0"))
+    telegram.sent.clear()
+    original = telegram.send_message
+
+    async def second_fails(body):
+        if len(telegram.sent) == 1:
+            telegram.send_message = original
+            return telegram._refused(refusal(502, "Bad Gateway"))
+        return await original(body)
+
+    telegram.send_message = second_fails
+    with pytest.raises(RetryLater):
+        await handler(delivery(text))
+    assert len(telegram.sent) == 1
+    await handler(delivery(text, attempt=1))
+    assert len(telegram.sent) == 3
+    # a process that died right after the last part: the message comes once more
+    await handler(delivery(text))
+    assert len(telegram.sent) == 3
+
+
+async def test_a_message_without_an_id_may_come_twice_on_purpose(telegram, handler):
+    text = "\n\n".join("word " * 700 for _ in range(2))
+    for _ in range(2):
+        await handler(delivery(text, id=None))
+    assert len(telegram.sent) == 4
+
+
+async def test_what_telegram_cannot_parse_goes_out_plain(telegram, handler):
+    telegram.refuse("sendMessage", refusal(400, "Bad Request: can't parse entities: ..."))
+    await handler(delivery("**bold**"))
+    assert telegram.sent == [{"chat_id": 1001, "text": "bold"}]
+
+
+async def test_a_400_for_plain_text_is_final(telegram, handler):
+    telegram.refuse("sendMessage", refusal(400, "Bad Request: text must be encoded in UTF-8"))
+    with pytest.raises(Reject, match="UTF-8"):
+        await handler(delivery("plain"))
+
+
+async def test_a_short_429_is_waited_out(telegram, handler, hands):
+    telegram.refuse("sendMessage", refusal(429, "Too Many Requests", retry_after=7))
+    await handler(delivery())
+    assert sent_texts(telegram) == ["hello"]
+    assert hands.now >= 1007
+
+
+async def test_a_long_429_gives_the_message_back_and_holds_the_chat(telegram, handler, rest_standin):
+    rest_standin.add(2002)
+    telegram.refuse("sendMessage", refusal(429, "Too Many Requests", retry_after=13_938))
+    with pytest.raises(RetryLater) as caught:
+        await handler(delivery())
+    assert caught.value.delay == pytest.approx(13_938, abs=2)
+    with pytest.raises(RetryLater):
+        await handler(delivery(id="tg:2:r0"))
+    assert telegram.count("sendMessage") == 1
+    await handler(delivery(chat_id=2002, user_id=2))
+    assert [one["chat_id"] for one in telegram.sent] == [2002]
+
+
+@pytest.mark.parametrize(
+    "description", ["Forbidden: bot was blocked by the user", "Bad Request: chat not found"]
+)
+async def test_who_cannot_be_reached_is_marked(telegram, handler, rest_standin, description):
+    code = 403 if "Forbidden" in description else 400
+    telegram.refuse("sendMessage", *[refusal(code, description)] * 2)
+    for _ in range(2):
+        with pytest.raises(Reject, match=description):
+            await handler(delivery())
+    assert rest_standin.users[1]["is_active"] is False
+    assert sum(one.startswith("PATCH") for one in rest_standin.requests) == 1
+
+
+async def test_a_group_that_moved_is_followed(telegram, handler):
+    telegram.refuse("sendMessage", refusal(400, "Bad Request: group upgraded", migrate_to_chat_id=-100123))
+    await handler(delivery(chat_id=-5, user_id=None, type="notice", to_stranger=True))
+    assert telegram.sent == [{"chat_id": -100123, "text": "hello"}]
+
+
+async def test_an_unanswered_send_is_repeated_once_and_only_when_telegram_answers(telegram, handler):
+    telegram.refuse("sendMessage", "drop", "drop")
+    telegram.refuse("getMe", refusal(502, "Bad Gateway"))
+    with pytest.raises(RetryLater):
+        await handler(delivery())
+    with pytest.raises(RetryLater):  # still down: the one repetition is not wasted
+        await handler(delivery(attempt=1))
+    assert telegram.count("sendMessage") == 1
+    with pytest.raises(Reject, match="may have arrived"):
+        await handler(delivery(attempt=2))
+    assert telegram.count("sendMessage") == 2
+
+
+async def test_an_unanswered_send_that_is_repeated_well_is_done(telegram, handler):
+    telegram.refuse("sendMessage", "drop")
+    with pytest.raises(RetryLater):
+        await handler(delivery())
+    await handler(delivery(attempt=1))
+    assert sent_texts(telegram) == ["hello"]
+
+
+async def test_trouble_is_waited_out_for_a_day_and_not_for_ever(telegram, handler):
+    telegram.refuse("sendMessage", *[refusal(500, "Internal Server Error")] * 2)
+    with pytest.raises(RetryLater) as caught:
+        await handler(delivery(attempt=PATIENCE - 1))
+    assert caught.value.delay == 30
+    with pytest.raises(Reject, match="not delivered"):
+        await handler(delivery(attempt=PATIENCE))
+    assert sum(backoff(attempt) for attempt in range(PATIENCE)) == pytest.approx(86_400, rel=0.01)
+
+
+async def test_while_rest_service_is_away_replies_to_others_wait(telegram, handler, rest_standin):
+    await handler(delivery())
+    rest_standin.add(2002)
+    rest_standin.down = True
+    await handler(delivery("known", id="tg:2:r0"))
+    with pytest.raises(RetryLater):
+        await handler(delivery(chat_id=2002, user_id=2))
+    assert sent_texts(telegram) == ["hello", "known"]
+
+
+async def test_a_bug_of_ours_is_tried_five_times(handler, monkeypatch):
+    monkeypatch.setattr("tg_bot.src.services.response_handler.render", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        await handler(delivery(attempt=3))
+    with pytest.raises(Reject, match="ZeroDivisionError"):
+        await handler(delivery(attempt=4))
+
+
+async def test_an_answer_for_another_instance_is_marked(handler, redis_client):
+    await handler(delivery(in_reply_to="tg:1"))
+    assert await redis_client.exists(ANSWERED + "tg:1")
+
+
+def test_the_longest_reply_of_the_contract_can_be_sent():
+    message = OutgoingMessage(chat_id=1, text="word " * 26_000)
+    assert len(message.text) == 130_000

@@ -1,0 +1,126 @@
+"""'typing…': at once, renewed, one call per chat, gone with the answer."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+
+from tg_bot.src.services import typing_indicator
+from tg_bot.src.services.typing_indicator import ANSWERED, TypingIndicator
+from tg_bot.tests.standin import refusal, until
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(typing_indicator, "RENEW_EVERY", 0.03)
+
+
+@asynccontextmanager
+async def indicator(client, redis_client, limit=60.0):
+    typing = TypingIndicator(client, redis_client, limit=limit)
+    task = asyncio.ensure_future(typing.run())
+    try:
+        yield typing
+        assert not task.done()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def shown(telegram, chat_id=7):
+    return sum(name == "sendChatAction" and body["chat_id"] == chat_id for name, body in telegram.calls)
+
+
+async def test_it_is_shown_at_once_and_renewed_until_the_answer(telegram, client, redis_client):
+    async with indicator(client, redis_client) as typing:
+        typing.begin(7, "tg:1")
+        await telegram.until(lambda: shown(telegram) >= 3)
+        await typing.settle(7)
+        await typing.answered(7, "tg:1")
+        calls = shown(telegram)
+        typing.begin(8, "tg:2")
+        await telegram.until(lambda: shown(telegram, 8) >= 3)
+        assert shown(telegram) == calls
+    assert not await redis_client.exists(ANSWERED + "tg:1")
+
+
+async def test_it_goes_on_while_another_message_waits(telegram, client, redis_client):
+    async with indicator(client, redis_client) as typing:
+        typing.begin(7, "tg:1")
+        typing.begin(7, "tg:2")
+        await telegram.until(lambda: shown(telegram) >= 1)
+        await typing.answered(7, "tg:1")
+        calls = shown(telegram)
+        await telegram.until(lambda: shown(telegram) >= calls + 2)
+        await typing.answered(7, "tg:2")
+        assert typing._waiting == {}
+
+
+async def test_a_thousand_messages_of_one_chat_are_one_call(telegram, client, redis_client, monkeypatch):
+    monkeypatch.setattr(typing_indicator, "RENEW_EVERY", 60)
+    async with indicator(client, redis_client) as typing:
+        for number in range(1000):
+            typing.begin(7, f"tg:{number}")
+        typing.begin(8, "tg:x")
+        await telegram.until(lambda: shown(telegram, 8) >= 1)
+        assert shown(telegram) == 1
+
+
+async def test_a_quick_answer_needs_no_call(telegram, client, redis_client):
+    async with indicator(client, redis_client) as typing:
+        for chat in range(200):
+            typing.begin(chat, f"tg:{chat}")
+            await typing.answered(chat, f"tg:{chat}")
+        typing.begin(1000, "tg:x")
+        await telegram.until(lambda: shown(telegram, 1000) == 1)
+        assert telegram.count("sendChatAction") < 5
+
+
+async def test_few_calls_run_at_once(telegram, client, redis_client, monkeypatch):
+    monkeypatch.setattr(typing_indicator, "RENEW_EVERY", 60)
+    async with indicator(client, redis_client) as typing:
+        for chat in range(100):
+            typing.begin(chat, f"tg:{chat}")
+        await telegram.until(lambda: telegram.count("sendChatAction") >= 1)
+        assert len(typing._calls) <= typing_indicator.CONCURRENT_CALLS
+        await telegram.until(lambda: telegram.count("sendChatAction") == 100)
+
+
+async def test_it_is_given_up_after_its_limit(telegram, client, redis_client):
+    async with indicator(client, redis_client, limit=0.1) as typing:
+        typing.begin(7, "tg:1")
+        await telegram.until(lambda: shown(telegram) >= 1)
+        await until(lambda: not typing._waiting)
+
+
+async def test_a_429_is_a_pause_for_that_chat(telegram, client, redis_client):
+    telegram.refuse("sendChatAction", refusal(429, "Too Many Requests", retry_after=60))
+    async with indicator(client, redis_client) as typing:
+        typing.begin(7, "tg:1")
+        await telegram.until(lambda: shown(telegram) == 1)
+        typing.begin(8, "tg:2")
+        await telegram.until(lambda: shown(telegram, 8) >= 3)
+        assert shown(telegram) == 1
+
+
+async def test_failures_cost_nothing(telegram, client, redis_client):
+    telegram.refuse("sendChatAction", refusal(403, "Forbidden"), "drop", refusal(500, "oops"))
+    async with indicator(client, redis_client) as typing:
+        typing.begin(7, "tg:1")
+        await telegram.until(lambda: shown(telegram) >= 4)
+
+
+async def test_an_answer_of_another_instance_ends_it(telegram, client, redis_client):
+    async with indicator(client, redis_client) as typing, indicator(client, redis_client) as other:
+        typing.begin(7, "tg:1")
+        await telegram.until(lambda: shown(telegram) >= 1)
+        await other.answered(7, "tg:1")
+        await until(lambda: not typing._waiting)
+
+
+async def test_zero_shows_nothing(telegram, client, redis_client):
+    async with indicator(client, redis_client, limit=0) as typing:
+        typing.begin(7, "tg:1")
+        assert typing._waiting == {}
