@@ -254,20 +254,26 @@ class ThrowAwayServers:
         self._create_database(bin_dir)
 
     def _create_database(self, bin_dir: Path) -> None:
-        subprocess.run(
-            [
-                str(bin_dir / "createdb"),
-                "-h",
-                "127.0.0.1",
-                "-p",
-                str(self.postgres_port),
-                "-U",
-                self.user,
-                self.database,
-            ],
+        client = ["-h", "127.0.0.1", "-p", str(self.postgres_port), "-U", self.user]
+        deadline = time.monotonic() + START_TIMEOUT
+        # the port opens a moment before queries are taken
+        while self._run([str(bin_dir / "pg_isready"), *client]).returncode:
+            if time.monotonic() > deadline:
+                msg = f"PostgreSQL takes no queries after {START_TIMEOUT:.0f} s"
+                raise EmbeddedServerError(msg)
+            time.sleep(0.05)
+        created = self._run([str(bin_dir / "createdb"), *client, self.database])
+        if created.returncode:
+            msg = f"the test database cannot be made: {created.stderr.strip()}"
+            raise EmbeddedServerError(msg)
+
+    def _run(self, command: list[str]) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            command,
             env={"PGPASSWORD": self.password, "LC_ALL": "C"},
             capture_output=True,
-            check=True,
+            text=True,
+            check=False,
             cwd="/",
             timeout=60,
         )
