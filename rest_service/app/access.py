@@ -86,7 +86,7 @@ class Allow:
     def __init__(self, *roles: Role) -> None:
         self.roles = frozenset(roles)
 
-    def __call__(self, request: Request) -> None:
+    async def __call__(self, request: Request) -> None:
         """Raises ForbiddenError where no role of the caller is allowed."""
         if not self.roles & request.state.roles:
             allowed = " or ".join(sorted(self.roles))

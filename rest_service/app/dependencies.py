@@ -2,7 +2,8 @@
 
 `scope="function"` matters: FastAPI's default keeps a yielding dependency open until the answer has
 been sent, which would hold the connection for as long as the client reads, and would commit too late
-for a refusal to be answered.
+for a refusal to be answered. And all of them are `async`, for a plain function costs a trip through
+the thread pool.
 """
 
 import asyncio
@@ -38,7 +39,7 @@ class Parts:
     clock: Clock
 
 
-def _parts(request: Request) -> Parts:
+async def _parts(request: Request) -> Parts:
     parts: Parts = request.app.state.parts
     return parts
 
@@ -68,11 +69,11 @@ async def _announce(redis: aioredis.Redis, unit: Unit) -> None:
         log.warning("change_not_announced", topics=sorted(unit.topics), error="no answer in time")
 
 
-def _clock(parts: GivenParts) -> Clock:
+async def _clock(parts: GivenParts) -> Clock:
     return parts.clock
 
 
-def _tokens(parts: GivenParts) -> TokenBox:
+async def _tokens(parts: GivenParts) -> TokenBox:
     return parts.tokens
 
 

@@ -59,7 +59,8 @@ def create_app(settings: Settings) -> FastAPI:
 def _api() -> APIRouter:
     scheme = HTTPBearer(auto_error=False, description="`ADMIN_API_KEY` or `SERVICE_API_KEY` from `.env`.")
     api = APIRouter(prefix="/api", dependencies=[Depends(scheme)])
-    for module in (assistants, tools, assistant_tools, users, cron_jobs, calendar, user_threads):
+    # routes are tried in this order: first what is asked for at every message; the documents go by tags
+    for module in (users, assistants, cron_jobs, user_threads, tools, assistant_tools, calendar):
         api.include_router(module.router)
     return api
 

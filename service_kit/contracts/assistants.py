@@ -123,7 +123,9 @@ class ToolCreate(Body):
         description="JSON Schema of the arguments, top level `object`; none means the type's own.",
         examples=['{"type": "object", "properties": {"timezone": {"type": "string"}}}'],
     )
-    assistant_id: UUID | None = Field(default=None, description="The assistant a `sub_assistant` tool asks.")
+    assistant_id: UUID | None = Field(
+        default=None, description="The assistant a `sub_assistant` tool asks.", examples=[None]
+    )
     is_active: bool = True
 
 
@@ -146,7 +148,9 @@ class AssistantToolCreate(Body):
     assistant_id: UUID
     tool_id: UUID
     sub_assistant_id: UUID | None = Field(
-        default=None, description="Asked instead of the tool's own assistant (`sub_assistant` tools only)."
+        default=None,
+        description="Asked instead of the tool's own assistant (`sub_assistant` tools only).",
+        examples=[None],
     )
     is_active: bool = True
 

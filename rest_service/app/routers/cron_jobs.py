@@ -53,19 +53,19 @@ class FiringFilter(Page):
     status: FiringStatus | None = None
 
 
-def _jobs(unit: Writing, clock: GivenClock) -> CronJobRepository:
+async def _jobs(unit: Writing, clock: GivenClock) -> CronJobRepository:
     return CronJobRepository(unit, clock)
 
 
-def _jobs_to_read(unit: Reading, clock: GivenClock) -> CronJobRepository:
+async def _jobs_to_read(unit: Reading, clock: GivenClock) -> CronJobRepository:
     return CronJobRepository(unit, clock)
 
 
-def _firings(unit: Writing, clock: GivenClock) -> FiringRepository:
+async def _firings(unit: Writing, clock: GivenClock) -> FiringRepository:
     return FiringRepository(unit, clock)
 
 
-def _firings_to_read(unit: Reading, clock: GivenClock) -> FiringRepository:
+async def _firings_to_read(unit: Reading, clock: GivenClock) -> FiringRepository:
     return FiringRepository(unit, clock)
 
 

@@ -25,6 +25,7 @@ async def test_connections_that_die_in_the_pool_are_replaced(api, empty_url):
     made = await api.a_user()
     await asyncio.gather(*(api.get(f"/api/users/{made['id']}") for _ in range(20)))
     kill_connections(empty_url)
+    await until(lambda: served(api))
     answers = await asyncio.gather(*(api.get(f"/api/users/{made['id']}") for _ in range(20)))
     assert {answer.status_code for answer in answers} == {200}
     assert (await api.patch(f"/api/users/{made['id']}", {"language": "de"})).status_code == 200
@@ -43,6 +44,10 @@ async def test_a_connection_that_dies_in_mid_statement_is_a_503(api, empty_url):
     assert answer.json()["code"] == "unavailable"
     assert answer.headers["Retry-After"] == "1"
     assert (await api.get("/api/users")).status_code == 200
+
+
+async def served(api):
+    return (await api.get("/api/users")).status_code == 200
 
 
 async def waits_for_the_lock(database):

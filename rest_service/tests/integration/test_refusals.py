@@ -210,3 +210,16 @@ async def test_nothing_that_can_be_sent_is_a_defect(api, app, data):
         assert answer.status_code < 500, (method, filled, params, sent, answer.text)
         if answer.status_code >= 400:
             ErrorBody.model_validate_json(answer.content)
+
+
+@pytest.mark.parametrize("path", ["/api/users", "/api/assistants", "/api/tools", "/api/cron-jobs"])
+async def test_the_example_of_the_documents_succeeds_when_sent(api, app, path):
+    if path == "/api/cron-jobs":
+        user = await api.a_user()
+    document = app.openapi()
+    schema = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    properties = document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]["properties"]
+    body = {name: field["examples"][0] for name, field in properties.items() if "examples" in field}
+    if "user_id" in body:
+        body["user_id"] = user["id"]
+    await api.made(path, body)

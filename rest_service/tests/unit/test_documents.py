@@ -1,5 +1,6 @@
 """The OpenAPI document and the pages around it; no database is needed to make them."""
 
+import inspect
 import re
 
 import httpx2
@@ -116,3 +117,18 @@ async def test_no_page_of_the_api_answers_without_a_key(http, documented):
 async def test_unknown_places_need_a_key_or_are_not_there(http, path):
     assert (await http.get(path)).status_code in {401, 404}
     assert (await http.get(path, headers={"Authorization": "Bearer wrong"})).status_code in {401, 404}
+
+
+def test_no_dependency_takes_a_trip_through_the_thread_pool(documented):
+    """FastAPI calls plain functions in threads: of few, and at several times the cost."""
+
+    def below(dependant):
+        for inner in dependant.dependencies:
+            yield inner.call
+            yield from below(inner)
+
+    calls = {call for route in all_routes(documented.routes) for call in below(route.dependant)}
+    assert len(calls) > 8
+    for call in calls:
+        function = call if inspect.isfunction(call) else type(call).__call__
+        assert inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function), call
