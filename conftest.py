@@ -12,10 +12,22 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 import redis.asyncio as aioredis
+import structlog
 
 from ops.embedded import ThrowAwayServers, find_binaries
 from service_kit import redis as kit_redis
 from service_kit.settings import RedisSettings
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_logs() -> None:
+    """Structlog's default draws every local variable of a traceback, which takes minutes for an app."""
+    structlog.configure(
+        processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import redis.asyncio as aioredis
-import structlog
 from fastapi import FastAPI
 
 from rest_service.app.config import Settings
@@ -10,17 +9,6 @@ from rest_service.app.main import create_app
 from rest_service.tests.support import Api, empty, make_settings, migrated_database, running
 from service_kit.settings import RedisSettings
 from service_kit.testing.clock import FakeClock
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _plain_logs() -> None:
-    """structlog's default draws every local variable of a traceback, which takes minutes for an app."""
-    structlog.configure(
-        processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=False,
-    )
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-import asyncpg  # type: ignore[import-untyped]  # it ships no types
+import asyncpg
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
