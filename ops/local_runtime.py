@@ -1,38 +1,32 @@
 """The suite as processes of this machine, under supervisord; for machines without a Docker engine."""
 
 import os
-import pwd
 import subprocess
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-from ops import orphans, probes
+from ops import orphans
 from ops.embedded import ThrowAwayServers, find_binaries
 from ops.environment import from_the_system, local_environment, sandboxed
 from ops.errors import OpsError
 from ops.follow import print_logs
-from ops.local_servers import PostgresServer, make_reachable
+from ops.local_layout import Layout, service_of
+from ops.local_servers import PostgresServer
 from ops.local_start import Starter
+from ops.local_status import LocalStatus
 from ops.programs import ProgramPlan
 from ops.project import Project
 from ops.python_env import PythonEnv, PythonEnvs
-from ops.runtime import RuntimeName, ServiceStatus, State
-from ops.services import MIGRATION_MODULE, SERVICES, Service, stages, with_needs
+from ops.runtime import RuntimeName, ServiceStatus
+from ops.services import MIGRATION_MODULE, SERVICES, stages, with_needs
 from ops.shell import Shell
 from ops.supervisor import (
-    ProcessInfo,
     Program,
     Supervisor,
     render,
-    socket_path,
     wait_until,
 )
 
 BOOT_TIMEOUT = 20.0
-DRAIN_DEFAULT = 30.0
-GRACE = 15
-"""Seconds a process has to leave after its drain limit, before it is killed."""
 
 
 class LocalRuntime:
@@ -43,13 +37,13 @@ class LocalRuntime:
     def __init__(self, project: Project, shell: Shell) -> None:
         self.project = project
         self.shell = shell
-        self.run = project.local / "run"
-        self.log_folder = project.local / "logs"
-        self._envs = PythonEnvs(shell, project.local / "venv")
+        self.layout = Layout(project)
+        self._look = LocalStatus(self.layout)
+        self._envs = PythonEnvs(shell, self.layout.venv)
 
     def start(self, services: Sequence[str], replicas: Mapping[str, int]) -> None:
         """Install what is missing, migrate, start and wait; restarts only what has changed."""
-        self._refuse_strangers()
+        self.layout.refuse_strangers()
         env = self._envs.ensure("run")
         wanted = self._started_with(services)
         if self.shell.dry_run:
@@ -58,7 +52,7 @@ class LocalRuntime:
         programs = self._plan(env, replicas)
         supervisor = self._supervisor()
         was_running = self._update(supervisor, programs)
-        starter = Starter(self.project, self._show_control, supervisor, self.log_folder)
+        starter = Starter(self.project, self._show_control, supervisor, self.layout.logs)
         chosen = [p for p in programs if p.service in wanted or p.name in was_running]
         idle = {program.service for program in starter.not_running(chosen)}
         if "postgres" in idle:
@@ -77,11 +71,11 @@ class LocalRuntime:
 
     def stop(self, services: Sequence[str]) -> None:
         """Stop; without `services` everything, supervisord and what it may have left behind too."""
-        self._refuse_strangers()
-        supervisor = Supervisor(self._socket())
+        self.layout.refuse_strangers()
+        supervisor = Supervisor(self.layout.socket)
         pid = supervisor.pid()
         if services:
-            names = [name for name, info in self._processes().items() if _service_of(name) in services]
+            names = [name for name, info in self._look.processes().items() if service_of(name) in services]
             self._stop_programs(supervisor, names)
             return
         self._show_control("shutdown")
@@ -92,20 +86,20 @@ class LocalRuntime:
             supervisor.shutdown()
             wait_until(
                 lambda: not _alive(pid),
-                timeout=self._grace() + BOOT_TIMEOUT,
+                timeout=self.layout.grace + BOOT_TIMEOUT,
                 otherwise=f"supervisord (pid {pid}) does not end: kill it (kill -9 {pid}), then stop again",
             )
         self._end_orphans()
-        self._socket().unlink(missing_ok=True)
+        self.layout.socket.unlink(missing_ok=True)
 
     def restart(self, services: Sequence[str]) -> None:
         """Stop and start again, with as many replicas as there are."""
-        replicas = self._replicas()
-        before = self._processes()
+        replicas = self._look.replicas()
+        before = self._look.processes()
         dependents = [
             name
             for name, info in before.items()
-            if info.wanted and set(services) & (set(with_needs([_service_of(name)])) - {_service_of(name)})
+            if info.wanted and set(services) & (set(with_needs([service_of(name)])) - {service_of(name)})
         ]
         self.stop(services)
         if dependents and not self.shell.dry_run:
@@ -114,23 +108,20 @@ class LocalRuntime:
 
     def rebuild(self, services: Sequence[str], replicas: Mapping[str, int]) -> None:
         """Install the environment anew, then restart."""
-        self._refuse_strangers()
+        self.layout.refuse_strangers()
         self._envs.ensure("run", anew=True)
-        self.start(services, replicas or self._replicas())
+        self.start(services, replicas or self._look.replicas())
 
     def status(self) -> list[ServiceStatus]:
         """What supervisord and the health pages say."""
-        processes = self._processes()
-        left = {} if processes else {found.name: found.pid for found in orphans.alive(self.run)}
-        with ThreadPoolExecutor(max_workers=len(SERVICES)) as pool:
-            return list(pool.map(lambda one: self._status_of(one, processes, left), SERVICES.values()))
+        return self._look.services()
 
     def logs(self, services: Sequence[str], *, follow: bool, lines: int) -> None:
         """The ends of the log files, each line with the program's name."""
         files = [
             path
-            for path in sorted(self.log_folder.glob("*.log"))
-            if (_service_of(path.stem) in services if services else path.stem != "supervisord")
+            for path in sorted(self.layout.logs.glob("*.log"))
+            if (service_of(path.stem) in services if services else path.stem != "supervisord")
         ]
         self.shell.show(["tail", f"-n{lines}", *(["-F"] if follow else []), *files])
         if not self.shell.dry_run:
@@ -143,12 +134,15 @@ class LocalRuntime:
     ) -> subprocess.CompletedProcess[str]:
         """Run with the service's settings, in the suite's virtual environment."""
         del writable  # everything is, here
-        env = self._envs.find("run") or self._envs.current("run") or self._envs.ensure("run")
+        env = self._envs.current("run") or (self._envs.ensure("run") if self.shell.dry_run else None)
+        if env is None:
+            msg = "nothing is installed yet: ./manage.py start"
+            raise OpsError(msg)
         return self._run_with(env, service, argv, capture=capture)
 
     def test(self, service: str | None, args: Sequence[str]) -> int:
         """Run pytest against servers that live as long as the run."""
-        self._refuse_strangers()
+        self.layout.refuse_strangers()
         env = self._envs.ensure("test")
         command = [str(env.python), "-m", "pytest", *([service] if service else []), *args]
         if self.shell.dry_run:
@@ -165,24 +159,21 @@ class LocalRuntime:
     # how a start goes
     def _plan(self, env: PythonEnv, replicas: Mapping[str, int]) -> list[Program]:
         """All programs; their specs and supervisord's configuration are on disk afterwards."""
-        make_reachable(self.project.local)
-        for folder in (self.run, self.log_folder, self.project.local / "data" / "sandbox"):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            folder.chmod(0o700)
+        self.layout.make()
         postgres = PostgresServer(self.project, self.shell)
-        plan = ProgramPlan(self.project, env, postgres, self.run)
+        plan = ProgramPlan(self.project, env, postgres, self.layout.run)
         programs = plan.programs(replicas)
         plan.write_specs(programs)
         text = render(
             programs,
             root=self.project.root,
-            run=self.run,
-            logs=self.log_folder,
-            sock=self._socket(),
+            run=self.layout.run,
+            logs=self.layout.logs,
+            sock=self.layout.socket,
             python=env.python,
-            grace=self._grace(),
+            grace=self.layout.grace,
         )
-        config = self._config()
+        config = self.layout.config
         config.touch(mode=0o600)
         config.write_text(text)
         return programs
@@ -191,16 +182,16 @@ class LocalRuntime:
         """The running supervisord, started first where there is none (or it is of an old environment)."""
         env = self._envs.find("run")
         assert env is not None  # noqa: S101 - for the type checker: `start` has just made it
-        supervisor = Supervisor(self._socket())
+        supervisor = Supervisor(self.layout.socket)
         pid = supervisor.pid()
         if pid is not None and str(env.folder) in orphans.command_line(pid):
             return supervisor
         if pid is not None:
             self.stop([])
         self._end_orphans()
-        self._socket().unlink(missing_ok=True)
+        self.layout.socket.unlink(missing_ok=True)
         self.shell.run(
-            [env.program("supervisord"), "-c", self._config()],
+            [env.program("supervisord"), "-c", self.layout.config],
             env=from_the_system(),
             only_env=True,
             capture=True,
@@ -209,7 +200,7 @@ class LocalRuntime:
         wait_until(
             lambda: supervisor.pid() is not None,
             timeout=BOOT_TIMEOUT,
-            otherwise=f"supervisord does not answer; its log: {self.log_folder / 'supervisord.log'}",
+            otherwise=f"supervisord does not answer; its log: {self.layout.logs / 'supervisord.log'}",
         )
         return supervisor
 
@@ -231,7 +222,7 @@ class LocalRuntime:
 
     def _stop_programs(self, supervisor: Supervisor, names: Sequence[str], *, show: bool = True) -> None:
         """Stop in an order in which nobody loses what he still needs to finish his work."""
-        running = self._processes()
+        running = self._look.processes()
         names = [name for name in names if name in running and running[name].wanted]
         if not names:
             return
@@ -239,9 +230,9 @@ class LocalRuntime:
             self._show_control("stop", *names)
         if self.shell.dry_run:
             return
-        for group in reversed(stages(list(dict.fromkeys(_service_of(name) for name in names)))):
-            members = [name for name in names if _service_of(name) in group]
-            supervisor.stop(members, timeout=self._grace() + 10)
+        for group in reversed(stages(list(dict.fromkeys(service_of(name) for name in names)))):
+            members = [name for name in names if service_of(name) in group]
+            supervisor.stop(members, timeout=self.layout.grace + 10)
 
     def _migrate(self, env: PythonEnv) -> None:
         done = self._run_with(env, "rest_service", ["python", "-m", MIGRATION_MODULE], capture=True)
@@ -263,7 +254,7 @@ class LocalRuntime:
         postgres = PostgresServer(self.project, self.shell)
         if not (postgres.data / "initialised").exists():
             self.shell.show(["initdb", "-D", postgres.data, "-U", postgres.login.user])
-        self.shell.show([env.program("supervisord"), "-c", self._config()])
+        self.shell.show([env.program("supervisord"), "-c", self.layout.config])
         ours = [name for name in wanted if SERVICES[name].module and name != "rest_service"]
         self._show_control("start", *(name for name in wanted if not SERVICES[name].module))
         if ours:
@@ -272,46 +263,11 @@ class LocalRuntime:
             self.shell.show([env.python, "-m", MIGRATION_MODULE])
             self._show_control("start", "rest_service")
 
-    # what is there
-    def _processes(self) -> dict[str, ProcessInfo]:
-        supervisor = Supervisor(self._socket())
-        return supervisor.processes() if supervisor.pid() is not None else {}
-
-    def _status_of(
-        self, service: Service, processes: Mapping[str, ProcessInfo], left: Mapping[str, int]
-    ) -> ServiceStatus:
-        port = self.project.port(service.port_variable)
-        url = f"http://127.0.0.1:{port}" if service.module else None
-        astray = [pid for name, pid in left.items() if _service_of(name) == service.name]
-        if astray:
-            detail = "runs without its supervisor: ./manage.py start"
-            return ServiceStatus(service.name, "unhealthy", url, astray, detail)
-        own = {name: info for name, info in processes.items() if _service_of(name) == service.name}
-        if not any(info.wanted for info in own.values()):
-            return ServiceStatus(service.name, "stopped")
-        found = [self._probe(service, name, info) for name, info in own.items() if info.wanted]
-        order: tuple[State, ...] = ("unhealthy", "starting", "healthy")
-        state, detail = min(found, key=lambda one: order.index(one[0]))
-        return ServiceStatus(service.name, state, url, [i.pid for i in own.values() if i.pid], detail)
-
-    def _probe(self, service: Service, name: str, info: ProcessInfo) -> tuple[State, str]:
-        if info.state == "BACKOFF":
-            return "unhealthy", f"ends again and again: ./manage.py logs --service {service.name}"
-        replica = int(name.rsplit("-", 1)[1]) if service.scalable else 0
-        return probes.probe(self.project, service, replica)
-
-    def _replicas(self) -> dict[str, int]:
-        """How many of each scalable service run; none named where nothing runs."""
-        found: dict[str, int] = {}
-        for name, info in self._processes().items():
-            if SERVICES[_service_of(name)].scalable and info.wanted:
-                found[_service_of(name)] = found.get(_service_of(name), 0) + 1
-        return found
-
     def _show_control(self, *words: str) -> None:
         """What we ask supervisord for over its socket, as the command that asks the same."""
-        env = self._envs.current("run") or self._envs.ensure("run")
-        self.shell.show([env.program("supervisorctl"), "-c", self._config(), *words])
+        env = self._envs.current("run")
+        program = env.program("supervisorctl") if env else "supervisorctl"
+        self.shell.show([program, "-c", self.layout.config, *words])
 
     def _started_with(self, services: Sequence[str]) -> list[str]:
         played = sandboxed(self.project.values).any
@@ -320,34 +276,9 @@ class LocalRuntime:
         return [name for name in names if name != "sandbox" or played]
 
     def _end_orphans(self) -> None:
-        ended = orphans.end(self.run)
+        ended = orphans.end(self.layout.run)
         if ended:
             self.shell.say(f"Ended what an earlier supervisord had left behind: {', '.join(ended)}")
-
-    def _refuse_strangers(self) -> None:
-        """One checkout, one account: files of two owners would lock both out."""
-        local = self.project.local
-        if local.exists() and local.stat().st_uid != os.geteuid():
-            owner = pwd.getpwuid(local.stat().st_uid).pw_name
-            msg = (
-                f"{local} belongs to {owner}: run this as {owner}, "
-                "or set LOCAL_DATA_DIR in .env to a folder of yours"
-            )
-            raise OpsError(msg)
-
-    def _config(self) -> Path:
-        return self.run / "supervisord.conf"
-
-    def _socket(self) -> Path:
-        return socket_path(self.run, self.project.name)
-
-    def _grace(self) -> int:
-        return int(float(self.project.values.get("DRAIN_TIMEOUT") or DRAIN_DEFAULT)) + GRACE
-
-
-def _service_of(program: str) -> str:
-    """`assistant-0` is a process of `assistant`."""
-    return program if program in SERVICES else program.rpartition("-")[0]
 
 
 def _alive(pid: int) -> bool:

@@ -14,7 +14,7 @@ from ops.supervisor import Program, Supervisor, log_file
 Show = Callable[..., None]
 """Shows what is asked of supervisord as a command, given its words."""
 
-HEALTHY_TIMEOUT = 90.0
+HEALTHY_TIMEOUT = 180.0
 POLL = 0.1
 CRASHES = 3
 """Lives of a process during one start after which it is given up."""

@@ -5,6 +5,7 @@ names the one that is complete. So an interrupted installation, even one whose p
 simply never used, and the next attempt begins in a new folder.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -14,6 +15,8 @@ import secrets
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -95,26 +98,49 @@ class PythonEnvs:
         found = None if anew else self.find(kind) or self._pretended.get(kind)
         if found:
             return found
+        if self._shell.dry_run:
+            self._pretended[kind] = self._make(kind)
+            return self._pretended[kind]
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with self._locked(wait=True):
+            found = None if anew else self.find(kind)  # somebody else may have made it while we waited
+            return found or self._make(kind)
+
+    def tidy(self, kind: Kind) -> None:
+        """Delete the environments of `kind` that are out of use; nothing may run from them."""
+        with self._locked(wait=False) as nobody_installs:
+            keep = self.current(kind)
+            for folder in self._folder.glob(f"{kind}-*/"):
+                if nobody_installs and (keep is None or folder != keep.folder):
+                    shutil.rmtree(folder, ignore_errors=True)
+
+    def _make(self, kind: Kind) -> PythonEnv:
         env = PythonEnv(self._folder / f"{kind}-{secrets.token_hex(4)}")
-        if not self._shell.dry_run:
-            self._folder.mkdir(parents=True, exist_ok=True)
         self._create(env)
         self._install(env, kind)
-        if self._shell.dry_run:
-            self._pretended[kind] = env
-        else:
+        if not self._shell.dry_run:
             note = self._note(kind)
             fresh = note.with_suffix(".new")
             fresh.write_text(json.dumps({"key": self._key(kind), "folder": env.folder.name}))
             fresh.replace(note)
         return env
 
-    def tidy(self, kind: Kind) -> None:
-        """Delete the environments of `kind` that are out of use; nothing may run from them."""
-        keep = self.current(kind)
-        for folder in self._folder.glob(f"{kind}-*/"):
-            if keep is None or folder != keep.folder:
-                shutil.rmtree(folder, ignore_errors=True)
+    @contextmanager
+    def _locked(self, *, wait: bool) -> Iterator[bool]:
+        """Only one installs at a time; whether the lock was had. It goes with the process."""
+        handle = os.open(self._folder, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if not wait:
+                    yield False
+                    return
+                self._shell.say("Another ./manage.py is installing packages; waiting for it…")
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            yield True
+        finally:
+            os.close(handle)
 
     def _note(self, kind: Kind) -> Path:
         return self._folder / f"{kind}.json"

@@ -65,7 +65,7 @@ def pids(runtime: LocalRuntime) -> dict[str, int]:
 
 
 def supervisor_pid(runtime: LocalRuntime) -> int:
-    return int((runtime.run / "supervisord.pid").read_text())
+    return int((runtime.layout.run / "supervisord.pid").read_text())
 
 
 def processes_of(root: Path) -> str:
@@ -165,9 +165,9 @@ def test_a_recycled_pid_is_left_alone(runtime: LocalRuntime):
     runtime.start(SERVERS, {})
     runtime.stop([])
     with subprocess.Popen(["sleep", "60"]) as stranger:
-        (runtime.run / "redis.pid").write_text(str(stranger.pid))
-        assert list(orphans.alive(runtime.run)) == []
-        assert orphans.end(runtime.run) == []
+        (runtime.layout.run / "redis.pid").write_text(str(stranger.pid))
+        assert list(orphans.alive(runtime.layout.run)) == []
+        assert orphans.end(runtime.layout.run) == []
         assert stranger.poll() is None
         stranger.kill()
 

@@ -185,3 +185,16 @@ def test_an_old_python_is_told_so(tmp_path: Path):
 def test_load_ignores_what_is_no_setting_of_the_suite(checkout: Path):
     project, _ = environment.load(checkout, dict(os.environ), write=False)
     assert "PATH" not in project.values
+
+
+def test_a_stop_on_a_fresh_clone_installs_nothing(checkout: Path, monkeypatch: pytest.MonkeyPatch):
+    before = files(checkout)
+    assert run(["stop"], checkout, monkeypatch) == 0
+    assert files(checkout) == before
+
+
+def test_looking_into_the_queues_of_a_fresh_clone_says_what_to_do(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    assert run(["dead", "list"], checkout, monkeypatch) == 1
+    assert "nothing is installed yet: ./manage.py start" in capsys.readouterr().err
