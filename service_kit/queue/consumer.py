@@ -37,7 +37,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 
 def default_backoff(attempt_number: int) -> float:
     """Seconds until the next try after `attempt_number` earlier ones: 0.5, 1, 2 … 60, with jitter."""
-    return min(60.0, 0.5 * 2.0**attempt_number) * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
+    return min(60.0, 0.5 * 2.0 ** min(attempt_number, 7)) * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
 
 
 class StoreConsumer:

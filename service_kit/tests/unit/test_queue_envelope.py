@@ -1,0 +1,114 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from service_kit.queue.attempt import Failed, Served, attempt
+from service_kit.queue.base import Delivery, Reject, RetryLater
+from service_kit.queue.consumer import default_backoff
+from service_kit.queue.envelope import PoisonError, encode, id_of, identify, short
+
+FIELDS = ("user_id", "chat_id")
+
+
+class Message(BaseModel):
+    id: str | int | None = None
+    text: str = ""
+
+
+class WithoutId(BaseModel):
+    text: str = ""
+
+
+@given(st.binary())
+def test_any_bytes_are_a_message_or_poison(raw):
+    try:
+        who = identify(raw, FIELDS)
+    except PoisonError:
+        return
+    assert isinstance(who.group, str)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([*FIELDS, "id"]), st.one_of(st.text(), st.integers(), st.floats(), st.none())
+    )
+)
+def test_names_fit_into_keys(message):
+    who = identify(json.dumps(message).encode(), FIELDS)
+    assert len(who.group.encode("utf-8", "surrogatepass")) <= 256
+    assert len(who.id.encode("utf-8", "surrogatepass")) <= 256
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (Message(id="tg:1"), "tg:1"),
+        (Message(id=7), "7"),
+        (Message(), ""),
+        (Message(id=""), ""),
+        (WithoutId(), ""),
+    ],
+)
+def test_the_id_of_what_is_enqueued(message, expected):
+    assert id_of(message) == expected
+
+
+def test_what_is_enqueued_leaves_out_what_is_not_set():
+    assert encode(Message(text="Привет")) == '{"text":"Привет"}'.encode()
+
+
+def test_long_names_differ_when_their_ends_differ():
+    assert short("x" * 256) == "x" * 256
+    assert short("x" * 257) != short("x" * 258)
+
+
+def test_backoff_grows_and_ends():
+    delays = [default_backoff(attempt_number) for attempt_number in range(2000)]
+    assert all(0 < delay <= 60 for delay in delays)
+    assert delays[0] <= 0.5
+    assert delays[3] >= 2
+    assert delays[-1] >= 30
+
+
+DELIVERY = Delivery(b"{}", "id", "1")
+
+
+async def test_a_handlers_reasons_are_short_and_tell_no_secret():
+    async def handler(delivery: Delivery):
+        raise ValueError("Bearer abcdefghijklmnop " + "x" * 1000)
+
+    failed = await attempt(handler, DELIVERY, 1)
+    assert isinstance(failed, Failed)
+    assert failed.reason.startswith("ValueError: Bearer ***")
+    assert len(failed.reason) == 500
+    assert isinstance(failed.error, ValueError)
+
+
+async def test_what_a_handler_may_say():
+    async def handler(delivery: Delivery):
+        match delivery.id:
+            case "reply":
+                return [Message(id="r", text="hi")]
+            case "reject":
+                raise Reject("no such user")
+            case _:
+                raise RetryLater("busy", delay=3)
+
+    async def outcome(name):
+        return await attempt(handler, Delivery(b"{}", name, "1"), 1)
+
+    assert await outcome("reply") == Served([b'{"id":"r","text":"hi"}'])
+    assert await outcome("reject") == Failed("no such user", final=True)
+    assert await outcome("retry") == Failed("busy", delay=3)
+
+
+async def test_a_timeout_of_the_handlers_own_is_not_the_queues():
+    async def handler(delivery: Delivery):
+        raise TimeoutError("the model did not answer")
+
+    failed = await attempt(handler, DELIVERY, 1)
+    assert isinstance(failed, Failed)
+    assert failed.reason == "TimeoutError: the model did not answer"
