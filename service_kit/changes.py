@@ -80,6 +80,8 @@ class ChangeAwareCache(Generic[T]):
         self._entries: dict[Hashable, _Entry[T]] = {}
         self._locks: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
         self._version = 0
+        self._looking = asyncio.Lock()
+        self._next_look: asyncio.Task[int] | None = None
 
     async def get(self, key: Hashable, load: Callable[[], Awaitable[T]]) -> T:
         """The value of `key`, loaded when it is not known, changed, or old."""
@@ -128,11 +130,23 @@ class ChangeAwareCache(Generic[T]):
         self._entries.pop(key, None)
 
     async def _current_version(self) -> int:
-        try:
-            self._version = int(await self._redis.get(self._topic) or 0)
-        except RedisError as exc:
-            log.warning("change_counter_unreadable", topic=self._topic, error=str(exc))
-        return self._version
+        """The counter, as it is now or later.
+
+        Whoever comes while a look is under way shares the next one with the others who do: the one under
+        way may have missed a change that the caller has been told of.
+        """
+        if self._next_look is None:
+            self._next_look = asyncio.create_task(self._look())
+        return await asyncio.shield(self._next_look)
+
+    async def _look(self) -> int:
+        async with self._looking:
+            self._next_look = None
+            try:
+                self._version = int(await self._redis.get(self._topic) or 0)
+            except RedisError as exc:
+                log.warning("change_counter_unreadable", topic=self._topic, error=str(exc))
+            return self._version
 
 
 def _is_held_off(entry: _Entry[T], version: int) -> bool:

@@ -10,6 +10,7 @@ from service_kit import lifecycle
 from service_kit.contracts.messages import MAX_INCOMING_TEXT, IncomingMessage
 from service_kit.contracts.users import UserRole
 from service_kit.health import Health, HealthServer
+from service_kit.lifecycle import end_tasks
 from service_kit.logging import configure_logging, get_logger
 from service_kit.queue.consumer import RedisConsumer
 from service_kit.queue.producer import RedisProducer
@@ -141,10 +142,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             answering = tasks.create_task(handle_assistant_responses(consumer, stop))
             polling = tasks.create_task(poller.run())
             await stop.wait()
-            polling.cancel()  # what is not stored yet comes again from Telegram
+            await end_tasks([polling])  # what is not stored yet comes again from Telegram
             await asyncio.wait({answering})
-            for task in background:
-                task.cancel()
+            await end_tasks(background)
     log.info("stopped")
 
 
@@ -182,6 +182,7 @@ def _poller(
         producer,
         PollLease(redis, settings.service_slot),
         intake,
+        redis=redis,
         options=options,
         on_start=partial(register_commands, telegram),
     )

@@ -213,3 +213,40 @@ async def test_an_announcement_never_fails_nor_keeps_a_request_waiting(redis, mo
     redis.hanging = True
     async with asyncio.timeout(5):
         await announce(redis, Topic.USERS)
+
+
+async def test_many_at_once_share_a_look_at_the_counter(cache, source, redis, monkeypatch):
+    looks = 0
+    get: Callable[[str], Awaitable[bytes | None]] = redis.get
+
+    async def counted(key: str) -> bytes | None:
+        nonlocal looks
+        looks += 1
+        await asyncio.sleep(0)
+        return await get(key)
+
+    monkeypatch.setattr(redis, "get", counted)
+    await asyncio.gather(*(cache.get(number, source.load) for number in range(50)))
+    assert looks == 1
+
+
+async def test_a_look_under_way_is_not_good_enough_for_who_comes_later(cache, source, redis, monkeypatch):
+    await cache.get(1, source.load)
+    get: Callable[[str], Awaitable[bytes | None]] = redis.get
+    answered, may_go = asyncio.Event(), asyncio.Event()
+
+    async def slow(key: str) -> bytes | None:
+        value = await get(key)
+        answered.set()
+        await may_go.wait()
+        return value
+
+    monkeypatch.setattr(redis, "get", slow)
+    early = asyncio.ensure_future(cache.get(1, source.load))
+    await answered.wait()  # the counter was read, before the change
+    source.value = "new"
+    await announce(redis, Topic.USERS)
+    late = asyncio.ensure_future(cache.get(1, source.load))
+    may_go.set()
+    assert await early == "old"
+    assert await late == "new"

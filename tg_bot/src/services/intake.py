@@ -5,8 +5,11 @@ away) stays at Telegram and comes again. What never can be (an update of a shape
 of ours) is logged and passed over, for one update must not stop the bot.
 """
 
+import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from itertools import groupby
+from dataclasses import dataclass
+from itertools import groupby, takewhile
 from typing import Any, TypeAlias
 
 from pydantic import ValidationError
@@ -25,11 +28,28 @@ from .typing_indicator import TypingIndicator
 
 log = get_logger(__name__)
 
-BATCH = 32
-"""Updates that are decided before the first of them goes on the queue."""
-
 Handle = Callable[[Update], Awaitable[Outcome]]
 Entry: TypeAlias = tuple[IncomingMessage | OutgoingMessage, Offset]
+
+
+@dataclass(slots=True)
+class _Decision:
+    """What an update leads to, as far as that is known."""
+
+    update_id: int
+    update: Update | None
+    """None where it is of a shape we do not know."""
+    made: bool = False
+    outcome: Outcome = None
+    trouble: Exception | None = None
+    """Why it could not be made now."""
+
+    @property
+    def chat(self) -> int:
+        """Whose order it keeps; 0 where that does not matter."""
+        update = self.update
+        about = (update.message or update.edited_message or update.my_chat_member) if update else None
+        return about.chat.id if about else 0
 
 
 class Intake:
@@ -59,30 +79,31 @@ class Intake:
             TransientError, AccessError, RedisError: in the middle; `next` says how far it came.
         """
         before = self.next
-        for start in range(0, len(updates), BATCH):
-            await self._take(key, updates[start : start + BATCH])
+        decisions = [decision for raw in updates if (decision := _begun(raw))]
+        # chats side by side, for each may wait for Redis or rest_service; one chat's updates in order
+        chats: defaultdict[int, list[_Decision]] = defaultdict(list)
+        for decision in decisions:
+            chats[decision.chat].append(decision)
+        await asyncio.gather(*(self._decide_in_order(chat) for chat in chats.values()))
+        made = list(takewhile(lambda decision: decision.made, decisions))
+        await self._store(key, made)
+        if len(made) < len(decisions) and (trouble := decisions[len(made)].trouble):
+            raise trouble
         if self.next == before:  # asking again at once would bring the same, for ever
             raise ServerError("getUpdates: a batch without a new update")
 
-    async def _take(self, key: str, updates: Sequence[dict[str, Any]]) -> None:
-        decided: list[tuple[int, Outcome]] = []
-        try:
-            for raw in updates:
-                update_id = raw.get("update_id")
-                if not isinstance(update_id, int):
-                    log.error("update_without_id", fields=sorted(raw))
-                    continue
-                with correlated(f"tg:{update_id}"):
-                    decided.append((update_id, await self._decide(raw)))
-        finally:
-            await self._store(key, decided)
+    async def _decide_in_order(self, decisions: Sequence["_Decision"]) -> None:
+        for decision in decisions:
+            with correlated(f"tg:{decision.update_id}"):
+                try:
+                    decision.outcome = await self._decide(decision.update)
+                except (TransientError, AccessError, RedisError) as exc:
+                    decision.trouble = exc
+                    return
+            decision.made = True
 
-    async def _decide(self, raw: dict[str, Any]) -> Outcome:
-        try:
-            update = Update.model_validate(raw)
-        except ValidationError as exc:
-            problem = exc.errors(include_url=False, include_input=False)[0]
-            log.error("update_not_understood", field=problem["loc"], problem=problem["msg"])  # noqa: TRY400 - no bug
+    async def _decide(self, update: Update | None) -> Outcome:
+        if update is None:
             return None
         try:
             return await self._handle(update)
@@ -96,19 +117,21 @@ class Intake:
         language = message.sender.language_code if message.sender else None
         return notice(update.update_id, message.chat.id, texts_for(language).failed)
 
-    async def _store(self, key: str, decided: Sequence[tuple[int, Outcome]]) -> None:
+    async def _store(self, key: str, made: Sequence["_Decision"]) -> None:
         """Messages and offsets, in order; consecutive ones for one queue in one step."""
-        if not decided:
+        if not made:
             return
         entries = [
-            (outcome, Offset(key, update_id + 1)) for update_id, outcome in decided if outcome is not None
+            (decision.outcome, Offset(key, decision.update_id + 1))
+            for decision in made
+            if decision.outcome is not None
         ]
         for queue, run in groupby(entries, key=lambda entry: self._queue_of(entry[0])):
             await self._enqueue(queue, list(run))
-        last, outcome = decided[-1]
-        if outcome is None:  # the offsets before it went with a message, or are below it
-            await self._producer.store_offset(Offset(key, last + 1))
-        self.next = last + 1
+        last = made[-1]
+        if last.outcome is None:  # the offsets before it went with a message, or are below it
+            await self._producer.store_offset(Offset(key, last.update_id + 1))
+        self.next = last.update_id + 1
 
     def _queue_of(self, message: IncomingMessage | OutgoingMessage) -> str:
         return self._input_queue if isinstance(message, IncomingMessage) else self._output_queue
@@ -130,3 +153,19 @@ class Intake:
             ids=[message.id for message, _ in run],
             repeats=stored.count(False),
         )
+
+
+def _begun(raw: dict[str, Any]) -> _Decision | None:
+    """The update, parsed; None where it has not even an id."""
+    update_id = raw.get("update_id")
+    if not isinstance(update_id, int):
+        log.error("update_without_id", fields=sorted(raw))
+        return None
+    try:
+        return _Decision(update_id, Update.model_validate(raw))
+    except ValidationError as exc:
+        problem = exc.errors(include_url=False, include_input=False)[0]
+        log.error(  # noqa: TRY400 - no bug, no traceback
+            "update_not_understood", update_id=update_id, field=problem["loc"], problem=problem["msg"]
+        )
+        return _Decision(update_id, None)

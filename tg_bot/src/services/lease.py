@@ -14,6 +14,7 @@ from uuid import uuid4
 import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
+from service_kit.lifecycle import end_tasks, heed_cancellation
 from service_kit.logging import get_logger
 
 log = get_logger(__name__)
@@ -73,9 +74,7 @@ class PollLease:
                 task.result()
             raise AssertionError  # neither of them returns
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end_tasks(tasks)
             await self._give_up(key)
 
     async def _give_up(self, key: str) -> None:
@@ -86,6 +85,7 @@ class PollLease:
     async def _wait_for(self, key: str) -> None:
         waiting_for: str | None = None
         while True:
+            heed_cancellation()
             inherit = self._slot if self._may_inherit else ""
             holder = (await self._take(keys=[key], args=[self._me, inherit, int(TTL * 1000)])).decode()
             # only at the start: two living processes with the same slot would take it from each other
@@ -102,6 +102,7 @@ class PollLease:
         loop = asyncio.get_running_loop()
         ends = loop.time() + TTL
         while True:
+            heed_cancellation()
             await asyncio.sleep(RENEW_EVERY)
             asked = loop.time()
             try:

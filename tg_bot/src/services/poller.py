@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NoReturn
 
+import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
 from service_kit.errors import KitError, TransientError
+from service_kit.lifecycle import heed_cancellation
 from service_kit.logging import get_logger
 from service_kit.queue.base import Producer
 
@@ -33,8 +35,9 @@ HELD_BACK_PAUSE = 0.5
 """Seconds until the next look whether the assistant has caught up."""
 POLL_OVERDUE = 60.0
 """Seconds that a successful poll may be late before the service counts as not ready."""
-OFFSET_LIFE = 6 * 86_400.0
-"""Seconds. After a week without updates Telegram numbers them anew: an older offset means nothing."""
+OFFSET_LIFE = 6 * 86_400
+"""Seconds. After a week without updates Telegram numbers them anew, perhaps lower: with an older offset
+the bot would be deaf to them."""
 
 Sleep = Callable[[float], Awaitable[object]]
 
@@ -62,6 +65,7 @@ class Poller:
         lease: PollLease,
         intake: Intake,
         *,
+        redis: aioredis.Redis,
         options: PollOptions,
         on_start: Callable[[], Awaitable[None]],
         sleep: Sleep = asyncio.sleep,
@@ -70,6 +74,7 @@ class Poller:
         self._producer = producer
         self._lease = lease
         self._intake = intake
+        self._redis = redis
         self._options = options
         self._on_start: Callable[[], Awaitable[None]] | None = on_start
         self._sleep = sleep
@@ -90,6 +95,7 @@ class Poller:
         """Poll until cancelled."""
         pause = FIRST_PAUSE
         while True:
+            heed_cancellation()
             try:
                 bot = await self._telegram.get_me()
                 if self._on_start:
@@ -110,6 +116,7 @@ class Poller:
         log.info("polling", bot=bot.username, offset=self._intake.next)
         pause = FIRST_PAUSE
         while True:
+            heed_cancellation()
             try:
                 await self._poll(key)
                 pause = FIRST_PAUSE
@@ -134,6 +141,8 @@ class Poller:
         if updates:
             self._last_update = time.monotonic()
             await self._intake.take(key, updates)
+        else:  # nx: from the last update on, not from the last poll
+            await self._redis.expire(key, OFFSET_LIFE, nx=True)
         self._all_well()
 
     def _all_well(self) -> None:

@@ -8,8 +8,10 @@ import pytest
 
 from service_kit.contracts.messages import IncomingMessage, OutgoingMessage
 from service_kit.errors import RestUnavailableError
+from service_kit.lifecycle import end_tasks
 from service_kit.queue.producer import RedisProducer
 from tg_bot.src.services import lease as lease_module
+from tg_bot.src.services import poller as poller_module
 from tg_bot.src.services.intake import Intake
 from tg_bot.src.services.lease import PollLease
 from tg_bot.src.services.poller import NotPollingError, Poller, PollOptions
@@ -52,6 +54,7 @@ class Rig:
             producer,
             PollLease(redis, slot),
             Intake(producer, self.typing, handle, input_queue="queue:in", output_queue="queue:out"),
+            redis=redis,
             options=PollOptions(input_queue="queue:in", input_queue_limit=limit, poll_timeout=1),
             on_start=self._on_start,
             sleep=self.naps,
@@ -67,8 +70,7 @@ class Rig:
             yield self
         finally:
             assert not task.done(), task
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end_tasks([task])
 
 
 async def texts(redis, queue="queue:in"):
@@ -102,6 +104,17 @@ async def test_a_restart_neither_loses_nor_repeats(telegram, client, redis_clien
     async with Rig(client, redis_client).running():
         await until(has(redis_client, "one", "two"))
         await telegram.until(lambda: not telegram.updates)
+
+
+async def test_an_offset_dies_before_telegram_numbers_anew(telegram, client, redis_client, monkeypatch):
+    await telegram.write("one")
+    async with Rig(client, redis_client).running():
+        await until(has(redis_client, "one"))
+        assert await redis_client.ttl(OFFSET) == -1
+        await telegram.until(lambda: telegram.count("getUpdates") >= 3)
+        assert 0 < await redis_client.ttl(OFFSET) <= 6 * 86_400
+        monkeypatch.setattr(poller_module, "OFFSET_LIFE", 0)
+        await telegram.until(lambda: "offset" not in telegram.calls[-1][1])
 
 
 async def test_a_malformed_update_is_passed_over(telegram, client, redis_client):
@@ -223,8 +236,7 @@ async def test_a_restarted_process_takes_its_predecessors_lease_at_once(redis_cl
     task = asyncio.ensure_future(PollLease(redis_client, "a").hold("1", work))
     async with asyncio.timeout(5):
         await began.wait()
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await end_tasks([task])
     assert await redis_client.get("tg:poller:1") is None
 
 
