@@ -1,4 +1,4 @@
-"""`python -m ops.launch SPEC`: becomes the program that the JSON file SPEC describes.
+"""`python -IS ops/launch.py SPEC`: becomes the program that the JSON file SPEC describes.
 
 supervisord starts every program through this, so that no secret stands in its configuration or in
 an argument list, that PostgreSQL gives up root before it starts, and that the pid is on record should

@@ -10,6 +10,7 @@ from ops.environment import from_the_system, local_environment, sandboxed
 from ops.errors import OpsError
 from ops.follow import print_logs
 from ops.local_layout import Layout, service_of
+from ops.local_migration import MigrationNote
 from ops.local_servers import PostgresServer
 from ops.local_start import Starter
 from ops.local_status import LocalStatus
@@ -60,13 +61,19 @@ class LocalRuntime:
         servers = [program for program in chosen if SERVICES[program.service].module is None]
         starter.launch(servers)
         starter.wait(servers)
-        # All others begin at once, for starting Python is what takes the time: those that need rest_service
-        # wait for it, and it needs the migrations.
-        starter.launch([program for program in chosen if program.service != "rest_service"])
-        if "rest_service" in idle:
+        # Everything begins at once, for starting Python is what takes the time: the services that need
+        # rest_service wait for it, while the migrations, which it needs, may still run.
+        migrated = MigrationNote(self.layout)
+        if "rest_service" in idle and not migrated.is_current():
+            starter.launch([program for program in chosen if program.service != "rest_service"])
             self._migrate(env)
+            migrated.write()
         starter.launch(chosen)
-        starter.wait(chosen)
+        try:
+            starter.wait(chosen)
+        except OpsError:
+            migrated.forget()  # the next start leaves nothing untried
+            raise
         self._envs.tidy("run")
 
     def stop(self, services: Sequence[str]) -> None:

@@ -66,6 +66,6 @@ def command_line(pid: int) -> str:
 
 
 def _is_it(pid: int, argv: list[str], spec_path: Path) -> bool:
-    """Whether `pid` is the program, or `ops.launch` on its way to become it."""
+    """Whether `pid` is the program, or the launcher on its way to become it."""
     line = command_line(pid)
-    return line.startswith(" ".join(argv)) or (str(spec_path) in line and "ops.launch" in line)
+    return line.startswith(" ".join(argv)) or (str(spec_path) in line and "launch.py" in line)

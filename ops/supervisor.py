@@ -22,6 +22,9 @@ from ops.errors import OpsError
 MAX_SOCKET_PATH = 90
 """Unix socket paths end at about 104 bytes; supervisord appends a dot and its pid while it binds."""
 
+LAUNCHER = Path(__file__).with_name("launch.py")
+"""Run with `-IS`: without site-packages Python starts several times faster."""
+
 RPC_TIMEOUT = 30.0
 NOT_RUNNING = 70
 """supervisor.xmlrpc.Faults.NOT_RUNNING"""
@@ -116,7 +119,7 @@ def render(
         f"serverurl=unix://{path(sock)}",
     ]
     for program in programs:
-        command = shlex.join([str(python), "-m", "ops.launch", str(spec_file(run, program.name))])
+        command = shlex.join([str(python), "-IS", str(LAUNCHER), str(spec_file(run, program.name))])
         sections += [
             "",
             f"[program:{program.name}]",
