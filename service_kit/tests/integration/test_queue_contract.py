@@ -158,6 +158,22 @@ async def test_a_retry_comes_before_what_the_same_user_sent_later(backend):
     assert consumer.stats.retried == 2
 
 
+async def test_what_comes_while_a_retry_is_pending_waits_for_it(backend):
+    async def handler(delivery: Delivery):
+        if delivery.id == "tg:1" and delivery.attempt == 0:
+            raise RetryLater("later", delay=0.1)
+        return await echo(delivery)
+
+    producer = backend.producer()
+    await producer.enqueue(IN, message(1))
+    async with consuming(backend.consumer(options(), handler)) as consumer:
+        await until(lambda: consumer.stats.retried == 1)
+        await producer.enqueue_many(IN, [(message(2), None), (message(3, user=2), None)])
+        await until(lambda: consumer.stats.done == 3)
+    answered = await ids(backend)
+    assert answered.index("tg:1:r0") < answered.index("tg:2:r0")
+
+
 async def test_the_last_failure_buries_and_tells_the_user(backend):
     async def handler(delivery: Delivery):
         raise ValueError("the model is on fire")
@@ -236,14 +252,21 @@ async def test_replies_without_an_out_queue_are_a_mistake_that_is_seen(backend):
     assert "no out queue" in letter.reason
 
 
-async def test_the_same_id_twice_is_answered_once(backend):
+async def test_the_same_id_twice_is_served_and_answered_once(backend):
+    served = []
+
+    async def handler(delivery: Delivery):
+        served.append(delivery.id)
+        return await echo(delivery)
+
     raw = message(1).model_dump_json().encode()
     for _ in range(3):
         await backend.push(IN, raw)
     await backend.push(IN, message(2).model_dump_json().encode())
-    async with consuming(backend.consumer(options(), echo)) as consumer:
+    async with consuming(backend.consumer(options(), handler)) as consumer:
         await until(lambda: consumer.stats.done == 2)
         await until(lambda: consumer.stats.running == 0)
+    assert served == ["tg:1", "tg:2"]
     assert await ids(backend) == ["tg:1:r0", "tg:2:r0"]
     assert await backend.depth(IN) == Depth(0, 0, 0, 0, 0)
 
