@@ -48,7 +48,7 @@ class RestClient:
             telegram_id=telegram_id, username=username, first_name=first_name, language=language, role=role
         )
         user = await self._client.send(endpoints.create_user(new))
-        self._forget(user.id, telegram_id)
+        self._cache.drop(("telegram", telegram_id))  # rest_service announces it; Redis may not have heard
         return user
 
     async def get_or_create_user(
@@ -68,18 +68,14 @@ class RestClient:
             return await self._client.send(endpoints.user_by_telegram_id(telegram_id))
 
     async def update_user(self, user: UserRead, change: UserUpdate) -> UserRead:
-        """Change the fields that `change` sets."""
-        changed = await self._client.send(endpoints.update_user(user.id, change))
-        self._forget(user.id, user.telegram_id)
-        return changed
+        """Change the fields that `change` sets.
+
+        What is known of the user stays until the next look: it serves when rest_service is away then.
+        """
+        return await self._client.send(endpoints.update_user(user.id, change))
 
     async def _find(self, call: Call[UserRead]) -> UserRead | None:
         try:
             return await self._client.send(call)
         except NotFoundError:
             return None
-
-    def _forget(self, user_id: int, telegram_id: int) -> None:
-        # rest_service announces the change; this covers the case that Redis did not hear it
-        self._cache.drop(("id", user_id))
-        self._cache.drop(("telegram", telegram_id))

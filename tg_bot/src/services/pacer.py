@@ -7,7 +7,10 @@ first message never waits. A chat that must wait takes nothing from the others' 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from .gate import Gate
 
 MARGIN = 0.05
 """Seconds added to each window: Telegram counts arrivals, and the network does not keep our distances."""
@@ -36,6 +39,11 @@ class Window:
         self._taken.append(place)
         return place
 
+    def went(self, now: float) -> None:
+        """The last reservation was used at `now`, later than it was for."""
+        if self._taken:
+            self._taken[-1] = now
+
     def idle(self, now: float) -> bool:
         """Whether it forgets nothing when it is thrown away."""
         return not self._taken or self._taken[-1] + self._seconds < now
@@ -48,6 +56,7 @@ class Pacer:
         self, overall: float, per_chat: float, *, now: Now = time.monotonic, sleep: Sleep = asyncio.sleep
     ) -> None:
         self._overall = Window(overall)
+        self._gate = Gate()
         self._per_chat = per_chat
         self._chats: dict[int, Window] = {}
         self._paused: dict[int, float] = {}
@@ -55,13 +64,17 @@ class Pacer:
         self._now = now
         self._sleep = sleep
 
-    async def wait(self, chat_id: int) -> None:
-        """Return when a message to this chat may be sent; it must be sent then."""
-        if self._per_chat > 0:
-            await self._until(self._window(chat_id).reserve(self._now()))
+    @asynccontextmanager
+    async def turn(self, chat_id: int) -> AsyncIterator[None]:
+        """Wait until a message to this chat may be sent, and send it in the block; one at a time a chat."""
+        window = self._window(chat_id)
+        await self._until(window.reserve(self._now()))
         while (pause := self.pause_of(chat_id)) > 0:
             await self._sleep(pause)
-        await self._until(self._overall.reserve(self._now()))
+        async with self._gate.place():
+            await self._until(self._overall.reserve(self._now()))
+            window.went(self._now())
+            yield
 
     def pause(self, chat_id: int, seconds: float) -> None:
         """Telegram said 429 for this chat: nothing goes there for `seconds`."""

@@ -28,7 +28,7 @@ from .lease import LeaseLostError, PollLease
 
 log = get_logger(__name__)
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
 REFUSED_PAUSE = 60.0
 """Seconds between two tries with a token that Telegram does not know."""
 HELD_BACK_PAUSE = 0.5

@@ -78,9 +78,11 @@ class Sender:
         if unsure:
             await self._telegram.get_me()  # an error means: not yet
         while True:
-            await self._turn(chat_id)
+            if (pause := self._pacer.pause_of(chat_id)) > LONGEST_PAUSE:  # the queue's to keep
+                raise RetryLater("Telegram told this chat to wait", delay=pause)
             try:
-                await self._telegram.send_message(chat_id, part.text, part.entities)
+                async with self._pacer.turn(chat_id):
+                    await self._telegram.send_message(chat_id, part.text, part.entities)
             except RetryAfterError as exc:
                 self._pacer.pause(chat_id, exc.retry_after)
                 log.warning("told_to_wait", chat_id=chat_id, seconds=exc.retry_after)
@@ -97,12 +99,6 @@ class Sender:
                 raise
             else:
                 return chat_id
-
-    async def _turn(self, chat_id: int) -> None:
-        """Wait until the limits let a message through; a long wait is the queue's to keep."""
-        if (pause := self._pacer.pause_of(chat_id)) > LONGEST_PAUSE:
-            raise RetryLater("Telegram told this chat to wait", delay=pause)
-        await self._pacer.wait(chat_id)
 
     async def _load(self, key: str) -> Progress:
         stored = await self._redis.get(CURSOR + key)

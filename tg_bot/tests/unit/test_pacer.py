@@ -5,6 +5,8 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service_kit.lifecycle import end_tasks
+from tg_bot.src.services.gate import Gate
 from tg_bot.src.services.pacer import Pacer, Window
 
 
@@ -19,6 +21,11 @@ class Hands:
 
     async def sleep(self, seconds: float) -> None:
         self.now += seconds
+
+
+async def message(pacer: Pacer, chat: int) -> None:
+    async with pacer.turn(chat):
+        pass
 
 
 @given(
@@ -44,11 +51,11 @@ def test_zero_means_no_limit():
 async def test_one_chat_waits_and_takes_nothing_from_another():
     hands = Hands()
     pacer = Pacer(30, 1, now=hands, sleep=hands.sleep)
-    await pacer.wait(1)
+    await message(pacer, 1)
     assert hands.now == 1000.0
-    await pacer.wait(2)
+    await message(pacer, 2)
     assert hands.now == 1000.0
-    await pacer.wait(1)
+    await message(pacer, 1)
     assert hands.now >= 1001.0
 
 
@@ -56,9 +63,9 @@ async def test_thirty_go_at_once_and_the_next_waits():
     hands = Hands()
     pacer = Pacer(30, 1, now=hands, sleep=hands.sleep)
     for chat in range(30):
-        await pacer.wait(chat)
+        await message(pacer, chat)
     assert hands.now == 1000.0
-    await pacer.wait(99)
+    await message(pacer, 99)
     assert 1001.0 < hands.now < 1001.2
 
 
@@ -66,9 +73,9 @@ async def test_a_pause_holds_its_chat_only():
     hands = Hands()
     pacer = Pacer(0, 0, now=hands, sleep=hands.sleep)
     pacer.pause(1, 7)
-    await pacer.wait(2)
+    await message(pacer, 2)
     assert hands.now == 1000.0
-    await pacer.wait(1)
+    await message(pacer, 1)
     assert hands.now == 1007.0
 
 
@@ -77,14 +84,58 @@ async def test_pauses_of_several_chats_hold_all():
     pacer = Pacer(0, 0, now=hands, sleep=hands.sleep)
     for chat, seconds in ((1, 5), (2, 4), (3, 100)):
         pacer.pause(chat, seconds)
-    await pacer.wait(77)
+    await message(pacer, 77)
     assert hands.now == 1004.0
 
 
 async def test_a_cancelled_wait_leaves_the_others_alone():
     pacer = Pacer(0, 0)
     pacer.pause(1, 1000)
-    waiting = asyncio.ensure_future(pacer.wait(1))
+    waiting = asyncio.ensure_future(message(pacer, 1))
     await asyncio.sleep(0)
     waiting.cancel()
-    await pacer.wait(2)
+    await message(pacer, 2)
+
+
+async def test_few_are_under_way_at_once_first_come_first_served():
+    gate, begun, may_end = Gate(places=2, held_for=60), [], asyncio.Event()
+
+    async def send(number: int) -> None:
+        async with gate.place():
+            begun.append(number)
+            await may_end.wait()
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(5):
+            group.create_task(send(number))
+        await asyncio.sleep(0)
+        assert begun == [0, 1]
+        may_end.set()
+    assert begun == [0, 1, 2, 3, 4]
+    assert gate._free == 2
+
+
+async def test_a_slow_answer_holds_nobody_up():
+    gate, begun = Gate(places=1, held_for=0.001), asyncio.Semaphore(0)
+
+    async def never_answered() -> None:
+        async with gate.place():
+            begun.release()
+            await asyncio.Event().wait()
+
+    tasks = [asyncio.ensure_future(never_answered()) for _ in range(3)]
+    async with asyncio.timeout(5):
+        for _ in tasks:
+            await begun.acquire()
+    await end_tasks(tasks)
+    assert gate._free == 1
+
+
+async def test_a_cancelled_sender_gives_its_place_on():
+    gate = Gate(places=1, held_for=60)
+    async with gate.place():
+        waiting = [asyncio.ensure_future(gate._take()) for _ in range(2)]
+        await asyncio.sleep(0)
+    waiting[0].cancel()  # it has just been given the place
+    await waiting[1]
+    assert gate._free == 0
