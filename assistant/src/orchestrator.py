@@ -191,7 +191,7 @@ class AssistantOrchestrator:
         return await self._secretaries.get("secretary", self._build_secretary)
 
     async def _build_secretary(self) -> BaseAssistant:
-        """The oldest active secretary that can be built.
+        """The default secretary, or the oldest other active one that can be built.
 
         Raises:
             NoSecretaryError: there is none.

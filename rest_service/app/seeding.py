@@ -87,6 +87,8 @@ def seed(connection: Connection, path: Path | None = None) -> bool:
     ids = {assistant.name: uuid4() for assistant in file.assistants}
     for assistant in file.assistants:
         values = assistant.model_dump(mode="json")
+        if values["is_default"] is None:
+            del values["is_default"]
         values["settings"] = assistant.settings.model_dump(mode="json", exclude_unset=True)
         # one after the other: the oldest secretary is the one that answers
         connection.execute(

@@ -50,6 +50,9 @@ class AssistantUpdate(Body):
 
     name: Name | None = Field(default=None, examples=["Secretary"])
     is_secretary: bool | None = None
+    is_default: bool | None = Field(
+        default=None, description="`true` makes this secretary the one that answers; another one steps back."
+    )
     model: ModelName | None = Field(default=None, examples=["openai/gpt-6-luna"])
     instructions: Instructions | None = Field(default=None, examples=["You are a helpful secretary."])
     assistant_type: AssistantType | None = None
@@ -63,6 +66,12 @@ class AssistantCreate(Body):
 
     name: Name = Field(description="Unique.", examples=["Secretary"])
     is_secretary: bool = Field(default=False, description="Whether users talk to it directly.")
+    is_default: bool | None = Field(
+        default=None,
+        description="`true` makes this secretary the one that answers; another one steps back. Not sent: "
+        "the first active secretary becomes the default by itself.",
+        examples=[None],
+    )
     model: ModelName = Field(
         description="`provider/name`; a bare name means the default provider, `default` the default model.",
         examples=["default"],
@@ -80,6 +89,7 @@ class AssistantRead(Resource):
     id: UUID
     name: str
     is_secretary: bool
+    is_default: bool = Field(default=False, description="The one secretary that answers people.")
     model: str
     instructions: str
     assistant_type: str

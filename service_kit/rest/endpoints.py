@@ -101,7 +101,7 @@ def users(offset: int = 0, *, role: str | None = None) -> Call[list[UserRead]]:
 
 # assistants and tools
 def assistants(offset: int = 0, *, secretaries_only: bool = False) -> Call[list[AssistantRead]]:
-    """A page of assistants, oldest first."""
+    """A page of assistants, oldest first; of secretaries the default one before all others."""
     params: dict[str, str | int] = {"limit": PAGE, "offset": offset}
     if secretaries_only:
         params |= {"is_secretary": "true", "is_active": "true"}

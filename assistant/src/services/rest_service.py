@@ -24,7 +24,7 @@ class RestServiceClient:
         return await self._client.all_pages(endpoints.assistants)
 
     async def get_secretaries(self) -> list[AssistantRead]:
-        """The active secretaries, oldest first."""
+        """The active secretaries: the default one, then the others, oldest first."""
         return await self._client.send(endpoints.assistants(secretaries_only=True))
 
     async def get_assistant(self, assistant_id: UUID) -> AssistantRead:

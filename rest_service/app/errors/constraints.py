@@ -44,6 +44,14 @@ RULES: dict[str, Rule] = {
     "ck_assistants_name_given": _empty("name"),
     "ck_assistants_model_given": _empty("model"),
     "ck_assistants_instructions_given": _empty("instructions"),
+    "ck_assistants_default_answers": Rule(
+        InvalidError,
+        "Only an active secretary can be the default: send is_secretary and is_active as true along with it.",
+        "is_default",
+    ),
+    "uq_assistants_one_default": Rule(
+        ConflictError, "Somebody else has just changed the default secretary. Try again.", "is_default"
+    ),
     "ck_assistants_settings_object": Rule(InvalidError, "settings must be an object.", "settings"),
     # tools
     "uq_tools_name": Rule(

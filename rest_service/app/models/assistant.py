@@ -32,11 +32,14 @@ class Assistant(BaseModel, table=True):
         given("model"),
         given("instructions"),
         CheckConstraint("jsonb_typeof(settings) = 'object'", name="settings_object"),
+        CheckConstraint("NOT is_default OR (is_secretary AND is_active)", name="default_answers"),
+        Index("uq_assistants_one_default", "is_default", unique=True, postgresql_where=text("is_default")),
     )
 
     id: UUID = Field(default_factory=uuid4, primary_key=True, sa_column_kwargs=MADE_BY_DATABASE)
     name: str = Field(sa_type=String(128))
     is_secretary: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    is_default: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     model: str = Field(sa_type=String(128))
     instructions: str = Field(sa_type=Text)
     assistant_type: str = Field(

@@ -11,7 +11,10 @@ from service_kit.contracts.assistants import AssistantCreate, AssistantRead, Ass
 
 from ..errors.api import ConflictError
 from ..models import assistants, links, tools
+from . import secretaries
 from .base import Repository, Values
+
+_DECIDES_DEFAULT = frozenset({"is_default", "is_secretary", "is_active"})
 
 
 class AssistantRepository(Repository[AssistantRead]):
@@ -23,30 +26,60 @@ class AssistantRepository(Repository[AssistantRead]):
     order = (assistants.c.created_at, assistants.c.id)
     topic = Topic.CONFIGURATION
 
+    def put_default_first(self) -> None:
+        """Lists begin with the default secretary."""
+        self.order = (assistants.c.is_default.desc(), *type(self).order)
+
     async def create(self, body: AssistantCreate) -> AssistantRead:
-        """A new assistant."""
-        return await self.insert(_whole(body))
+        """A new assistant; the first active secretary becomes the default."""
+        values = _whole(body)
+        if not body.is_secretary:
+            return await self.insert(values)
+        before = await self.unit.connection.run_sync(secretaries.lock)
+        if body.is_default:
+            await self.unit.connection.run_sync(secretaries.step_back)
+        made = await self.insert(values)
+        await self.unit.connection.run_sync(secretaries.settle, before)
+        return await self.get(made.id)
 
     async def replace(self, assistant_id: UUID, body: AssistantCreate) -> AssistantRead:
-        """All columns anew; raises NotFoundError."""
-        return await self.update(assistant_id, _whole(body))
+        """All columns anew; raises NotFoundError, and ConflictError as `patch`."""
+        return await self._change(assistant_id, _whole(body))
 
     async def patch(self, assistant_id: UUID, body: AssistantUpdate) -> AssistantRead:
-        """The columns in `body`; within `settings` too, what is not sent stays. Raises NotFoundError."""
+        """The columns in `body`; within `settings` too, what is not sent stays.
+
+        Raises:
+            NotFoundError: there is no such assistant.
+            ConflictError: it is the default secretary, and nobody else could be it.
+        """
         values = self.changes(body)
         if body.settings is not None:
             # merged by the database, so that two who change different settings lose nothing
             sent = body.settings.model_dump(mode="json", exclude_unset=True)
             values["settings"] = assistants.c.settings.op("||", return_type=JSONB())(sent)
-        return await self.update(assistant_id, values)
+        return await self._change(assistant_id, values)
+
+    async def _change(self, assistant_id: UUID, values: Values) -> AssistantRead:
+        if values.keys().isdisjoint(_DECIDES_DEFAULT):
+            return await self.update(assistant_id, values)
+        before = await self.unit.connection.run_sync(secretaries.lock)
+        if values.get("is_default") and before != assistant_id:
+            await self.unit.connection.run_sync(secretaries.step_back)
+        elif before == assistant_id:
+            _step_down(values)
+        await self.update(assistant_id, values)
+        await self.unit.connection.run_sync(secretaries.settle, before)
+        return await self.get(assistant_id)
 
     async def remove(self, assistant_id: UUID) -> None:
         """Delete it with its own links and threads.
 
         Raises:
             NotFoundError: there is none.
-            ConflictError: others still lead to it; the message names them.
+            ConflictError: others still lead to it (the message names them), or it is the only secretary.
         """
+        before = await self.unit.connection.run_sync(secretaries.lock)
         # the lock keeps others from starting to lead here between the look and the deletion
         locked = select(assistants.c.name).where(assistants.c.id == assistant_id).with_for_update()
         name = await self.unit.connection.scalar(locked)
@@ -60,6 +93,7 @@ class AssistantRepository(Repository[AssistantRead]):
             )
             raise ConflictError(msg)
         await self.delete(assistant_id)
+        await self.unit.connection.run_sync(secretaries.settle, before)
 
     async def _used_by(self, assistant_id: UUID) -> list[str]:
         leading = select(tools.c.name).where(tools.c.assistant_id == assistant_id).order_by(tools.c.name)
@@ -80,4 +114,16 @@ class AssistantRepository(Repository[AssistantRead]):
 
 def _whole(body: AssistantCreate) -> Values:
     settings: dict[str, Any] = body.settings.model_dump(mode="json", exclude_unset=True)
-    return body.model_dump(exclude={"settings"}) | {"settings": settings}
+    values = body.model_dump(exclude={"settings"}) | {"settings": settings}
+    if values["is_default"] is None:  # not sent: decided by `secretaries.settle`
+        del values["is_default"]
+    return values
+
+
+def _step_down(values: Values) -> None:
+    """The default secretary changes by `values`: where it can no longer be it, it no longer is."""
+    if values.get("is_default") is False:
+        msg = "This is the default secretary. Make another one the default instead (is_default: true)."
+        raise ConflictError(msg, field="is_default")
+    if not values.get("is_default") and False in {values.get("is_secretary"), values.get("is_active")}:
+        values["is_default"] = False

@@ -33,8 +33,8 @@ class Repository(Generic[R]):
     table: ClassVar[Table]
     read: type[R]
     noun: ClassVar[str]
-    order: ClassVar[Sequence[ColumnElement[Any]]]
-    """Ends with a unique column, so that pages never overlap."""
+    order: Sequence[ColumnElement[Any]]
+    """Of lists; ends with a unique column, so that pages never overlap."""
     topic: ClassVar[Topic | None] = None
     """What readers are told when a row changes."""
 

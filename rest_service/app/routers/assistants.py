@@ -36,8 +36,10 @@ class AssistantFilter(Page):
 async def list_assistants(
     unit: Reading, response: Response, query: Annotated[AssistantFilter, Query()]
 ) -> list[AssistantRead]:
-    """Assistants, oldest first."""
+    """Assistants, oldest first; of secretaries (`is_secretary=true`) the default one before all others."""
     assistants = AssistantRepository(unit)
+    if query.is_secretary:
+        assistants.put_default_first()
     wanted = assistants.equal(
         is_secretary=query.is_secretary, is_active=query.is_active, assistant_type=query.assistant_type
     )

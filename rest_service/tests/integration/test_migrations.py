@@ -155,3 +155,19 @@ def test_every_foreign_key_has_an_index(fresh):
         for key in inspector.get_foreign_keys(table):
             assert key["constrained_columns"][0] in indexed, f"{table}.{key['constrained_columns']}"
     engine.dispose()
+
+
+def test_the_oldest_active_secretary_of_before_becomes_the_default(fresh, ask):
+    config = alembic_config(fresh)
+    command.upgrade(config, "0001")
+    for name, secretary, active in (("Off", True, False), ("Planner", False, True), ("A", True, True)):
+        ask(
+            "INSERT INTO assistants (name, is_secretary, is_active, model, instructions, created_at) "
+            f"VALUES ('{name}', {secretary}, {active}, 'm', 'i', clock_timestamp())"
+        )
+    ask(
+        "INSERT INTO assistants (name, is_secretary, model, instructions, created_at) "
+        "VALUES ('B', true, 'm', 'i', clock_timestamp())"
+    )
+    command.upgrade(config, "0002")
+    assert ask("SELECT name FROM assistants WHERE is_default") == [("A",)]
