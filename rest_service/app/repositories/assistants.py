@@ -14,6 +14,8 @@ from ..models import assistants, links, tools
 from . import secretaries
 from .base import Repository, Values
 
+DEFAULT_FIRST = (assistants.c.is_default.desc(),)
+"""The order in which secretaries are tried."""
 _DECIDES_DEFAULT = frozenset({"is_default", "is_secretary", "is_active"})
 
 
@@ -25,10 +27,6 @@ class AssistantRepository(Repository[AssistantRead]):
     noun = "assistant"
     order = (assistants.c.created_at, assistants.c.id)
     topic = Topic.CONFIGURATION
-
-    def put_default_first(self) -> None:
-        """Lists begin with the default secretary."""
-        self.order = (assistants.c.is_default.desc(), *type(self).order)
 
     async def create(self, body: AssistantCreate) -> AssistantRead:
         """A new assistant; the first active secretary becomes the default."""

@@ -33,8 +33,8 @@ class Repository(Generic[R]):
     table: ClassVar[Table]
     read: type[R]
     noun: ClassVar[str]
-    order: Sequence[ColumnElement[Any]]
-    """Of lists; ends with a unique column, so that pages never overlap."""
+    order: ClassVar[Sequence[ColumnElement[Any]]]
+    """Ends with a unique column, so that pages never overlap."""
     topic: ClassVar[Topic | None] = None
     """What readers are told when a row changes."""
 
@@ -56,9 +56,15 @@ class Repository(Generic[R]):
         """
         return self._one(await self._fetch(self._select().where(self._key == key)), key)
 
-    async def page(self, window: Window, conditions: Sequence[Condition] = ()) -> tuple[list[R], int]:
-        """The rows of one page, and how many there are on all pages."""
-        statement = self._select().where(*conditions).order_by(*self.order)
+    async def page(
+        self,
+        window: Window,
+        conditions: Sequence[Condition] = (),
+        *,
+        first: Sequence[ColumnElement[Any]] = (),
+    ) -> tuple[list[R], int]:
+        """The rows of one page, ordered by `first` and `order`, and how many there are on all pages."""
+        statement = self._select().where(*conditions).order_by(*first, *self.order)
         result = await self.unit.connection.execute(statement.limit(window.limit).offset(window.offset))
         rows = [self._parse(row) for row in result.mappings()]
         if window.offset == 0 and len(rows) < window.limit:

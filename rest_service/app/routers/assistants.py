@@ -14,7 +14,7 @@ from service_kit.contracts.assistants import (
 
 from ..access import ADMIN, ANYONE
 from ..dependencies import Page, Reading, SearchText, TypeName, Writing, set_total
-from ..repositories.assistants import AssistantRepository
+from ..repositories.assistants import DEFAULT_FIRST, AssistantRepository
 from ..repositories.tree import tree
 from ..routing import BODY, CLASH, MISSING, TOTAL
 from ..routing import router as new_router
@@ -38,12 +38,11 @@ async def list_assistants(
 ) -> list[AssistantRead]:
     """Assistants, oldest first; of secretaries (`is_secretary=true`) the default one before all others."""
     assistants = AssistantRepository(unit)
-    if query.is_secretary:
-        assistants.put_default_first()
     wanted = assistants.equal(
         is_secretary=query.is_secretary, is_active=query.is_active, assistant_type=query.assistant_type
     )
-    rows, total = await assistants.page(query.window, wanted + assistants.named(query.search))
+    first = DEFAULT_FIRST if query.is_secretary else ()
+    rows, total = await assistants.page(query.window, wanted + assistants.named(query.search), first=first)
     set_total(response, total)
     return rows
 
