@@ -22,6 +22,10 @@ _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 GENERATORS: dict[str, Callable[[], str]] = {
     "ADMIN_API_KEY": lambda: secrets.token_hex(24),
     "SERVICE_API_KEY": lambda: secrets.token_hex(24),
+    "ASSISTANT_API_KEY": lambda: secrets.token_hex(24),
+    "TG_BOT_API_KEY": lambda: secrets.token_hex(24),
+    "CRON_SERVICE_API_KEY": lambda: secrets.token_hex(24),
+    "CALENDAR_API_KEY": lambda: secrets.token_hex(24),
     "POSTGRES_PASSWORD": lambda: secrets.token_hex(24),
     "REDIS_PASSWORD": lambda: secrets.token_hex(24),
     "OWNER_CODE": lambda: secrets.token_hex(8),

@@ -14,7 +14,7 @@ from pathlib import Path
 from ops import envfile, ports
 from ops.errors import OpsError
 from ops.project import Project
-from ops.services import SERVICES
+from ops.services import CALLERS_OF_CALENDAR, OWN_KEYS, SERVICES
 
 ENV_FILE = ".env"
 TEMPLATE = ".env.example"
@@ -74,6 +74,8 @@ def load(root: Path, process: Mapping[str, str], *, write: bool) -> tuple[Projec
     known = envfile.values(template)
     path = root / ENV_FILE
     fill = {name: make() for name, make in envfile.GENERATORS.items() if not process.get(name)}
+    if process.get("SERVICE_API_KEY"):  # whoever hands in the services' common key wants them to use it
+        fill = {name: value for name, value in fill.items() if name not in OWN_KEYS.values()}
     fill["COMPOSE_PROJECT_NAME"] = project_name(root)
     if path.exists():
         lines, made = envfile.completed(envfile.read(path), template, fill)
@@ -172,6 +174,7 @@ def local_environment(project: Project, service: str, *, replica: int = 0) -> di
         "SANDBOX_STATE": str(project.local / "data" / "sandbox" / "state.sqlite"),
     }
     everything = {**suite_values(project, sandbox=project.url("SANDBOX_PORT")), **addresses}
+    everything |= _keys(everything, service)
     entry = SERVICES[service]
     return {
         **{name: everything[name] for name in entry.variables if name in everything},
@@ -180,6 +183,13 @@ def local_environment(project: Project, service: str, *, replica: int = 0) -> di
         "SERVICE_SLOT": f"{service}-{replica}",
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _keys(values: Mapping[str, str], service: str) -> dict[str, str]:
+    """The keys that mean something else for each service: its own, and its callers'."""
+    own = values.get(OWN_KEYS.get(service, "")) or values.get("SERVICE_API_KEY", "")
+    callers = [values[name] for name in CALLERS_OF_CALENDAR if name in values]
+    return {"SERVICE_API_KEY": own, "CALLER_API_KEYS": ",".join(callers)}
 
 
 def from_the_system() -> dict[str, str]:

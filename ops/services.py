@@ -23,6 +23,16 @@ _DATABASE = (
     "ASYNC_DATABASE_URL",
 )
 
+OWN_KEYS = {
+    "assistant": "ASSISTANT_API_KEY",
+    "tg_bot": "TG_BOT_API_KEY",
+    "cron_service": "CRON_SERVICE_API_KEY",
+    "google_calendar_service": "CALENDAR_API_KEY",
+}
+"""The variable with the key that a service shows as its SERVICE_API_KEY, where that is set."""
+CALLERS_OF_CALENDAR = ("SERVICE_API_KEY", "ASSISTANT_API_KEY", "TG_BOT_API_KEY")
+"""The keys of those who may ask google_calendar_service."""
+
 
 @dataclass(frozen=True)
 class Service:
@@ -58,6 +68,7 @@ SERVICES: dict[str, Service] = {
                 *_DATABASE,
                 "ADMIN_API_KEY",
                 "SERVICE_API_KEY",
+                *OWN_KEYS.values(),
                 "CREDENTIALS_ENCRYPTION_KEYS",
                 "CORS_ORIGINS",
                 "DB_ECHO",
@@ -79,6 +90,7 @@ SERVICES: dict[str, Service] = {
                 *_QUEUES,
                 *_REST,
                 "ADMIN_API_KEY",
+                "CALLER_API_KEYS",
                 "GOOGLE_CLIENT_ID",
                 "GOOGLE_CLIENT_SECRET",
                 "GOOGLE_REDIRECT_URI",

@@ -1,8 +1,12 @@
-"""Who may do what: two keys, and a rule on every route.
+"""Who may do what: keys with roles, roles with scopes, and one scope as the rule of every route.
 
 `Gate` stands before everything under `/api` and lets nobody in without a key, before a body is read
 and whatever is routed behind it. `Allow` is the rule of a route; a test walks the route table so that
 one without a rule fails. Comparison takes the same time for every wrong key.
+
+`SERVICE_API_KEY` is the key that all services may share. Where the services have keys of their own,
+each reaches only as far as its role; and once the calendar service has its own, tokens are for that
+key alone.
 """
 
 import hmac
@@ -12,7 +16,8 @@ from typing import Any
 
 from fastapi import Depends, Request
 from pydantic import SecretStr
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as Connection
 
 from service_kit.contracts.errors import ErrorBody
 
@@ -22,27 +27,70 @@ from .errors.handlers import answer
 _SCHEME = b"bearer "
 
 
+class Scope(StrEnum):
+    """What a route is about."""
+
+    READ = "read"
+    """Every row of every table; no tokens."""
+    USERS = "users"
+    """Make and change users."""
+    THREADS = "threads"
+    """Make, change and delete provider-side threads."""
+    JOBS = "jobs"
+    """Make, change and delete jobs."""
+    FIRINGS = "firings"
+    """Claim firings and report on them."""
+    CALENDAR = "calendar"
+    """Note that a grant was revoked; forget it."""
+    TOKENS = "tokens"
+    """Read and store calendar tokens."""
+    ADMIN = "admin"
+    """Shape the assistants, import and export them, and what cannot be undone."""
+
+
 class Role(StrEnum):
     """Whose key it is."""
 
     ADMIN = "admin"
     SERVICE = "service"
+    ASSISTANT = "assistant"
+    TG_BOT = "tg_bot"
+    CRON_SERVICE = "cron_service"
+    CALENDAR = "calendar"
+
+
+_OF_SERVICES: dict[Role, frozenset[Scope]] = {
+    Role.ASSISTANT: frozenset({Scope.READ, Scope.USERS, Scope.THREADS, Scope.JOBS}),
+    Role.TG_BOT: frozenset({Scope.READ, Scope.USERS, Scope.THREADS, Scope.JOBS, Scope.CALENDAR}),
+    Role.CRON_SERVICE: frozenset({Scope.READ, Scope.FIRINGS}),
+    Role.CALENDAR: frozenset({Scope.READ, Scope.CALENDAR, Scope.TOKENS}),
+}
+SCOPES: dict[Role, frozenset[Scope]] = {
+    # the admin has no use for tokens, so a leak of this key gives none away
+    Role.ADMIN: frozenset(Scope) - {Scope.TOKENS},
+    Role.SERVICE: frozenset().union(*_OF_SERVICES.values()),
+    **_OF_SERVICES,
+}
+"""How far each role's key reaches."""
 
 
 class Keyring:
     """The keys, by role."""
 
     def __init__(self, keys: Mapping[Role, SecretStr]) -> None:
-        self._keys = {role: key.get_secret_value().encode() for role, key in keys.items()}
+        reach = dict(SCOPES)
+        if Role.CALENDAR in keys:
+            reach[Role.SERVICE] -= {Scope.TOKENS}
+        self._keys = [(key.get_secret_value().encode(), reach[role]) for role, key in keys.items()]
 
-    def roles(self, header: bytes) -> frozenset[Role]:
+    def scopes(self, header: bytes) -> frozenset[Scope]:
         """What the `Authorization` header opens; empty where it opens nothing."""
         scheme, token = header[: len(_SCHEME)], header[len(_SCHEME) :].strip()
         if scheme.lower() != _SCHEME:
             return frozenset()
         # all keys are compared, whichever matches
-        matches = {role: hmac.compare_digest(token, key) for role, key in self._keys.items()}
-        return frozenset(role for role, match in matches.items() if match)
+        matching = [scopes if hmac.compare_digest(token, key) else frozenset() for key, scopes in self._keys]
+        return frozenset().union(*matching)
 
 
 class Gate:
@@ -52,15 +100,15 @@ class Gate:
         self._app = app
         self._keyring = keyring
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 401, or go on with the caller's roles in `request.state.roles`."""
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
+        """Answer 401, or go on with the caller's scopes in `request.state.scopes`."""
         if scope["type"] == "http" and _guarded(scope["path"]):
             header = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-            roles = self._keyring.roles(header)
-            if not roles:
+            scopes = self._keyring.scopes(header)
+            if not scopes:
                 await _unauthorized(bool(header))(scope, receive, send)
                 return
-            scope.setdefault("state", {})["roles"] = roles
+            scope.setdefault("state", {})["scopes"] = scopes
         await self._app(scope, receive, send)
 
 
@@ -81,26 +129,22 @@ def _unauthorized(shown: bool) -> ASGIApp:
 
 
 class Allow:
-    """The rule of a route: which roles' keys reach it."""
+    """The rule of a route: the scope that a key needs to reach it."""
 
-    def __init__(self, *roles: Role) -> None:
-        self.roles = frozenset(roles)
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
 
     async def __call__(self, request: Request) -> None:
-        """Raises ForbiddenError where no role of the caller is allowed."""
-        if not self.roles & request.state.roles:
-            allowed = " or ".join(sorted(self.roles))
-            msg = f"This key does not reach so far: it needs the {allowed} key."
+        """Raises ForbiddenError where the caller's key does not reach so far."""
+        if self.scope not in request.state.scopes:
+            reaching = [role for role in Role if role is not Role.SERVICE and self.scope in SCOPES[role]]
+            msg = f"This key does not reach so far: this needs the key of {' or '.join(reaching)}."
             raise ForbiddenError(msg)
 
 
-def _rule(*roles: Role) -> list[Any]:
-    return [Depends(Allow(*roles))]
+def _rule(scope: Scope) -> list[Any]:
+    return [Depends(Allow(scope))]
 
 
-ANYONE = _rule(Role.ADMIN, Role.SERVICE)
-"""`dependencies=` of a route that the admin and the services use."""
-ADMIN = _rule(Role.ADMIN)
-"""What shapes the assistants, and what cannot be undone: the admin alone."""
-SERVICE = _rule(Role.SERVICE)
-"""Tokens in clear: the services alone."""
+READ, USERS, THREADS, JOBS, FIRINGS, CALENDAR, TOKENS, ADMIN = (_rule(scope) for scope in Scope)
+"""`dependencies=` of a route."""

@@ -81,7 +81,15 @@ class Settings(DatabaseSettings, RedisSettings):
     admin_api_key: SecretStr = Field(
         min_length=1, description="The admin's key; opens everything but tokens."
     )
-    service_api_key: SecretStr = Field(min_length=1, description="The key the services show.")
+    service_api_key: SecretStr = Field(
+        min_length=1, description="The key that all services may show; no tokens where the next ones are set."
+    )
+    assistant_api_key: SecretStr | None = Field(default=None, description="The assistant's own key.")
+    tg_bot_api_key: SecretStr | None = Field(default=None, description="The bot's own key.")
+    cron_service_api_key: SecretStr | None = Field(default=None, description="cron_service's own key.")
+    calendar_api_key: SecretStr | None = Field(
+        default=None, description="google_calendar_service's own key; where set, it alone opens tokens."
+    )
     credentials_encryption_keys: SecretStr = Field(
         description="Fernet keys, comma separated: the first encrypts, all decrypt."
     )

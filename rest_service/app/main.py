@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
+from pydantic import SecretStr
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
@@ -67,7 +68,7 @@ def _api() -> APIRouter:
 
 def _middleware(settings: Settings) -> list[Middleware]:
     """From the outermost to the innermost."""
-    keyring = Keyring({Role.ADMIN: settings.admin_api_key, Role.SERVICE: settings.service_api_key})
+    keyring = Keyring(_keys(settings))
     origins = split(settings.cors_origins)
     cors = Middleware(
         CORSMiddleware,
@@ -84,6 +85,18 @@ def _middleware(settings: Settings) -> list[Middleware]:
         Middleware(Gate, keyring=keyring),
         Middleware(BodyLimit),
     ]
+
+
+def _keys(settings: Settings) -> dict[Role, SecretStr]:
+    keys = {
+        Role.ADMIN: settings.admin_api_key,
+        Role.SERVICE: settings.service_api_key,
+        Role.ASSISTANT: settings.assistant_api_key,
+        Role.TG_BOT: settings.tg_bot_api_key,
+        Role.CRON_SERVICE: settings.cron_service_api_key,
+        Role.CALENDAR: settings.calendar_api_key,
+    }
+    return {role: key for role, key in keys.items() if key is not None}
 
 
 def _lifespan(settings: Settings) -> Lifespan:

@@ -24,6 +24,7 @@ SETTINGS = {
 SET_BY_THE_IMAGE = {"HTTP_HOST", "HTTP_PORT", "SERVICE_SLOT"}
 SECRETS = {
     "ADMIN_API_KEY": {"rest_service", "google_calendar_service"},
+    "CALENDAR_API_KEY": {"rest_service"},
     "CREDENTIALS_ENCRYPTION_KEYS": {"rest_service"},
     "GOOGLE_CLIENT_SECRET": {"google_calendar_service"},
     "OPENAI_API_KEY": {"assistant"},

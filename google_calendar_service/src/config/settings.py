@@ -57,6 +57,9 @@ class Settings(GoogleSettings, RedisSettings, RestClientSettings):
     """All that google_calendar_service reads."""
 
     admin_api_key: SecretStr | None = Field(default=None, description="The admin's key; it opens here too.")
+    caller_api_keys: SecretStr = Field(
+        default=SecretStr(""), description="Keys of services that may call this one, separated by commas."
+    )
     cors_origins: str = Field(
         default="", description="Origins of web pages that may call the APIs, separated by commas."
     )
@@ -70,4 +73,8 @@ class Settings(GoogleSettings, RedisSettings, RestClientSettings):
     def api_keys(self) -> list[str]:
         """The keys that open this service."""
         keys = (self.service_api_key, self.admin_api_key)
-        return [key.get_secret_value() for key in keys if key is not None]
+        callers = self.caller_api_keys.get_secret_value().split(",")
+        return [
+            *(key.get_secret_value() for key in keys if key is not None),
+            *(caller.strip() for caller in callers if caller.strip()),
+        ]

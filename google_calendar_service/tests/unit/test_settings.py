@@ -37,3 +37,8 @@ def test_lists_are_separated_by_commas():
 def test_the_admins_key_is_optional():
     assert settings().api_keys == ["s"]
     assert settings(admin_api_key="a").api_keys == ["s", "a"]
+
+
+def test_the_services_own_key_the_admins_and_the_callers_open():
+    keys = settings(admin_api_key="a", caller_api_keys="s, assistant,, bot ").api_keys
+    assert keys == ["s", "a", "s", "assistant", "bot"]

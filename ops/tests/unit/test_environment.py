@@ -22,7 +22,7 @@ from ops.environment import (
 )
 from ops.errors import OpsError
 from ops.project import Project
-from ops.services import SERVICES
+from ops.services import CALLERS_OF_CALENDAR, OWN_KEYS, SERVICES
 
 SETTINGS = {
     "assistant": "assistant.src.config.settings",
@@ -142,7 +142,7 @@ def test_a_port_that_is_none_is_named(project: Project):
 @pytest.mark.parametrize(
     ("service", "forbidden"),
     [
-        ("tg_bot", {"POSTGRES_PASSWORD", "ADMIN_API_KEY", "OPENAI_API_KEY", "CREDENTIALS_ENCRYPTION_KEYS"}),
+        ("tg_bot", {"POSTGRES_PASSWORD", "ADMIN_API_KEY", "CALENDAR_API_KEY", "CREDENTIALS_ENCRYPTION_KEYS"}),
         (
             "assistant",
             {"POSTGRES_PASSWORD", "ADMIN_API_KEY", "TELEGRAM_TOKEN", "CREDENTIALS_ENCRYPTION_KEYS"},
@@ -159,6 +159,23 @@ def test_a_port_that_is_none_is_named(project: Project):
 def test_no_service_sees_keys_it_does_not_need(project: Project, service: str, forbidden: set[str]):
     full = Project(project.root, {name: value or "given" for name, value in project.values.items()})
     assert not set(local_environment(full, service)) & forbidden
+
+
+def test_each_service_shows_its_own_key_and_the_common_one_where_it_has_none(project: Project):
+    full = Project(project.root, {name: value or f"of {name}" for name, value in project.values.items()})
+    for service, variable in OWN_KEYS.items():
+        own = Project(project.root, {**full.values, variable: ""})
+        assert local_environment(full, service)["SERVICE_API_KEY"] == full.values[variable]
+        assert local_environment(own, service)["SERVICE_API_KEY"] == full.values["SERVICE_API_KEY"]
+    assert local_environment(full, "rest_service")["SERVICE_API_KEY"] == full.values["SERVICE_API_KEY"]
+    callers = local_environment(full, "google_calendar_service")["CALLER_API_KEYS"].split(",")
+    assert callers == [full.values[name] for name in CALLERS_OF_CALENDAR]
+
+
+def test_who_hands_in_a_common_key_gets_no_others(checkout: Path):
+    project, _ = load(checkout, {"SERVICE_API_KEY": "of-the-shell"}, write=True)
+    assert not any(project.values[name] for name in OWN_KEYS.values())
+    assert local_environment(project, "assistant")["SERVICE_API_KEY"] == "of-the-shell"
 
 
 @pytest.mark.parametrize("service", SETTINGS)

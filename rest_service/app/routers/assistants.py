@@ -12,7 +12,7 @@ from service_kit.contracts.assistants import (
     AssistantUpdate,
 )
 
-from ..access import ADMIN, ANYONE
+from ..access import ADMIN, READ
 from ..dependencies import Page, Reading, SearchText, TypeName, Writing, set_total
 from ..repositories.assistants import DEFAULT_FIRST, AssistantRepository
 from ..repositories.tree import tree
@@ -32,7 +32,7 @@ class AssistantFilter(Page):
     """Part of the name, in any case."""
 
 
-@router.get("", dependencies=ANYONE, responses=TOTAL)
+@router.get("", dependencies=READ, responses=TOTAL)
 async def list_assistants(
     unit: Reading, response: Response, query: Annotated[AssistantFilter, Query()]
 ) -> list[AssistantRead]:
@@ -53,13 +53,13 @@ async def create_assistant(unit: Writing, body: AssistantCreate) -> AssistantRea
     return await AssistantRepository(unit).create(body)
 
 
-@router.get("/{assistant_id}", dependencies=ANYONE, responses=MISSING)
+@router.get("/{assistant_id}", dependencies=READ, responses=MISSING)
 async def get_assistant(unit: Reading, assistant_id: UUID) -> AssistantRead:
     """One assistant."""
     return await AssistantRepository(unit).get(assistant_id)
 
 
-@router.get("/{assistant_id}/tree", dependencies=ANYONE, responses=MISSING, response_model=AssistantTree)
+@router.get("/{assistant_id}/tree", dependencies=READ, responses=MISSING, response_model=AssistantTree)
 async def get_assistant_tree(unit: Reading, assistant_id: UUID) -> Response:
     """The assistant with all tools, links and sub-assistants it can reach; active rows only."""
     return Response(await tree(unit, assistant_id), media_type="application/json")

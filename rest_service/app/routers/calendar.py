@@ -12,7 +12,7 @@ from service_kit.contracts.calendar import (
     CalendarUpdate,
 )
 
-from ..access import ANYONE, SERVICE
+from ..access import CALENDAR, READ, TOKENS
 from ..dependencies import Page, Reading, RowPath, Tokens, Writing, set_total
 from ..repositories.calendar import CalendarRepository
 from ..routing import BODY, MISSING, TOTAL
@@ -27,7 +27,7 @@ class CalendarFilter(Page):
     status: CalendarStatus | None = None
 
 
-@router.get("", dependencies=ANYONE, responses=TOTAL)
+@router.get("", dependencies=READ, responses=TOTAL)
 async def list_calendars(
     unit: Reading, response: Response, query: Annotated[CalendarFilter, Query()]
 ) -> list[CalendarRead]:
@@ -38,32 +38,32 @@ async def list_calendars(
     return rows
 
 
-@router.get("/{user_id}", dependencies=ANYONE, responses=MISSING)
+@router.get("/{user_id}", dependencies=READ, responses=MISSING)
 async def get_calendar(unit: Reading, user_id: RowPath) -> CalendarRead:
     """Whether a user has linked a calendar; no tokens."""
     return await CalendarRepository(unit).get(user_id)
 
 
-@router.patch("/{user_id}", dependencies=ANYONE, responses=BODY | MISSING)
+@router.patch("/{user_id}", dependencies=CALENDAR, responses=BODY | MISSING)
 async def update_calendar(unit: Writing, user_id: RowPath, body: CalendarUpdate) -> CalendarRead:
     """Note that the grant was revoked (or holds again)."""
     calendars = CalendarRepository(unit)
     return await calendars.update(user_id, calendars.changes(body))
 
 
-@router.delete("/{user_id}", status_code=204, dependencies=ANYONE, responses=MISSING)
+@router.delete("/{user_id}", status_code=204, dependencies=CALENDAR, responses=MISSING)
 async def delete_calendar(unit: Writing, user_id: RowPath) -> None:
     """Forget the tokens; Google is not told."""
     await CalendarRepository(unit).delete(user_id)
 
 
-@router.get("/{user_id}/tokens", dependencies=SERVICE, responses=MISSING)
+@router.get("/{user_id}/tokens", dependencies=TOKENS, responses=MISSING)
 async def get_calendar_tokens(unit: Reading, user_id: RowPath, box: Tokens) -> CalendarTokens:
     """The tokens in clear. The services' key only: the admin has no use for them."""
     return await CalendarRepository(unit).tokens(user_id, box)
 
 
-@router.put("/{user_id}/tokens", dependencies=SERVICE, responses=BODY)
+@router.put("/{user_id}/tokens", dependencies=TOKENS, responses=BODY)
 async def store_calendar_tokens(
     unit: Writing, user_id: RowPath, box: Tokens, body: CalendarTokensWrite
 ) -> CalendarRead:

@@ -15,7 +15,7 @@ from service_kit.contracts.cron import (
     FiringUpdate,
 )
 
-from ..access import ANYONE
+from ..access import FIRINGS, JOBS, READ
 from ..dependencies import (
     BigRowPath,
     GivenClock,
@@ -75,7 +75,7 @@ Firings = Annotated[FiringRepository, Depends(_firings, scope="function")]
 FiringsToRead = Annotated[FiringRepository, Depends(_firings_to_read, scope="function")]
 
 
-@router.get("", dependencies=ANYONE, responses=TOTAL)
+@router.get("", dependencies=READ, responses=TOTAL)
 async def list_cron_jobs(
     jobs: JobsToRead, response: Response, query: Annotated[JobFilter, Query()]
 ) -> list[CronJobRead]:
@@ -88,13 +88,13 @@ async def list_cron_jobs(
     return rows
 
 
-@router.post("", status_code=201, dependencies=ANYONE, responses=BODY)
+@router.post("", status_code=201, dependencies=JOBS, responses=BODY)
 async def create_cron_job(jobs: Jobs, body: CronJobCreate) -> CronJobRead:
     """A new job: recurring by `cron_expression` in its own zone, or once at `run_at`."""
     return await jobs.create(body)
 
 
-@router.get("/firings", dependencies=ANYONE, responses=TOTAL)
+@router.get("/firings", dependencies=READ, responses=TOTAL)
 async def list_firings(
     firings: FiringsToRead, response: Response, query: Annotated[FiringFilter, Query()]
 ) -> list[FiringRead]:
@@ -104,31 +104,31 @@ async def list_firings(
     return rows
 
 
-@router.get("/{job_id}", dependencies=ANYONE, responses=MISSING)
+@router.get("/{job_id}", dependencies=READ, responses=MISSING)
 async def get_cron_job(jobs: JobsToRead, job_id: RowPath) -> CronJobRead:
     """One job."""
     return await jobs.get(job_id)
 
 
-@router.put("/{job_id}", dependencies=ANYONE, responses=BODY | MISSING)
+@router.put("/{job_id}", dependencies=JOBS, responses=BODY | MISSING)
 async def replace_cron_job(jobs: Jobs, job_id: RowPath, body: CronJobCreate) -> CronJobRead:
     """The whole job anew; what is not sent takes its default."""
     return await jobs.replace(job_id, body)
 
 
-@router.patch("/{job_id}", dependencies=ANYONE, responses=BODY | MISSING)
+@router.patch("/{job_id}", dependencies=JOBS, responses=BODY | MISSING)
 async def update_cron_job(jobs: Jobs, job_id: RowPath, body: CronJobUpdate) -> CronJobRead:
     """The fields that are sent; the others stay. A new time makes a finished job active again."""
     return await jobs.patch(job_id, body)
 
 
-@router.delete("/{job_id}", status_code=204, dependencies=ANYONE, responses=MISSING)
+@router.delete("/{job_id}", status_code=204, dependencies=JOBS, responses=MISSING)
 async def delete_cron_job(jobs: Jobs, job_id: RowPath) -> None:
     """The job and the record of its firings."""
     await jobs.delete(job_id)
 
 
-@router.get("/{job_id}/firings", dependencies=ANYONE, responses=MISSING | TOTAL)
+@router.get("/{job_id}/firings", dependencies=READ, responses=MISSING | TOTAL)
 async def list_firings_of_job(
     jobs: JobsToRead,
     firings: FiringsToRead,
@@ -143,13 +143,13 @@ async def list_firings_of_job(
     return rows
 
 
-@router.post("/{job_id}/firings", status_code=201, dependencies=ANYONE, responses=BODY | MISSING | CLASH)
+@router.post("/{job_id}/firings", status_code=201, dependencies=FIRINGS, responses=BODY | MISSING | CLASH)
 async def claim_firing(firings: Firings, job_id: RowPath, body: FiringClaim) -> FiringRead:
     """Take a firing before it is sent; 409 where it is taken, or the job is switched off or over."""
     return await firings.claim(job_id, body)
 
 
-@router.patch("/{job_id}/firings/{firing_id}", dependencies=ANYONE, responses=BODY | MISSING | CLASH)
+@router.patch("/{job_id}/firings/{firing_id}", dependencies=FIRINGS, responses=BODY | MISSING | CLASH)
 async def report_firing(
     firings: Firings, job_id: RowPath, firing_id: BigRowPath, body: FiringUpdate
 ) -> FiringRead:

@@ -6,7 +6,7 @@ from fastapi import Query, Response
 
 from service_kit.contracts.users import TelegramId, UserCreate, UserRead, UserRole, UserUpdate
 
-from ..access import ADMIN, ANYONE
+from ..access import ADMIN, READ, USERS
 from ..dependencies import Page, Reading, RowPath, Writing, set_total
 from ..repositories.users import UserRepository
 from ..routing import BODY, CLASH, MISSING, TOTAL
@@ -23,7 +23,7 @@ class UserFilter(Page):
     is_active: bool | None = None
 
 
-@router.get("", dependencies=ANYONE, responses=TOTAL)
+@router.get("", dependencies=READ, responses=TOTAL)
 async def list_users(
     unit: Reading, response: Response, query: Annotated[UserFilter, Query()]
 ) -> list[UserRead]:
@@ -35,31 +35,31 @@ async def list_users(
     return rows
 
 
-@router.post("", status_code=201, dependencies=ANYONE, responses=BODY | CLASH)
+@router.post("", status_code=201, dependencies=USERS, responses=BODY | CLASH)
 async def create_user(unit: Writing, body: UserCreate) -> UserRead:
     """A new user. There is one row a Telegram account, and at most one owner."""
     return await UserRepository(unit).insert(body.model_dump())
 
 
-@router.get("/by-telegram-id/{telegram_id}", dependencies=ANYONE, responses=MISSING)
+@router.get("/by-telegram-id/{telegram_id}", dependencies=READ, responses=MISSING)
 async def get_user_by_telegram_id(unit: Reading, telegram_id: TelegramId) -> UserRead:
     """The user of a Telegram account."""
     return await UserRepository(unit).by_telegram_id(telegram_id)
 
 
-@router.get("/{user_id}", dependencies=ANYONE, responses=MISSING)
+@router.get("/{user_id}", dependencies=READ, responses=MISSING)
 async def get_user(unit: Reading, user_id: RowPath) -> UserRead:
     """One user."""
     return await UserRepository(unit).get(user_id)
 
 
-@router.put("/{user_id}", dependencies=ANYONE, responses=BODY | MISSING | CLASH)
+@router.put("/{user_id}", dependencies=USERS, responses=BODY | MISSING | CLASH)
 async def replace_user(unit: Writing, user_id: RowPath, body: UserCreate) -> UserRead:
     """The whole user anew; what is not sent takes its default."""
     return await UserRepository(unit).update(user_id, body.model_dump())
 
 
-@router.patch("/{user_id}", dependencies=ANYONE, responses=BODY | MISSING | CLASH)
+@router.patch("/{user_id}", dependencies=USERS, responses=BODY | MISSING | CLASH)
 async def update_user(unit: Writing, user_id: RowPath, body: UserUpdate) -> UserRead:
     """The fields that are sent; the others stay."""
     users = UserRepository(unit)

@@ -1,17 +1,18 @@
 import pytest
 from pydantic import SecretStr
 
-from rest_service.app.access import Keyring, Role
+from rest_service.app.access import SCOPES, Keyring, Role, Scope
 
+ADMIN, SERVICE = SCOPES[Role.ADMIN], SCOPES[Role.SERVICE]
 KEYRING = Keyring({Role.ADMIN: SecretStr("admin-kéy"), Role.SERVICE: SecretStr("service-key")})
 
 
 @pytest.mark.parametrize(
-    ("header", "roles"),
+    ("header", "scopes"),
     [
-        ("Bearer admin-kéy", {Role.ADMIN}),
-        ("bearer service-key", {Role.SERVICE}),
-        ("Bearer   service-key ", {Role.SERVICE}),
+        ("Bearer admin-kéy", ADMIN),
+        ("bearer service-key", SERVICE),
+        ("Bearer   service-key ", SERVICE),
         ("Bearer service-ke", set()),
         ("Bearer service-key2", set()),
         ("Bearer ", set()),
@@ -21,9 +22,28 @@ KEYRING = Keyring({Role.ADMIN: SecretStr("admin-kéy"), Role.SERVICE: SecretStr(
         ("", set()),
     ],
 )
-def test_a_key_opens_its_role_and_nothing_else_does(header, roles):
-    assert KEYRING.roles(header.encode()) == roles
+def test_a_key_opens_its_role_and_nothing_else_does(header, scopes):
+    assert KEYRING.scopes(header.encode()) == scopes
 
 
 def test_bytes_that_are_no_text_open_nothing():
-    assert not KEYRING.roles(b"Bearer \xff\xfe")
+    assert not KEYRING.scopes(b"Bearer \xff\xfe")
+
+
+def test_tokens_are_for_the_calendar_service_once_it_has_its_own_key():
+    assert {role for role in Role if Scope.TOKENS in SCOPES[role]} == {Role.SERVICE, Role.CALENDAR}
+    keyring = Keyring({Role.SERVICE: SecretStr("common"), Role.CALENDAR: SecretStr("calendar's")})
+    assert keyring.scopes(b"Bearer calendar's") == SCOPES[Role.CALENDAR]
+    assert keyring.scopes(b"Bearer common") == SERVICE - {Scope.TOKENS}
+
+
+def test_the_services_in_common_reach_as_far_as_each_of_them():
+    services = set(Role) - {Role.ADMIN, Role.SERVICE}
+    assert frozenset().union(*(SCOPES[role] for role in services)) == SERVICE
+    assert Scope.ADMIN not in SERVICE
+    assert all(Scope.READ in SCOPES[role] for role in Role)
+
+
+def test_one_text_given_to_two_roles_opens_what_both_open():
+    keyring = Keyring({Role.CRON_SERVICE: SecretStr("same"), Role.ASSISTANT: SecretStr("same")})
+    assert keyring.scopes(b"Bearer same") == SCOPES[Role.CRON_SERVICE] | SCOPES[Role.ASSISTANT]

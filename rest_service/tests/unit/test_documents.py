@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from fastapi.routing import APIRoute
 
-from rest_service.app.access import Allow, Role
+from rest_service.app.access import Allow, Scope
 from rest_service.app.main import create_app
 from rest_service.tests.support import make_settings
 
@@ -49,8 +49,7 @@ def test_every_route_of_the_api_has_exactly_one_rule(documented):
     for route in routes:
         rules = [d.dependency for d in route.dependencies if isinstance(d.dependency, Allow)]
         assert len(rules) == 1, f"{route.methods} {route.path} needs a rule of access.py"
-        assert rules[0].roles <= set(Role)
-        assert rules[0].roles
+        assert rules[0].scope in Scope
 
 
 def test_nothing_but_health_and_documents_stands_outside_of_the_api(documented):
