@@ -42,8 +42,11 @@ ANNOUNCE_TIMEOUT = 2.0
 """Seconds: a request waits for its announcement, but not for a Redis that hangs."""
 
 
-async def announce(redis: aioredis.Redis, *topics: Topic) -> None:
-    """Tell all readers, after the commit. Never fails: readers' time to live is the safety net."""
+async def announce(redis: aioredis.Redis, *topics: Topic) -> bool:
+    """Tell all readers, after the commit; whether they are told.
+
+    Never fails: readers' time to live is the safety net.
+    """
     try:
         async with asyncio.timeout(ANNOUNCE_TIMEOUT), redis.pipeline(transaction=False) as pipe:
             for topic in topics:
@@ -51,6 +54,8 @@ async def announce(redis: aioredis.Redis, *topics: Topic) -> None:
             await pipe.execute()
     except (RedisError, TimeoutError) as exc:
         log.warning("change_not_announced", topics=list(topics), error=str(exc) or type(exc).__name__)
+        return False
+    return True
 
 
 @dataclass(slots=True)

@@ -6,27 +6,20 @@ for a refusal to be answered. And all of them are `async`, for a plain function 
 the thread pool.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated
 
-import redis.asyncio as aioredis
 from fastapi import Depends, Path, Query, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from sqlalchemy.exc import DBAPIError
 
-from service_kit.changes import announce
 from service_kit.clock import Clock
-from service_kit.logging import get_logger
 
+from .cache import LiveCache
 from .crypto import TokenBox
 from .database import Database, Unit
 from .repositories.base import Window
-
-log = get_logger(__name__)
-
-ANNOUNCE_TIMEOUT = 1.0
-"""Seconds an answer waits for Redis to hear of a change; readers' time to live is the safety net."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +27,7 @@ class Parts:
     """What `main` has built, as `app.state.parts`."""
 
     database: Database
-    redis: aioredis.Redis
+    cache: LiveCache
     tokens: TokenBox
     clock: Clock
 
@@ -55,18 +48,16 @@ async def reading(parts: GivenParts) -> AsyncIterator[Unit]:
 
 async def writing(parts: GivenParts) -> AsyncIterator[Unit]:
     """A unit in one transaction; what it has changed is announced after the commit."""
-    async with parts.database.writing() as unit:
-        yield unit
-    if unit.topics:
-        await _announce(parts.redis, unit)
-
-
-async def _announce(redis: aioredis.Redis, unit: Unit) -> None:
+    unit: Unit | None = None
     try:
-        async with asyncio.timeout(ANNOUNCE_TIMEOUT):
-            await announce(redis, *sorted(unit.topics))
-    except TimeoutError:
-        log.warning("change_not_announced", topics=sorted(unit.topics), error="no answer in time")
+        async with parts.database.writing() as unit:
+            yield unit
+    except (DBAPIError, TimeoutError) as exc:
+        # the connection is lost, and with it the answer to a commit that may have come through
+        if unit is not None and (isinstance(exc, TimeoutError) or exc.connection_invalidated):
+            await parts.cache.changed(unit.topics, unit.rows)
+        raise
+    await parts.cache.changed(unit.topics, unit.rows)
 
 
 async def _clock(parts: GivenParts) -> Clock:
@@ -83,6 +74,8 @@ GivenClock = Annotated[Clock, Depends(_clock)]
 Tokens = Annotated[TokenBox, Depends(_tokens)]
 
 RowPath = Annotated[int, Path(ge=1, le=2**31 - 1)]
+JSON = "application/json"
+
 BigRowPath = Annotated[int, Path(ge=1, le=2**63 - 1)]
 RowFilter = Annotated[int, Field(ge=1, le=2**31 - 1)]
 

@@ -15,17 +15,19 @@ from service_kit.clock import SystemClock
 from service_kit.health import Health
 from service_kit.lifecycle import run
 from service_kit.logging import configure_logging, get_logger
-from service_kit.redis import connect
+from service_kit.redis import connect_blocking
 from service_kit.settings import load
 from service_kit.web import serve
 
 from . import openapi
-from .access import Gate, Keyring, Role
+from .access import READ, Gate, Keyring, Role
+from .cache import LiveCache
 from .config import Settings, split
 from .crypto import TokenBox
 from .database import Database
 from .dependencies import Parts
 from .errors import handlers
+from .hot_reads import HotReads
 from .middleware import BodyLimit, Incidents, Paths, SecurityHeaders
 from .routers import assistant_tools, assistants, calendar, cron_jobs, health, tools, user_threads, users
 from .schema import require_head
@@ -83,6 +85,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
         Middleware(Incidents),
         Middleware(Paths),
         Middleware(Gate, keyring=keyring),
+        Middleware(HotReads, rule=READ[0].dependency),
         Middleware(BodyLimit),
     ]
 
@@ -105,10 +108,11 @@ def _lifespan(settings: Settings) -> Lifespan:
         async with AsyncExitStack() as stack:
             database = Database(settings)
             stack.push_async_callback(database.aclose)
-            redis = connect(settings)
+            redis = connect_blocking(settings, block=0)  # the one kind that does not retry by itself
             stack.push_async_callback(redis.aclose)
+            cache = await stack.enter_async_context(LiveCache(redis))
             app.state.parts = Parts(
-                database, redis, TokenBox(settings.credentials_encryption_keys), SystemClock()
+                database, cache, TokenBox(settings.credentials_encryption_keys), SystemClock()
             )
             app.state.health = Health(NAME)
             app.state.health.add_check("database", database.check)

@@ -1,16 +1,20 @@
 """Queries on people. Reading one stands on the way of every message, so its statements are prebuilt."""
 
+from uuid import UUID
+
 from sqlalchemy import bindparam, select
 
 from service_kit.changes import Topic
 from service_kit.contracts.users import UserRead
 
+from .. import kept
 from ..models import users
 from .base import Repository, Values
 
 _BY_TELEGRAM_ID = select(users).where(users.c.telegram_id == bindparam("telegram_id"))
 _UNANNOUNCED = frozenset({"last_seen_at"})
-"""Set at every message, and nobody acts on it: announcing it would empty all caches all the time."""
+"""Set at every message, and nobody acts on it: announcing it would empty all caches all the time. Only what
+this service keeps of the row itself is made old."""
 
 
 class UserRepository(Repository[UserRead]):
@@ -29,6 +33,12 @@ class UserRepository(Repository[UserRead]):
         if row is None:
             raise self.missing(f"with telegram_id {telegram_id}")
         return self._parse(row)
+
+    async def update(self, key: UUID | int, values: Values) -> UserRead:
+        """As in the base."""
+        user = await super().update(key, values)
+        self.unit.rows |= {kept.user(user.id), kept.account(user.telegram_id)}
+        return user
 
     def _changed(self, values: Values) -> None:
         if not values or values.keys() - _UNANNOUNCED:

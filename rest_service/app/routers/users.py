@@ -6,8 +6,9 @@ from fastapi import Query, Response
 
 from service_kit.contracts.users import TelegramId, UserCreate, UserRead, UserRole, UserUpdate
 
+from .. import kept
 from ..access import ADMIN, READ, USERS
-from ..dependencies import Page, Reading, RowPath, Writing, set_total
+from ..dependencies import JSON, GivenParts, Page, Reading, RowPath, Writing, set_total
 from ..repositories.users import UserRepository
 from ..routing import BODY, CLASH, MISSING, TOTAL
 from ..routing import router as new_router
@@ -41,16 +42,28 @@ async def create_user(unit: Writing, body: UserCreate) -> UserRead:
     return await UserRepository(unit).insert(body.model_dump())
 
 
-@router.get("/by-telegram-id/{telegram_id}", dependencies=READ, responses=MISSING)
-async def get_user_by_telegram_id(unit: Reading, telegram_id: TelegramId) -> UserRead:
+@router.get("/by-telegram-id/{telegram_id}", dependencies=READ, responses=MISSING, response_model=UserRead)
+async def get_user_by_telegram_id(parts: GivenParts, telegram_id: TelegramId) -> Response:
     """The user of a Telegram account."""
-    return await UserRepository(unit).by_telegram_id(telegram_id)
+
+    async def load() -> bytes:
+        async with parts.database.reading() as unit:
+            user = await UserRepository(unit).by_telegram_id(telegram_id)
+        return user.model_dump_json().encode()
+
+    return Response(await parts.cache.get(kept.account(telegram_id), load), media_type=JSON)
 
 
-@router.get("/{user_id}", dependencies=READ, responses=MISSING)
-async def get_user(unit: Reading, user_id: RowPath) -> UserRead:
+@router.get("/{user_id}", dependencies=READ, responses=MISSING, response_model=UserRead)
+async def get_user(parts: GivenParts, user_id: RowPath) -> Response:
     """One user."""
-    return await UserRepository(unit).get(user_id)
+
+    async def load() -> bytes:
+        async with parts.database.reading() as unit:
+            user = await UserRepository(unit).get(user_id)
+        return user.model_dump_json().encode()
+
+    return Response(await parts.cache.get(kept.user(user_id), load), media_type=JSON)
 
 
 @router.put("/{user_id}", dependencies=USERS, responses=BODY | MISSING | CLASH)
