@@ -199,7 +199,7 @@ class JobScheduler:
             log.warning("job_skipped", job_id=job.id, reason=str(exc))
             return
         if isinstance(trigger, CronSimTrigger) and job.next_run_at is not None and job.next_run_at <= now:
-            missed = trigger.latest(job.next_run_at, now - timedelta(microseconds=1))
+            missed = trigger.schedule.latest(job.next_run_at, now - timedelta(microseconds=1))
             if missed is not None:
                 self._add(f"missed:{job.id}", DateTrigger(missed), missed, job.id)
         # reckoned from the same now as the missed ones: no firing falls between the two

@@ -97,6 +97,11 @@ class CronJobRead(Resource):
     is_active: bool
     status: CronJobStatus
     next_run_at: AwareDatetime | None = None
+    next_firings: list[AwareDatetime] | None = Field(
+        default=None,
+        description="The next three firings (UTC) of a recurring job; told for one job, not in lists.",
+        examples=[["2026-11-23T08:00:00Z", "2026-11-24T08:00:00Z", "2026-11-25T08:00:00Z"]],
+    )
     last_run_at: AwareDatetime | None = None
 
 

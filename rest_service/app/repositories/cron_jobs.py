@@ -3,21 +3,28 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Select, insert, select, update
 
 from service_kit.changes import Topic
 from service_kit.clock import Clock
 from service_kit.contracts.cron import CronJobCreate, CronJobRead, CronJobStatus, CronJobUpdate
+from service_kit.schedule import Schedule
 
 from ..database import Unit
 from ..errors.api import InvalidError
 from ..models import cron_jobs, users
-from ..schedule import next_firing, problem
 from .base import Repository, Values
 
 _OVER = frozenset({CronJobStatus.DONE, CronJobStatus.FAILED})
 _TIMES = frozenset({"cron_expression", "run_at"})
+_DECIDES = _TIMES | {"timezone", "is_active", "status"}
+"""What `next_run_at` follows from. Other changes leave it alone: it may stand in the past, for a firing
+that was missed and that cron_service is about to catch up."""
+SHOWN = 3
+"""Firings that the answer to one job foretells."""
 
 
 class CronJobRepository(Repository[CronJobRead]):
@@ -36,6 +43,13 @@ class CronJobRepository(Repository[CronJobRead]):
     def _select(self) -> Select[Any]:
         chat = users.c.telegram_id.label("chat_id")
         return select(cron_jobs, chat).join_from(cron_jobs, users, users.c.id == cron_jobs.c.user_id)
+
+    async def get(self, key: UUID | int) -> CronJobRead:
+        """The job with its next firings; raises NotFoundError."""
+        job = await super().get(key)
+        if job.cron_expression is None:
+            return job
+        return job.model_copy(update={"next_firings": self._foretold(job)})
 
     async def create(self, body: CronJobCreate) -> CronJobRead:
         """A new job, with its first firing worked out; raises InvalidError for a wrong expression."""
@@ -65,10 +79,12 @@ class CronJobRepository(Repository[CronJobRead]):
         if values:
             # held, because next_run_at depends on columns that another change may be writing
             stored = await self.locked(job_id)
-            rescheduled = any(values.get(name, stored[name]) != stored[name] for name in _TIMES)
+            changed = {name for name in _DECIDES if values.get(name, stored[name]) != stored[name]}
+            rescheduled = bool(changed & _TIMES)
             if rescheduled and stored["status"] in _OVER:
                 values.setdefault("status", CronJobStatus.ACTIVE)
-            values["next_run_at"] = self._next(dict(stored) | values, anew=rescheduled)
+            if changed:
+                values["next_run_at"] = self._next(dict(stored) | values, anew=rescheduled)
             await self.unit.connection.execute(
                 update(cron_jobs).where(cron_jobs.c.id == job_id).values(values)
             )
@@ -78,13 +94,27 @@ class CronJobRepository(Repository[CronJobRead]):
     def _next(self, job: Mapping[str, Any], *, anew: bool = True) -> datetime | None:
         """When a job as `job` will be fires next."""
         expression, run_at = job["cron_expression"], job["run_at"]
-        if expression is not None:
-            wrong = problem(expression)
-            if wrong:
-                raise InvalidError(wrong, field="cron_expression")
+        schedule = None if expression is None else schedule_of(expression, job["timezone"])
         if not job["is_active"] or job["status"] != CronJobStatus.ACTIVE:
             return None
-        if expression is not None:
-            return next_firing(expression, job["timezone"], self._clock.now())
+        if schedule is not None:
+            return schedule.after(self._clock.now())
         fired = job["last_run_at"] is not None and not anew
         return None if fired else run_at
+
+    def _foretold(self, job: CronJobRead) -> list[datetime]:
+        if job.next_run_at is None or job.cron_expression is None:
+            return []
+        try:
+            schedule = schedule_of(job.cron_expression, job.timezone)
+        except InvalidError:  # written by an earlier version, which took more
+            return []
+        return schedule.following(self._clock.now(), SHOWN)
+
+
+def schedule_of(expression: str, timezone: str) -> Schedule:
+    """When a recurring job fires; raises InvalidError with the reason."""
+    try:
+        return Schedule(expression, ZoneInfo(timezone))
+    except ValueError as exc:
+        raise InvalidError(str(exc), field="cron_expression") from exc

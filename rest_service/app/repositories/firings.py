@@ -15,9 +15,8 @@ from service_kit.contracts.cron import CronJobStatus, FiringClaim, FiringRead, F
 from ..database import Unit
 from ..errors.api import ConflictError, NotFoundError
 from ..models import cron_job_records, cron_jobs
-from ..schedule import next_firing
 from .base import Repository, Values
-from .cron_jobs import CronJobRepository
+from .cron_jobs import CronJobRepository, schedule_of
 
 _records = cron_job_records
 _ENDED = frozenset({FiringStatus.DONE, FiringStatus.FAILED, FiringStatus.MISSED})
@@ -97,7 +96,7 @@ class FiringRepository(Repository[FiringRead]):
     def _following(self, expression: str | None, timezone: str, fired: datetime) -> datetime | None:
         if expression is None:
             return None
-        return next_firing(expression, timezone, max(self._clock.now(), fired.astimezone(UTC)))
+        return schedule_of(expression, timezone).after(max(self._clock.now(), fired.astimezone(UTC)))
 
     async def _set_job(self, job_id: int, values: Values) -> None:
         await self.unit.connection.execute(update(cron_jobs).where(cron_jobs.c.id == job_id).values(values))

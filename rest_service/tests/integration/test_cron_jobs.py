@@ -1,4 +1,6 @@
 import asyncio
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -176,3 +178,36 @@ async def test_jobs_go_with_their_user(api, user):
     assert (await api.delete(f"/api/users/{user['id']}")).status_code == 204
     assert (await api.get("/api/cron-jobs")).json() == []
     assert (await api.get("/api/cron-jobs/firings")).json() == []
+
+
+async def test_a_recurring_job_foretells_its_next_firings(api, user):
+    job = await api.a_job(user, cron_expression="0 9 * * 1-5", timezone="Europe/Berlin")
+    assert job["next_firings"][0] == job["next_run_at"]
+    local = [datetime.fromisoformat(at).astimezone(ZoneInfo("Europe/Berlin")) for at in job["next_firings"]]
+    assert len(local) == 3
+    assert all(at.hour == 9 and at.isoweekday() <= 5 for at in local)
+    path = f"/api/cron-jobs/{job['id']}"
+    assert (await api.get(path)).json()["next_firings"] == job["next_firings"]
+    assert (await api.get("/api/cron-jobs")).json()[0]["next_firings"] is None
+    assert (await api.patch(path, {"is_active": False})).json()["next_firings"] == []
+    once = await api.a_job(user, run_at="2030-01-01T09:00:00Z")
+    assert once["next_firings"] is None
+
+
+async def test_a_change_of_something_else_keeps_a_firing_that_was_missed(api, user, clock):
+    """cron_service catches up what stands in `next_run_at`: moving it forward would drop the firing."""
+    job = await api.a_job(user)
+    path = f"/api/cron-jobs/{job['id']}"
+    clock.move(days=3)
+    for change in ({"message": "new"}, {"priority": "high"}, {"is_active": True}, {"timezone": "UTC"}):
+        assert (await api.patch(path, change)).json()["next_run_at"] == job["next_run_at"], change
+    whole = {name: job[name] for name in ("name", "cron_expression", "user_id", "message")}
+    assert (await api.put(path, whole)).json()["next_run_at"] == job["next_run_at"]
+    assert (await api.patch(path, {"timezone": "Asia/Tokyo"})).json()["next_run_at"] > job["next_run_at"]
+
+
+async def test_extensions_of_other_crons_are_refused_with_the_reason(api, user):
+    body = {"name": "n", "user_id": user["id"], "message": "m", "cron_expression": "0 9 L * *"}
+    refused = await api.post("/api/cron-jobs", body)
+    assert (refused.status_code, refused.json()["field"]) == (422, "cron_expression")
+    assert "extensions" in refused.json()["message"]
