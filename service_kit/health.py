@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from service_kit.contracts.health import HealthBody
 from service_kit.errors import KitError
+from service_kit.lifecycle import heed_cancellation
 
 Check = Callable[[], Awaitable[None]]
 """Raises when the part it looks at does not work; the exception's text is shown."""
@@ -76,6 +77,7 @@ class Health:
         """Beat and run the checks, for ever; a service runs this as one of its tasks."""
         last_check = float("-inf")
         while True:
+            heed_cancellation()
             self.beat()
             if time.monotonic() - last_check >= CHECK_EVERY:
                 await asyncio.gather(*(self._run(name, check) for name, check in self._checks.items()))

@@ -53,7 +53,7 @@ async def killed_under_load(plan: Plan) -> Figures:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(at_rate(plan.rate, plan.seconds)(world))
                     tasks.create_task(_kill_evenly(suite, plan))
-                await world.all_answered(within=120)
+                await world.all_answered(within=240)
                 await asyncio.sleep(2)  # a second answer would come now
                 return figures("suite", f"kill x{plan.replicas}", world)
             finally:
