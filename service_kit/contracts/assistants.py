@@ -5,11 +5,11 @@ from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
-from service_kit.contracts.base import Body, ModelName, Name, Resource
+from service_kit.contracts.base import NOT_BLANK, Body, Flag, ModelName, Name, Patch, Resource
 
-Instructions = Annotated[str, StringConstraints(min_length=1, max_length=100_000)]
+Instructions = Annotated[str, StringConstraints(min_length=1, max_length=100_000), NOT_BLANK]
 
 
 class AssistantType(StrEnum):
@@ -32,154 +32,270 @@ class ToolType(StrEnum):
 class ModelSettings(BaseModel):
     """Settings of the model and of the tool loop; what is not set takes the service's default."""
 
-    model_config = ConfigDict(extra="forbid")
+    # strict: what is stored is what was written, and not a guess at what "0.3" or true might mean
+    model_config = ConfigDict(extra="forbid", strict=True)
 
-    temperature: float | None = Field(default=None, ge=0, le=2, examples=[0.3])
-    max_output_tokens: int | None = Field(default=None, ge=1, le=1_000_000, examples=[2000])
+    temperature: float | None = Field(
+        default=None, ge=0, le=2, description="0 is sober, 1 lively.", examples=[0.3]
+    )
+    max_output_tokens: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="Longest answer.", examples=[2000]
+    )
     fallback_models: list[ModelName] = Field(
-        default_factory=list, max_length=8, description="Tried in order when the model's provider fails."
+        default_factory=list,
+        max_length=8,
+        description="Tried in order when the model's provider fails.",
+        examples=[[]],
     )
-    max_tool_rounds: int | None = Field(default=None, ge=1, le=50, examples=[8])
+    max_tool_rounds: int | None = Field(
+        default=None,
+        ge=1,
+        le=50,
+        description="How often the model may call tools for one message.",
+        examples=[8],
+    )
     history_tokens: int | None = Field(
-        default=None, ge=256, le=1_000_000, description="Budget for the conversation sent along."
+        default=None,
+        ge=256,
+        le=1_000_000,
+        description="Budget for the conversation sent along.",
+        examples=[20_000],
     )
 
 
-class AssistantUpdate(Body):
+_ID = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
+_OTHER_ID = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+_TEXTS = {"name": "Travel planner", "instructions": "You plan journeys. Ask for dates and the budget first."}
+
+_ASSISTANT_NAME = "What it is called. Unique."
+_IS_SECRETARY = "Whether users talk to it directly."
+_IS_DEFAULT = "`true` makes this secretary the one that answers; another one steps back."
+_MODEL = "`provider/name`; a bare name means the default provider, `default` the default model."
+_INSTRUCTIONS = "What it is told before every conversation: who it is, how it works, what it must not do."
+_ASSISTANT_TYPE = "`llm`: any provider, the conversation kept here; `openai_api`: kept at OpenAI."
+_OPENAI_ID = "The assistant's id at OpenAI (`openai_api` only); none: it is made there when first needed."
+_SETTINGS = "Settings of the model and limits; what is not set takes the service's default."
+_ASSISTANT_ACTIVE = "False: it answers nobody until it is true again."
+
+
+class AssistantUpdate(Patch):
     """Fields of an assistant that `PATCH` may change; those not sent stay as they are."""
 
-    name: Name | None = Field(default=None, examples=["Secretary"])
-    is_secretary: bool | None = None
-    is_default: bool | None = Field(
-        default=None, description="`true` makes this secretary the one that answers; another one steps back."
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"model": "default", "settings": {"temperature": 0.7}}]}
     )
-    model: ModelName | None = Field(default=None, examples=["openai/gpt-6-luna"])
-    instructions: Instructions | None = Field(default=None, examples=["You are a helpful secretary."])
-    assistant_type: AssistantType | None = None
-    openai_assistant_id: str | None = Field(default=None, max_length=128)
-    settings: ModelSettings | None = None
-    is_active: bool | None = None
+    clearable = frozenset({"openai_assistant_id"})
+
+    name: Name | None = Field(default=None, description=_ASSISTANT_NAME, examples=[_TEXTS["name"]])
+    is_secretary: Flag | None = Field(default=None, description=_IS_SECRETARY, examples=[False])
+    is_default: Flag | None = Field(default=None, description=_IS_DEFAULT, examples=[False])
+    model: ModelName | None = Field(default=None, description=_MODEL, examples=["default"])
+    instructions: Instructions | None = Field(
+        default=None, description=_INSTRUCTIONS, examples=[_TEXTS["instructions"]]
+    )
+    assistant_type: AssistantType | None = Field(default=None, description=_ASSISTANT_TYPE, examples=["llm"])
+    openai_assistant_id: str | None = Field(
+        default=None, max_length=128, description=_OPENAI_ID, examples=[None]
+    )
+    settings: ModelSettings | None = Field(
+        default=None, description=_SETTINGS, examples=[{"temperature": 0.7}]
+    )
+    is_active: Flag | None = Field(default=None, description=_ASSISTANT_ACTIVE, examples=[True])
 
 
 class AssistantCreate(Body):
     """A new assistant; also the whole of it for `PUT`."""
 
-    name: Name = Field(description="Unique.", examples=["Secretary"])
-    is_secretary: bool = Field(default=False, description="Whether users talk to it directly.")
-    is_default: bool | None = Field(
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": _TEXTS["name"],
+                    "is_secretary": False,
+                    "model": "default",
+                    "instructions": _TEXTS["instructions"],
+                    "settings": {"temperature": 0.3},
+                }
+            ]
+        }
+    )
+
+    name: Name = Field(description=_ASSISTANT_NAME, examples=[_TEXTS["name"]])
+    is_secretary: Flag = Field(default=False, description=_IS_SECRETARY, examples=[False])
+    is_default: Flag | None = Field(
         default=None,
-        description="`true` makes this secretary the one that answers; another one steps back. Not sent: "
-        "the first active secretary becomes the default by itself.",
+        description=f"{_IS_DEFAULT} Not sent: the first active secretary becomes the default by itself.",
         examples=[None],
     )
-    model: ModelName = Field(
-        description="`provider/name`; a bare name means the default provider, `default` the default model.",
-        examples=["default"],
+    model: ModelName = Field(description=_MODEL, examples=["default"])
+    instructions: Instructions = Field(description=_INSTRUCTIONS, examples=[_TEXTS["instructions"]])
+    assistant_type: AssistantType = Field(
+        default=AssistantType.LLM, description=_ASSISTANT_TYPE, examples=["llm"]
     )
-    instructions: Instructions = Field(examples=["You are a helpful secretary."])
-    assistant_type: AssistantType = Field(default=AssistantType.LLM)
-    openai_assistant_id: str | None = Field(default=None, max_length=128, examples=[None])
-    settings: ModelSettings = Field(default_factory=ModelSettings)
-    is_active: bool = True
+    openai_assistant_id: str | None = Field(
+        default=None, max_length=128, description=_OPENAI_ID, examples=[None]
+    )
+    settings: ModelSettings = Field(
+        default_factory=ModelSettings, description=_SETTINGS, examples=[{"temperature": 0.3}]
+    )
+    is_active: Flag = Field(default=True, description=_ASSISTANT_ACTIVE, examples=[True])
 
 
 class AssistantRead(Resource):
     """An assistant."""
 
-    id: UUID
-    name: str
-    is_secretary: bool
-    is_default: bool = Field(default=False, description="The one secretary that answers people.")
-    model: str
-    instructions: str
-    assistant_type: str
-    """Not the enum: a reader older than the row skips a type it does not know instead of failing."""
-    openai_assistant_id: str | None = None
-    settings: ModelSettings = Field(default_factory=ModelSettings)
-    is_active: bool
+    id: UUID = Field(description="Its id; links and tools name it by this.", examples=[_ID])
+    name: str = Field(description=_ASSISTANT_NAME, examples=[_TEXTS["name"]])
+    is_secretary: bool = Field(description=_IS_SECRETARY, examples=[False])
+    is_default: bool = Field(
+        default=False, description="The one secretary that answers people.", examples=[False]
+    )
+    model: str = Field(description=_MODEL, examples=["default"])
+    instructions: str = Field(description=_INSTRUCTIONS, examples=[_TEXTS["instructions"]])
+    # not the enum: a reader older than the row skips a type it does not know instead of failing
+    assistant_type: str = Field(description=_ASSISTANT_TYPE, examples=["llm"])
+    openai_assistant_id: str | None = Field(default=None, description=_OPENAI_ID, examples=[None])
+    settings: ModelSettings = Field(
+        default_factory=ModelSettings, description=_SETTINGS, examples=[{"temperature": 0.3}]
+    )
+    is_active: bool = Field(description=_ASSISTANT_ACTIVE, examples=[True])
 
 
 def _schema_as_text(value: Any) -> Any:  # noqa: ANN401 - whatever came in, pydantic judges what goes out
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
 
 
-SchemaText = Annotated[str, StringConstraints(max_length=65_536), BeforeValidator(_schema_as_text)]
+_LONGEST_SCHEMA = 65_536
+
+SchemaText = Annotated[
+    str,
+    StringConstraints(max_length=_LONGEST_SCHEMA),
+    BeforeValidator(_schema_as_text),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "maxLength": _LONGEST_SCHEMA, "format": "json-schema"},
+                {"type": "object", "properties": {"type": {"const": "object"}}, "required": ["type"]},
+            ]
+        }
+    ),
+]
 """A JSON Schema as text; an object is accepted and written as text."""
 
-ToolName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+TOOL_NAME_PATTERN = r"^[a-zA-Z0-9_-]{1,64}$"
+ToolName = Annotated[str, StringConstraints(pattern=TOOL_NAME_PATTERN)]
+ToolDescription = Annotated[str, StringConstraints(min_length=1, max_length=4096), NOT_BLANK]
+
+_TOOL: dict[str, Any] = {
+    "name": "world_clock",
+    "tool_type": "time",
+    "description": "Tells the time anywhere. Use it when the user asks what time it is somewhere.",
+    "input_schema": {"type": "object", "properties": {"timezone": {"type": "string"}}},
+}
+_TOOL_NAME = "What the model calls it by: letters, digits, `_`, `-`. Unique."
+_TOOL_TYPE = "Which implementation it is."
+_TOOL_DESCRIPTION = "Tells the model what it does and when to use it."
+_INPUT_SCHEMA = (
+    "JSON Schema of the arguments, as an object or as text; top level `object`. None: the type's own."
+)
+_ASKED = "The assistant a `sub_assistant` tool asks; the other types have none."
+_TOOL_ACTIVE = "False: no assistant has it until it is true again."
 
 
-class ToolUpdate(Body):
+class ToolUpdate(Patch):
     """Fields of a tool that `PATCH` may change; those not sent stay as they are."""
 
-    name: ToolName | None = Field(default=None, examples=["current_time"])
-    tool_type: ToolType | None = None
-    description: Annotated[str, StringConstraints(min_length=1, max_length=4096)] | None = None
-    input_schema: SchemaText | None = None
-    assistant_id: UUID | None = None
-    is_active: bool | None = None
+    model_config = ConfigDict(json_schema_extra={"examples": [{"description": _TOOL["description"]}]})
+    clearable = frozenset({"input_schema", "assistant_id"})
+
+    name: ToolName | None = Field(default=None, description=_TOOL_NAME, examples=[_TOOL["name"]])
+    tool_type: ToolType | None = Field(default=None, description=_TOOL_TYPE, examples=[_TOOL["tool_type"]])
+    description: ToolDescription | None = Field(
+        default=None, description=_TOOL_DESCRIPTION, examples=[_TOOL["description"]]
+    )
+    input_schema: SchemaText | None = Field(
+        default=None, description=_INPUT_SCHEMA, examples=[_TOOL["input_schema"]]
+    )
+    assistant_id: UUID | None = Field(default=None, description=_ASKED, examples=[None])
+    is_active: Flag | None = Field(default=None, description=_TOOL_ACTIVE, examples=[True])
+
+
+def _asks_somebody(schema: dict[str, Any]) -> None:
+    """For the document: a `sub_assistant` tool has its assistant, the others have none."""
+    asking = {"tool_type": {"const": ToolType.SUB_ASSISTANT.value}, "assistant_id": {"type": "string"}}
+    others = [kind.value for kind in ToolType if kind is not ToolType.SUB_ASSISTANT]
+    schema["anyOf"] = [
+        {"properties": {"tool_type": {"enum": others}, "assistant_id": {"type": "null"}}},
+        {"properties": asking, "required": ["assistant_id"]},
+    ]
+    schema["examples"] = [_TOOL]
 
 
 class ToolCreate(Body):
     """A new tool; also the whole of it for `PUT`."""
 
-    name: ToolName = Field(description="What the model calls it by. Unique.", examples=["current_time"])
-    tool_type: ToolType = Field(examples=["time"])
-    description: Annotated[str, StringConstraints(min_length=1, max_length=4096)] = Field(
-        description="Tells the model when to use it.", examples=["Current time in a time zone."]
-    )
+    model_config = ConfigDict(json_schema_extra=_asks_somebody)
+
+    name: ToolName = Field(description=_TOOL_NAME, examples=[_TOOL["name"]])
+    tool_type: ToolType = Field(description=_TOOL_TYPE, examples=[_TOOL["tool_type"]])
+    description: ToolDescription = Field(description=_TOOL_DESCRIPTION, examples=[_TOOL["description"]])
     input_schema: SchemaText | None = Field(
-        default=None,
-        description="JSON Schema of the arguments, top level `object`; none means the type's own.",
-        examples=['{"type": "object", "properties": {"timezone": {"type": "string"}}}'],
+        default=None, description=_INPUT_SCHEMA, examples=[_TOOL["input_schema"]]
     )
-    assistant_id: UUID | None = Field(
-        default=None, description="The assistant a `sub_assistant` tool asks.", examples=[None]
-    )
-    is_active: bool = True
+    assistant_id: UUID | None = Field(default=None, description=_ASKED, examples=[None])
+    is_active: Flag = Field(default=True, description=_TOOL_ACTIVE, examples=[True])
 
 
 class ToolRead(Resource):
     """A tool."""
 
-    id: UUID
-    name: str
-    tool_type: str
-    """Not the enum: a reader older than the row skips a type it does not know instead of failing."""
-    description: str
-    input_schema: str | None = None
-    assistant_id: UUID | None = None
-    is_active: bool
+    id: UUID = Field(description="Its id; links name it by this.", examples=[_OTHER_ID])
+    name: str = Field(description=_TOOL_NAME, examples=[_TOOL["name"]])
+    # not the enum: a reader older than the row skips a type it does not know instead of failing
+    tool_type: str = Field(description=_TOOL_TYPE, examples=[_TOOL["tool_type"]])
+    description: str = Field(description=_TOOL_DESCRIPTION, examples=[_TOOL["description"]])
+    input_schema: str | None = Field(
+        default=None, description="JSON Schema of the arguments, as text.", examples=['{"type": "object"}']
+    )
+    assistant_id: UUID | None = Field(default=None, description=_ASKED, examples=[None])
+    is_active: bool = Field(description=_TOOL_ACTIVE, examples=[True])
+
+
+_LINKING = "The `id` of the assistant that may use the tool (from `GET /api/assistants`)."
+_LINKED = "The `id` of the tool (from `GET /api/tools`)."
+_INSTEAD = "Asked instead of the tool's own assistant (`sub_assistant` tools only)."
+_LINK_ACTIVE = "False: this assistant does not have the tool until it is true again."
 
 
 class AssistantToolCreate(Body):
     """A new link: this assistant may use this tool."""
 
-    assistant_id: UUID
-    tool_id: UUID
-    sub_assistant_id: UUID | None = Field(
-        default=None,
-        description="Asked instead of the tool's own assistant (`sub_assistant` tools only).",
-        examples=[None],
-    )
-    is_active: bool = True
+    model_config = ConfigDict(json_schema_extra={"examples": [{"assistant_id": _ID, "tool_id": _OTHER_ID}]})
+
+    assistant_id: UUID = Field(description=_LINKING, examples=[_ID])
+    tool_id: UUID = Field(description=_LINKED, examples=[_OTHER_ID])
+    sub_assistant_id: UUID | None = Field(default=None, description=_INSTEAD, examples=[None])
+    is_active: Flag = Field(default=True, description=_LINK_ACTIVE, examples=[True])
 
 
-class AssistantToolUpdate(Body):
+class AssistantToolUpdate(Patch):
     """Fields of a link that `PATCH` may change; those not sent stay as they are."""
 
-    sub_assistant_id: UUID | None = None
-    is_active: bool | None = None
+    model_config = ConfigDict(json_schema_extra={"examples": [{"is_active": False}]})
+    clearable = frozenset({"sub_assistant_id"})
+
+    sub_assistant_id: UUID | None = Field(default=None, description=_INSTEAD, examples=[None])
+    is_active: Flag | None = Field(default=None, description=_LINK_ACTIVE, examples=[False])
 
 
 class AssistantToolRead(Resource):
     """A link between an assistant and a tool."""
 
-    id: UUID
-    assistant_id: UUID
-    tool_id: UUID
-    sub_assistant_id: UUID | None = None
-    is_active: bool
+    id: UUID = Field(description="The link's own id.", examples=["16fd2706-8baf-433b-82eb-8c7fada847da"])
+    assistant_id: UUID = Field(description=_LINKING, examples=[_ID])
+    tool_id: UUID = Field(description=_LINKED, examples=[_OTHER_ID])
+    sub_assistant_id: UUID | None = Field(default=None, description=_INSTEAD, examples=[None])
+    is_active: bool = Field(description=_LINK_ACTIVE, examples=[True])
 
 
 class AssistantTree(BaseModel):
@@ -189,7 +305,7 @@ class AssistantTree(BaseModel):
     leads to `link.sub_assistant_id or tool.assistant_id`.
     """
 
-    root_id: UUID
-    assistants: list[AssistantRead]
-    tools: list[ToolRead]
-    links: list[AssistantToolRead]
+    root_id: UUID = Field(description="The assistant that was asked for.", examples=[_ID])
+    assistants: list[AssistantRead] = Field(description="It, and all it can reach.")
+    tools: list[ToolRead] = Field(description="All tools of these assistants.")
+    links: list[AssistantToolRead] = Field(description="Which of them uses which.")

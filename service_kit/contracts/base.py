@@ -1,19 +1,26 @@
 """What all contract models share."""
 
+import re
 from datetime import datetime
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from zoneinfo import available_timezones
 
 from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
+    Strict,
     StringConstraints,
+    ValidationInfo,
     field_validator,
 )
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 
 def _has_nul(value: object) -> bool:
@@ -41,13 +48,53 @@ class Body(BaseModel):
         return value
 
 
+class Patch(Body):
+    """The fields a `PATCH` may change: one not sent stays, and null empties the `clearable` ones.
+
+    In Python every field may be None, which means "not sent"; said aloud, a null for a field that
+    cannot be empty is refused, and the document does not offer it.
+    """
+
+    clearable: ClassVar[frozenset[str]] = frozenset()
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _kept_or_set(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - as `_storable`
+        if value is None and info.field_name not in cls.clearable:
+            msg = "cannot be null; leave it out to keep it as it is"
+            raise ValueError(msg)
+        return value
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler, /
+    ) -> JsonSchemaValue:
+        """The document's view: no null where null is refused."""
+        reference = handler(schema)
+        for name, field in handler.resolve_ref_schema(reference).get("properties", {}).items():
+            field.pop("default", None)
+            if name not in cls.clearable:
+                field.update(_without_null(field))
+        return reference
+
+
+def _without_null(field: JsonSchemaValue) -> JsonSchemaValue:
+    """What a field may be beside null, merged into one schema."""
+    kinds = [kind for kind in field.pop("anyOf", ()) if kind != {"type": "null"}]
+    return kinds[0] if len(kinds) == 1 else {"anyOf": kinds} if kinds else {}
+
+
 class Resource(BaseModel):
     """A row as rest_service answers it. Readers ignore fields they do not know yet."""
 
     model_config = ConfigDict(extra="ignore", from_attributes=True)
 
-    created_at: AwareDatetime = Field(description="When the row was made (UTC).")
-    updated_at: AwareDatetime = Field(description="When the row last changed (UTC).")
+    created_at: AwareDatetime = Field(
+        description="When the row was made (UTC).", examples=["2026-11-22T09:00:00Z"]
+    )
+    updated_at: AwareDatetime = Field(
+        description="When the row last changed (UTC).", examples=["2026-11-22T09:00:00Z"]
+    )
 
 
 @cache
@@ -63,13 +110,42 @@ def _known_zone(value: str) -> str:
     return value
 
 
-TimeZoneName = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_known_zone)]
+TimeZoneName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=64),
+    AfterValidator(_known_zone),
+    Field(json_schema_extra={"format": "iana-time-zone"}),
+]
 """An IANA zone name that this machine's tz database knows."""
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
-ModelName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+NOT_BLANK = Field(json_schema_extra={"pattern": r"\S"})
+"""For the document: white space alone is as good as nothing, for it is stripped before it is looked at."""
 
-RowId = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=128), NOT_BLANK]
+ModelName = Annotated[str, StringConstraints(min_length=1, max_length=128), NOT_BLANK]
+
+RowId = Annotated[int, Strict(), Field(ge=1, le=2**31 - 1)]
 """A number that a row can have as its id."""
 
-__all__ = ["AwareDatetime", "Body", "ModelName", "Name", "Resource", "RowId", "TimeZoneName", "datetime"]
+Flag = Annotated[bool, Strict()]
+"""true or false, and not "yes" or 1: what is stored is what was written."""
+
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]")
+
+
+def _written_out(value: Any) -> Any:  # noqa: ANN401 - as `_storable`
+    # pydantic would take numbers for seconds or milliseconds since 1970, whichever seems likelier
+    if isinstance(value, int | float) or (isinstance(value, str) and not _DATE.match(value.strip())):
+        msg = "must be a time like 2026-12-24T18:00:00+01:00"
+        raise ValueError(msg)
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
+"""A time with its offset from UTC, written as ISO 8601."""
+
+__all__ = [
+    "NOT_BLANK", "AwareDatetime", "Body", "Flag", "ModelName", "Moment", "Name", "Patch", "Resource", "RowId",
+    "TimeZoneName", "datetime",
+]  # fmt: skip

@@ -1,15 +1,30 @@
 """Scheduled jobs and their firings (`/api/cron-jobs`)."""
 
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
-from service_kit.contracts.base import Body, Name, Resource, RowId, TimeZoneName
+from service_kit.contracts.base import (
+    NOT_BLANK,
+    Body,
+    Flag,
+    Moment,
+    Name,
+    Patch,
+    Resource,
+    RowId,
+    TimeZoneName,
+)
 
-CronExpression = Annotated[str, StringConstraints(min_length=9, max_length=256)]
-"""Standard five-field cron; rest_service checks it with cronsim."""
-JobMessage = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+CronExpression = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=256),
+    Field(json_schema_extra={"format": "cron"}),
+]
+"""Standard five-field cron; rest_service checks it and says which field is wrong."""
+JobMessage = Annotated[str, StringConstraints(min_length=1, max_length=4096), NOT_BLANK]
 
 
 class CronJobType(StrEnum):
@@ -47,84 +62,142 @@ class FiringStatus(StrEnum):
     MISSED = "missed"
 
 
+_NAME = "What the job is called in lists."
+_TYPE = "`notification` sends `message` as it stands."
+_CRON = (
+    "Recurring: five fields, minute hour day month weekday. `0 9 * * 1-5`: 9:00 on weekdays; "
+    "`*/15 8-18 * * *`: every quarter of an hour by day; `0 8 1 * *`: 8:00 on the first of the month; "
+    "`0 20 * * SUN`: Sundays at 20:00 (0 and 7 are Sunday too)."
+)
+_RUN_AT = "Once: the moment, with its offset from UTC."
+_TIMEZONE = "The IANA zone in which `cron_expression` is read."
+_USER_ID = "Whom it is for: the `id` of a user."
+_MESSAGE = "What the user is sent."
+_PRIORITY = "`high` goes before everything that waits."
+_IS_ACTIVE = "False: it does not fire until it is true again."
+_STATUS = "`active`, `paused`, `done` (fired once, as it was to), or `failed`."
+_TIME = "2026-12-24T17:00:00Z"
+
+
+def _one_time(schema: dict[str, Any]) -> None:
+    """For the document: of the two times exactly one is given and not null."""
+    given, null = {"type": "string"}, {"type": "null"}
+    schema["oneOf"] = [
+        {"properties": {one: given, other: null}, "required": [one]}
+        for one, other in (("cron_expression", "run_at"), ("run_at", "cron_expression"))
+    ]
+    schema["examples"] = [
+        {
+            "name": "Morning vitamins",
+            "cron_expression": "0 9 * * 1-5",
+            "timezone": "Europe/Berlin",
+            "user_id": 1,
+            "message": "Take your vitamins",
+        }
+    ]
+
+
 class CronJobCreate(Body):
     """A new job: `cron_expression` for a recurring one, `run_at` for a one-shot; exactly one of them."""
 
-    name: Name = Field(examples=["Morning vitamins"])
-    type: CronJobType = Field(default=CronJobType.NOTIFICATION)
-    cron_expression: CronExpression | None = Field(default=None, examples=["0 9 * * 1-5"])
-    run_at: AwareDatetime | None = Field(default=None, examples=[None])
-    timezone: TimeZoneName = Field(default="UTC", examples=["Europe/Berlin"])
-    user_id: RowId = Field(description="Whom it is for.", examples=[1])
-    message: JobMessage = Field(examples=["Take your vitamins"])
-    priority: Priority = Priority.NORMAL
-    is_active: bool = True
+    model_config = ConfigDict(json_schema_extra=_one_time)
+
+    name: Name = Field(description=_NAME, examples=["Morning vitamins"])
+    type: CronJobType = Field(default=CronJobType.NOTIFICATION, description=_TYPE, examples=["notification"])
+    cron_expression: CronExpression | None = Field(default=None, description=_CRON, examples=["0 9 * * 1-5"])
+    run_at: Moment | None = Field(default=None, description=_RUN_AT, examples=[None])
+    timezone: TimeZoneName = Field(default="UTC", description=_TIMEZONE, examples=["Europe/Berlin"])
+    user_id: RowId = Field(description=_USER_ID, examples=[1])
+    message: JobMessage = Field(description=_MESSAGE, examples=["Take your vitamins"])
+    priority: Priority = Field(default=Priority.NORMAL, description=_PRIORITY, examples=["normal"])
+    is_active: Flag = Field(default=True, description=_IS_ACTIVE, examples=[True])
 
     @model_validator(mode="after")
-    def _one_time(self) -> Self:
+    def _one_of_two_times(self) -> Self:
         if (self.cron_expression is None) == (self.run_at is None):
-            msg = "give exactly one of cron_expression (recurring) and run_at (once)"
-            raise ValueError(msg)
+            state = "is missing" if self.run_at is None else "is given together with run_at"
+            wrong = f"{state}: give exactly one of cron_expression (recurring) and run_at (once)"
+            raise PydanticCustomError("one_of_two", "{wrong}", {"wrong": wrong, "field": "cron_expression"})
         return self
 
 
-class CronJobUpdate(Body):
+class CronJobUpdate(Patch):
     """Fields of a job that `PATCH` may change; those not sent stay as they are."""
 
-    name: Name | None = None
-    cron_expression: CronExpression | None = None
-    run_at: AwareDatetime | None = None
-    timezone: TimeZoneName | None = None
-    message: JobMessage | None = None
-    priority: Priority | None = None
-    is_active: bool | None = None
-    status: CronJobStatus | None = None
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"cron_expression": "30 8 * * *", "message": "Good morning!"}]}
+    )
+    clearable = frozenset({"cron_expression", "run_at"})
+
+    name: Name | None = Field(default=None, description=_NAME, examples=["Morning vitamins"])
+    cron_expression: CronExpression | None = Field(default=None, description=_CRON, examples=["30 8 * * *"])
+    run_at: Moment | None = Field(default=None, description=_RUN_AT, examples=[None])
+    timezone: TimeZoneName | None = Field(default=None, description=_TIMEZONE, examples=["Europe/Berlin"])
+    message: JobMessage | None = Field(default=None, description=_MESSAGE, examples=["Take your vitamins"])
+    priority: Priority | None = Field(default=None, description=_PRIORITY, examples=["normal"])
+    is_active: Flag | None = Field(default=None, description=_IS_ACTIVE, examples=[True])
+    status: CronJobStatus | None = Field(default=None, description=_STATUS, examples=["active"])
 
 
 class CronJobRead(Resource):
     """A job."""
 
-    id: int
-    name: str
-    type: str
-    cron_expression: str | None = None
-    run_at: AwareDatetime | None = None
-    timezone: str
-    user_id: int
-    chat_id: int = Field(description="The Telegram chat of the user.")
-    message: str
-    priority: Priority
-    is_active: bool
-    status: CronJobStatus
-    next_run_at: AwareDatetime | None = None
+    id: int = Field(description="The number of the job.", examples=[1])
+    name: str = Field(description=_NAME, examples=["Morning vitamins"])
+    type: str = Field(description=_TYPE, examples=["notification"])
+    cron_expression: str | None = Field(
+        default=None, description="Recurring: when, as cron.", examples=["0 9 * * 1-5"]
+    )
+    run_at: AwareDatetime | None = Field(default=None, description="Once: when.", examples=[None])
+    timezone: str = Field(description=_TIMEZONE, examples=["Europe/Berlin"])
+    user_id: int = Field(description=_USER_ID, examples=[1])
+    chat_id: int = Field(description="The Telegram chat of the user.", examples=[100200300])
+    message: str = Field(description=_MESSAGE, examples=["Take your vitamins"])
+    priority: Priority = Field(description=_PRIORITY, examples=["normal"])
+    is_active: bool = Field(description=_IS_ACTIVE, examples=[True])
+    status: CronJobStatus = Field(description=_STATUS, examples=["active"])
+    next_run_at: AwareDatetime | None = Field(
+        default=None, description="When it fires next (UTC); none where it will not.", examples=[_TIME]
+    )
     next_firings: list[AwareDatetime] | None = Field(
         default=None,
         description="The next three firings (UTC) of a recurring job; told for one job, not in lists.",
         examples=[["2026-11-23T08:00:00Z", "2026-11-24T08:00:00Z", "2026-11-25T08:00:00Z"]],
     )
-    last_run_at: AwareDatetime | None = None
+    last_run_at: AwareDatetime | None = Field(
+        default=None, description="When it last fired (UTC).", examples=[None]
+    )
 
 
 class FiringClaim(Body):
     """A scheduler takes a firing: the unique (job, scheduled_for) makes it fire once."""
 
-    scheduled_for: AwareDatetime
+    scheduled_for: Moment = Field(description="The moment at which the job was to fire.", examples=[_TIME])
+
+
+_FIRING_STATUS = "`running` from the claim until it is reported on."
 
 
 class FiringUpdate(Body):
     """How a firing went."""
 
-    status: FiringStatus
-    error: str | None = Field(default=None, max_length=1000)
+    status: FiringStatus = Field(description=_FIRING_STATUS, examples=["done"])
+    error: str | None = Field(
+        default=None, max_length=1000, description="Why it failed, for the admin.", examples=[None]
+    )
 
 
 class FiringRead(Resource):
     """One firing of a job."""
 
-    id: int
-    cron_job_id: int
-    scheduled_for: AwareDatetime
-    status: FiringStatus
-    started_at: AwareDatetime | None = None
-    finished_at: AwareDatetime | None = None
-    error: str | None = None
+    id: int = Field(description="The number of the firing.", examples=[1])
+    cron_job_id: int = Field(description="The job that fired.", examples=[1])
+    scheduled_for: AwareDatetime = Field(description="When it was to fire (UTC).", examples=[_TIME])
+    status: FiringStatus = Field(description=_FIRING_STATUS, examples=["done"])
+    started_at: AwareDatetime | None = Field(
+        default=None, description="When it was claimed (UTC).", examples=[_TIME]
+    )
+    finished_at: AwareDatetime | None = Field(
+        default=None, description="When it was reported on (UTC).", examples=[_TIME]
+    )
+    error: str | None = Field(default=None, description="Why it failed.", examples=[None])

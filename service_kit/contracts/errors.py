@@ -6,15 +6,28 @@ from pydantic import BaseModel, Field
 class FieldError(BaseModel):
     """One offending field."""
 
-    field: str = Field(description="Where, as a path: `name`, `settings.temperature`, `query.limit`.")
-    message: str = Field(description="What is wrong with it and what to write instead.")
+    field: str = Field(
+        description="Where, as a path: `name`, `settings.temperature`, `query.limit`.", examples=["name"]
+    )
+    message: str = Field(
+        description="What is wrong with it and what to write instead.", examples=["is required; add it"]
+    )
 
 
 class ErrorBody(BaseModel):
     """Every answer of 400 and above."""
 
-    code: str = Field(description="Stable, for programs: `not_found`, `conflict`, `invalid`, …")
-    message: str = Field(description="A sentence for a person: what happened and what to do.")
-    field: str | None = Field(default=None, description="The offending field, where there is one.")
+    code: str = Field(
+        description="Stable, for programs: `not_found`, `conflict`, `invalid`, …", examples=["invalid"]
+    )
+    message: str = Field(
+        description="A sentence for a person: what happened and what to do.",
+        examples=["name is required; add it."],
+    )
+    field: str | None = Field(
+        default=None, description="The offending field, where there is one.", examples=["name"]
+    )
     details: list[FieldError] = Field(default_factory=list, description="All offending fields.")
-    incident_id: str | None = Field(default=None, description="To be found in the service's log.")
+    incident_id: str | None = Field(
+        default=None, description="To be found in the service's log.", examples=[None]
+    )

@@ -8,6 +8,12 @@ from pydantic import BaseModel, Field
 class HealthBody(BaseModel):
     """200 when `status` is `ok`, 503 otherwise."""
 
-    service: str
-    status: Literal["ok", "starting", "unhealthy"]
-    checks: dict[str, str] = Field(default_factory=dict, description="Each part: `ok`, or what is wrong.")
+    service: str = Field(description="Who answers.", examples=["rest_service"])
+    status: Literal["ok", "starting", "unhealthy"] = Field(
+        description="Whether it can do its work.", examples=["ok"]
+    )
+    checks: dict[str, str] = Field(
+        default_factory=dict,
+        description="Each part: `ok`, or what is wrong.",
+        examples=[{"database": "ok"}],
+    )
