@@ -1,15 +1,17 @@
 """What all routers share: how bodies are read, and which refusals the documents show."""
 
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 
 from service_kit.contracts.errors import ErrorBody
 
-from .errors.api import BadRequestError
+from .errors.api import BadRequestError, InvalidError, MediaTypeError
 
 MAX_DEPTH = 64
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
@@ -33,6 +35,7 @@ ALWAYS: Responses = {
 BODY: Responses = {
     **_refusal(400, "The body cannot be read."),
     **_refusal(413, "The body is larger than 1 MiB."),
+    **_refusal(415, "The body is not sent as `Content-Type: application/json`."),
 }
 MISSING = _refusal(404, "There is no such row.")
 CLASH = _refusal(409, "It clashes with what is there; the sentence says with what.")
@@ -48,22 +51,58 @@ TOTAL: Responses = {
 }
 
 
-class BodyRoute(APIRoute):
-    """Refuses a body that nests too deeply before anything recursive sees it."""
+class CarefulRoute(APIRoute):
+    """Refuses what FastAPI would not look at: unknown parameters, other media types, deep nesting."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler, behind the look at the body."""
+        """The handler, behind the look at the request."""
         handle = super().get_route_handler()
-        if self.body_field is None:
-            return handle
+        known = frozenset(_parameters(self.dependant))
+        reads_body = self.body_field is not None
 
-        async def shallow(request: Request) -> Response:
-            if nests_deeper(await request.body(), MAX_DEPTH):
-                msg = f"The body nests deeper than {MAX_DEPTH} levels."
-                raise BadRequestError(msg)
+        async def careful(request: Request) -> Response:
+            if request.scope["query_string"]:
+                _refuse_unknown(request, known)
+            if reads_body:
+                _refuse_nesting(await _json(request))
             return await handle(request)
 
-        return shallow
+        return careful
+
+
+def _parameters(dependant: Dependant) -> Iterator[str]:
+    """The query's parameters; those that stand together in one model are taken apart."""
+    for field in dependant.query_params:
+        model = field.field_info.annotation
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            yield from (part.alias or name for name, part in model.model_fields.items())
+        else:
+            yield field.alias
+    for inner in dependant.dependencies:
+        yield from _parameters(inner)
+
+
+def _refuse_unknown(request: Request, known: frozenset[str]) -> None:
+    for name in request.query_params:
+        if name not in known:
+            possible = f"possible are {', '.join(sorted(known))}" if known else "there are none"
+            msg = f"There is no parameter {name[:64]!r} here ({possible}). Remove it or check its spelling."
+            raise InvalidError(msg, field=f"query.{name[:64]}".encode("utf-8", "replace").decode())
+
+
+async def _json(request: Request) -> bytes:
+    body = await request.body()
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if body and media_type != "application/json":
+        msg = f"The body is sent as {media_type[:64] or 'nothing in particular'!r}. "
+        raise MediaTypeError(msg + "Send JSON with the header `Content-Type: application/json`.")
+    return body
+
+
+def _refuse_nesting(body: bytes) -> None:
+    if nests_deeper(body, MAX_DEPTH):
+        msg = f"The body nests deeper than {MAX_DEPTH} levels. Send something flatter."
+        raise BadRequestError(msg)
 
 
 def nests_deeper(body: bytes, limit: int) -> bool:
@@ -80,4 +119,4 @@ def nests_deeper(body: bytes, limit: int) -> bool:
 
 def router(prefix: str, tag: str) -> APIRouter:
     """A router whose routes read bodies safely and document their refusals."""
-    return APIRouter(prefix=prefix, tags=[tag], route_class=BodyRoute, responses=ALWAYS)
+    return APIRouter(prefix=prefix, tags=[tag], route_class=CarefulRoute, responses=ALWAYS)

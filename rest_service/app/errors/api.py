@@ -5,6 +5,7 @@ ApiError
 ├── NotFoundError        404
 ├── ConflictError        409  it clashes with what is there
 ├── ForbiddenError       403  the key does not reach so far
+├── MediaTypeError       415  the body is not JSON
 ├── InvalidError         422  a field is wrong
 └── UnavailableError     503  the database is away or busy: try again
 """
@@ -57,6 +58,13 @@ class ConflictError(ApiError):
 
     status = 409
     code = "conflict"
+
+
+class MediaTypeError(ApiError):
+    """The body is not sent as JSON."""
+
+    status = 415
+    code = "unsupported_media_type"
 
 
 class InvalidError(ApiError):

@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from service_kit.contracts.errors import ErrorBody
 from service_kit.logging import get_logger
@@ -50,8 +51,10 @@ async def _refused(_request: Request, exc: Exception) -> JSONResponse:
     return _respond(exc)
 
 
-async def _invalid(_request: Request, exc: Exception) -> JSONResponse:
+async def _invalid(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, RequestValidationError)  # noqa: S101 - as registered
+    if request.method not in possible_methods(request, literal=True):
+        return _not_possible(request)
     return answer(422, body_of(exc.errors()))
 
 
@@ -63,12 +66,33 @@ async def _http(request: Request, exc: Exception) -> JSONResponse:
         case 404:
             message = f"There is nothing at {request.url.path}. See /docs for what there is."
         case 405:
-            message = f"{request.method} is not possible here. See /docs for what is."
+            return _not_possible(request)
         case _:
             message = str(exc.detail)
     code = _CODES.get(exc.status_code, "refused")
     headers = dict(exc.headers) if exc.headers else None
     return answer(exc.status_code, ErrorBody(code=code, message=message), headers)
+
+
+def _not_possible(request: Request) -> JSONResponse:
+    methods = ", ".join(sorted(possible_methods(request))) or "nothing"
+    message = f"{request.method} is not possible at {request.url.path}; possible: {methods}."
+    return answer(405, ErrorBody(code="method_not_allowed", message=message), {"Allow": methods})
+
+
+def possible_methods(request: Request, *, literal: bool = False) -> set[str]:
+    """The methods that the documents have for this path; starlette's `Allow` names one route's only.
+
+    With `literal`, only those of a path that is written out: its neighbour `/{id}` has others, which
+    starlette would try it with. All methods where there is no such path.
+    """
+    documented = request.app.openapi()["paths"]
+    path = request.scope["path"]
+    if literal:
+        operations = documented.get(path, {request.method.lower(): None})
+        return {method.upper() for method in operations}
+    found = (ops for template, ops in documented.items() if compile_path(template)[0].match(path))
+    return {method.upper() for operations in found for method in operations}
 
 
 async def _too_slow(_request: Request, exc: Exception) -> JSONResponse:

@@ -56,7 +56,7 @@ async def test_a_body_without_its_type_is_refused(api):
     answer = await api.ask(
         "POST", "/api/users", content=b'{"telegram_id": 1}', headers={"Content-Type": "text/plain"}
     )
-    assert refusal(answer, 422)
+    assert refusal(answer, 415).code == "unsupported_media_type"
 
 
 async def test_a_body_above_the_limit(api):
