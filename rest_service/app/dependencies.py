@@ -76,7 +76,7 @@ Tokens = Annotated[TokenBox, Depends(_tokens)]
 RowPath = Annotated[int, Path(ge=1, le=2**31 - 1)]
 JSON = "application/json"
 
-BigRowPath = Annotated[int, Path(ge=1, le=2**63 - 1)]
+BigRowPath = Annotated[int, Path(ge=1, le=2**53)]
 RowFilter = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 

@@ -29,7 +29,17 @@ from .dependencies import Parts
 from .errors import handlers
 from .hot_reads import HotReads
 from .middleware import BodyLimit, Incidents, Paths, SecurityHeaders
-from .routers import assistant_tools, assistants, calendar, cron_jobs, health, tools, user_threads, users
+from .routers import (
+    assistant_tools,
+    assistants,
+    calendar,
+    cron_jobs,
+    health,
+    tools,
+    transfer,
+    user_threads,
+    users,
+)
 from .schema import require_head
 
 NAME = "rest_service"
@@ -56,6 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
     handlers.install(app)
     app.include_router(_api())
     app.include_router(health.router)
+    openapi.install(app)
     return app
 
 
@@ -63,7 +74,7 @@ def _api() -> APIRouter:
     scheme = HTTPBearer(auto_error=False, description="`ADMIN_API_KEY` or `SERVICE_API_KEY` from `.env`.")
     api = APIRouter(prefix="/api", dependencies=[Depends(scheme)])
     # routes are tried in this order: first what is asked for at every message; the documents go by tags
-    for module in (users, assistants, cron_jobs, user_threads, tools, assistant_tools, calendar):
+    for module in (users, assistants, cron_jobs, user_threads, tools, assistant_tools, calendar, transfer):
         api.include_router(module.router)
     return api
 

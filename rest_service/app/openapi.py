@@ -1,30 +1,68 @@
 """What the Swagger UI shows beside the routes themselves."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
+
+from .access import SCOPES, Allow, Role
 
 TITLE = "Assistant Service API"
 DESCRIPTION = """
 The data of Smart Assistant: who answers, with which tools, to whom, and when.
 
-**First** press *Authorize* and paste the value of `ADMIN_API_KEY` from `.env`. **Then** try
-`GET /api/assistants`. A change is in force for the next message a user writes.
+### First steps
+1. Press **Authorize** and paste the value of `ADMIN_API_KEY` from `.env`. This browser remembers it.
+2. **Make an assistant**: open *assistants*, `POST /api/assistants`, press **Execute**. The example works as it
+   stands. Copy the `id` from the answer.
+3. **Make a tool**: *tools*, `POST /api/tools`, the same way.
+4. **Link them**: *assistant-tools*, `POST /api/assistant-tools` with the two ids.
+5. **Look**: `GET /api/assistants/{assistant_id}/tree` shows the assistant with all it can reach.
 
-Lists take `limit` and `offset` and tell the total in `X-Total-Count`. `PUT` replaces a row whole, `PATCH`
-changes the fields that are sent. Every refusal has the same shape: a `code` for programs, a sentence
-for people, and the offending `field`.
+A change is in force for the next message that a user writes.
+
+### Good to know
+- `PUT` replaces a row whole, `PATCH` changes the fields that are sent.
+- Lists take filters, `limit` and `offset`, and tell the total in the header `X-Total-Count`.
+- Times carry their offset: `2026-12-24T18:00:00+01:00`, or `Z` for UTC.
+- Recurring jobs take cron, read in the job's own time zone: `0 9 * * 1-5` is 9:00 on weekdays,
+  `*/15 8-18 * * *` every quarter of an hour by day, `0 8 1 * *` 8:00 on the first of the month,
+  `0 20 * * SUN` Sundays at 20:00.
+- Every refusal has the same shape: a `code` for programs, a sentence for people that says what to do, and
+  the offending `field`.
 """
 TAGS: list[dict[str, Any]] = [
     {"name": "assistants", "description": "Who answers: secretaries and the sub-assistants they ask."},
     {"name": "tools", "description": "What assistants can do."},
     {"name": "assistant-tools", "description": "Which assistant may use which tool."},
+    {"name": "import and export", "description": "The assistants, tools and links as one document."},
     {"name": "users", "description": "Who may talk to the assistants."},
     {"name": "cron-jobs", "description": "Reminders and other jobs, and their firings."},
     {"name": "calendar", "description": "Who has linked Google Calendar."},
     {"name": "user-threads", "description": "Conversations kept at the provider."},
-    {"name": "health", "description": "Open to everybody."},
+    {"name": "health", "description": "Whether the service works. Open to everybody."},
 ]
+PARAMETERS = {
+    "assistant_id": "The assistant's id.",
+    "tool_id": "The tool's id.",
+    "link_id": "The link's own id.",
+    "thread_row_id": "The row's id, not the provider's name of the thread.",
+    "user_id": "The user's number here, not at Telegram.",
+    "telegram_id": "The user's id at Telegram.",
+    "job_id": "The job's number.",
+    "firing_id": "The firing's number.",
+    "is_active": "Only rows that are active, or only those that are not.",
+    "is_secretary": "Only secretaries, or only the others.",
+    "assistant_type": "Only assistants of this type: `llm` or `openai_api`.",
+    "tool_type": "Only tools of this type.",
+    "role": "Only users of this role.",
+    "status": "Only rows of this status.",
+    "type": "Only jobs of this type.",
+    "search": "Part of the name, in any case.",
+}
+"""What parameters mean wherever they stand without a description of their own."""
 UI: dict[str, Any] = {
     "persistAuthorization": True,
     "displayRequestDuration": True,
@@ -32,9 +70,63 @@ UI: dict[str, Any] = {
     "tryItOutEnabled": True,
     "docExpansion": "none",
     "defaultModelsExpandDepth": -1,
+    "defaultModelExpandDepth": 3,
 }
 
 
 def operation_id(route: APIRoute) -> str:
     """The handler's name: short, and stable when a path changes."""
     return route.name
+
+
+def install(app: FastAPI) -> None:
+    """Complete the document by what only we know: whose key opens a route, and how a title reads."""
+    plain = app.openapi
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            _complete(plain(), {route.name: route for route in _routes(app.routes)})
+        return plain()
+
+    app.openapi = document  # type: ignore[method-assign] - FastAPI's documented way to extend it
+
+
+def _complete(document: dict[str, Any], routes: dict[str, APIRoute]) -> None:
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            _explain(operation, routes[operation["operationId"]])
+    # "Is Secretary" and "AssistantCreate" say nothing that the name beside it does not
+    for schema in document["components"]["schemas"].values():
+        for field in schema.get("properties", {}).values():
+            field.pop("title", None)
+
+
+def _explain(operation: dict[str, Any], route: APIRoute) -> None:
+    sentences = operation["description"]
+    operation["summary"] = sentences.split("\n")[0].partition(". ")[0].partition("; ")[0].rstrip(".")
+    rules = [rule.dependency for rule in route.dependencies if isinstance(rule.dependency, Allow)]
+    if rules:
+        operation["description"] = f"{sentences}\n\n**Key:** {whose(rules[0])}."
+    for parameter in operation.get("parameters", ()):
+        parameter["schema"].pop("title", None)
+        if "description" not in parameter:
+            parameter["description"] = PARAMETERS[parameter["name"]]
+
+
+def whose(rule: Allow) -> str:
+    """Whose keys open a route, in words."""
+    roles = [role for role in Role if rule.scope in SCOPES[role]]
+    if len(roles) == len(Role):
+        return "the admin's and every service's"
+    names = {Role.ADMIN: "the admin's", Role.SERVICE: "the services' common one"}
+    return ", ".join(names.get(role, f"{role}'s") for role in roles)
+
+
+def _routes(routes: Sequence[BaseRoute]) -> Iterator[APIRoute]:
+    """Every route of the API, through included routers."""
+    for route in routes:
+        inner = getattr(route, "original_router", None)
+        if inner is not None:
+            yield from _routes(inner.routes)
+        elif isinstance(route, APIRoute):
+            yield route

@@ -33,7 +33,7 @@ class ModelSettings(BaseModel):
     """Settings of the model and of the tool loop; what is not set takes the service's default."""
 
     # strict: what is stored is what was written, and not a guess at what "0.3" or true might mean
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, str_strip_whitespace=True)
 
     temperature: float | None = Field(
         default=None, ge=0, le=2, description="0 is sober, 1 lively.", examples=[0.3]
@@ -165,16 +165,16 @@ def _schema_as_text(value: Any) -> Any:  # noqa: ANN401 - whatever came in, pyda
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
 
 
-_LONGEST_SCHEMA = 65_536
+LONGEST_SCHEMA = 65_536
 
 SchemaText = Annotated[
     str,
-    StringConstraints(max_length=_LONGEST_SCHEMA),
+    StringConstraints(max_length=LONGEST_SCHEMA),
     BeforeValidator(_schema_as_text),
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "string", "maxLength": _LONGEST_SCHEMA, "format": "json-schema"},
+                {"type": "string", "maxLength": LONGEST_SCHEMA, "format": "json-schema"},
                 {"type": "object", "properties": {"type": {"const": "object"}}, "required": ["type"]},
             ]
         }

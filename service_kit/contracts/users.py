@@ -9,7 +9,8 @@ from service_kit.contracts.base import Body, Flag, Moment, Patch, Resource, Time
 
 LANGUAGE_PATTERN = r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$"
 
-TelegramId = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
+TelegramId = Annotated[int, Field(ge=-(2**52), le=2**52)]
+"""Telegram promises at most 52 significant bits (Bot API, `User.id`); JSON's numbers are exact so far."""
 LanguageCode = Annotated[str, StringConstraints(pattern=LANGUAGE_PATTERN, max_length=35)]
 
 

@@ -83,16 +83,18 @@ def _not_possible(request: Request) -> JSONResponse:
 def possible_methods(request: Request, *, literal: bool = False) -> set[str]:
     """The methods that the documents have for this path; starlette's `Allow` names one route's only.
 
-    With `literal`, only those of a path that is written out: its neighbour `/{id}` has others, which
-    starlette would try it with. All methods where there is no such path.
+    A path that is written out has only its own, not those of its neighbour `/{id}`, which starlette
+    would try it with. With `literal`, all methods for any other path.
     """
     documented = request.app.openapi()["paths"]
     path = request.scope["path"]
-    if literal:
-        operations = documented.get(path, {request.method.lower(): None})
-        return {method.upper() for method in operations}
-    found = (ops for template, ops in documented.items() if compile_path(template)[0].match(path))
-    return {method.upper() for operations in found for method in operations}
+    operations = documented.get(path)
+    if operations is None and literal:
+        operations = [request.method]
+    if operations is None:
+        templates = (template for template in documented if compile_path(template)[0].match(path))
+        operations = [method for template in templates for method in documented[template]]
+    return {method.upper() for method in operations}
 
 
 async def _too_slow(_request: Request, exc: Exception) -> JSONResponse:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.tests.browser.chromium import Page, browser_page, find_chromium
+from tests.harness.browser import Page, browser_page, find_chromium
 
 CHROMIUM = find_chromium()
 pytestmark = [

@@ -83,20 +83,20 @@ class Page:
             raise RuntimeError(json.dumps(result["exceptionDetails"])[:1000])
         return result["result"].get("value")
 
-    async def until(self, condition: str) -> Any:
+    async def until(self, condition: str) -> None:
         """Wait until a JavaScript expression is true."""
         script = f"""new Promise((resolve, reject) => {{
             const end = Date.now() + {WAIT_TIMEOUT * 900};
             const look = () => {{
                 let value = false;
                 try {{ value = (() => {condition})(); }} catch {{ /* the page is not there yet */ }}
-                if (value) resolve(value);
+                if (value) resolve(true);
                 else if (Date.now() > end) reject(new Error("never: " + {json.dumps(condition)}));
                 else setTimeout(look, 20);
             }};
             look();
         }})"""
-        return await self.run(script)
+        await self.run(script)
 
     async def click(self, selector: str) -> None:
         """Press the middle of an element with the mouse."""

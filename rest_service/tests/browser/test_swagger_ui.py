@@ -1,0 +1,162 @@
+"""The admin's way through the Swagger UI, in a real browser: authorise, create, link, look."""
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from ops.embedded import free_port
+from rest_service.tests.support import ADMIN_KEY, until
+from tests.harness.browser import Page, browser_page, find_chromium
+
+CHROMIUM = find_chromium()
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.integration,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: the Swagger UI is not checked"),
+]
+PICTURES = os.environ.get("PICTURES")
+"""A folder for pictures of each step, for people who want to see what the admin sees."""
+
+
+@pytest.fixture
+async def url(app: FastAPI) -> AsyncIterator[str]:
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None))
+    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign] - pytest keeps its own
+    task = asyncio.create_task(server.serve())
+
+    async def started() -> bool:
+        return server.started
+
+    await until(started)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    await task
+
+
+class Swagger:
+    """The page as the admin uses it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self._pictures = 0
+
+    async def open(self, url: str) -> None:
+        await self.page.open(f"{url}/docs")
+        await self.page.until("document.querySelectorAll('.opblock-tag').length >= 8")
+
+    async def click(self, selector: str) -> None:
+        await self.page.until(f"document.querySelector({json.dumps(selector)})")
+        await self.page.run(
+            f"document.querySelector({json.dumps(selector)}).scrollIntoView({{block: 'center'}})"
+        )
+        await self.page.click(selector)
+
+    async def authorise(self, key: str) -> None:
+        await self.click(".auth-wrapper .authorize")
+        await self.click(".auth-container input")
+        await self.page.write(key)
+        await self.picture("authorise")
+        await self.click(".auth-btn-wrapper .authorize")
+        await self.click(".btn-done")
+        await self.page.until("document.querySelector('.auth-wrapper .authorize.locked')")
+
+    async def unfold(self, tag: str, operation: str) -> str:
+        """The selector of an operation that is open now."""
+        block = f"#operations-{tag}-{operation}"
+        if not await self.page.run(f"!!document.querySelector('{block}')"):
+            await self.click(f"#operations-tag-{tag}")
+        await self.click(f"{block} .opblock-summary-control")
+        await self.page.until(f"document.querySelector('{block} .execute')")
+        return block
+
+    async def execute(self, block: str, body: dict[str, Any] | None = None) -> tuple[str, Any]:
+        """Send it, the example as it stands unless `body` is given: status and answer."""
+        if body is not None:
+            await self.click(f"{block} textarea")
+            await self.page.run(f"document.querySelector('{block} textarea').select()")
+            await self.page.write(json.dumps(body, indent=2))
+        await self.click(f"{block} .execute")
+        answer = f"document.querySelector('{block} .live-responses-table')"
+        await self.page.until(f"{answer} && !document.querySelector('{block} .loading-container')")
+        await self.page.until(f"{answer}.querySelector('tbody .response-col_description code')")
+        await self.page.run(f"{answer}.scrollIntoView({{block: 'center'}})")
+        await self.picture(block.rpartition("-")[2])
+        status = await self.page.run(f"{answer}.querySelector('tbody .response-col_status').innerText")
+        text = await self.page.run(
+            f"{answer}.querySelector('tbody .response-col_description code').innerText"
+        )
+        return status.split()[0], json.loads(text)
+
+    async def picture(self, name: str) -> None:
+        self._pictures += 1
+        if PICTURES:
+            await self.page.screenshot(Path(PICTURES) / f"{self._pictures:02}-{name}.png")
+
+
+@pytest.fixture
+async def swagger(url: str, tmp_path: Path) -> AsyncIterator[Swagger]:
+    assert CHROMIUM is not None
+    async with browser_page(CHROMIUM, tmp_path / "profile") as page:
+        await page.window(1280, 900)
+        opened = Swagger(page)
+        await opened.open(url)
+        yield opened
+        # a refusal is an error to the browser's console; anything else there is one to us
+        assert [text for text in page.errors if "status of 4" not in text] == []
+
+
+async def test_authorise_create_link_and_look(swagger: Swagger, url: str):
+    await swagger.picture("first-look")
+    listing = await swagger.unfold("assistants", "list_assistants")
+    status, refusal = await swagger.execute(listing)
+    assert (status, refusal["code"]) == ("401", "unauthorized")
+    await swagger.authorise(ADMIN_KEY)
+
+    creating = await swagger.unfold("assistants", "create_assistant")
+    await swagger.picture("form")
+    status, assistant = await swagger.execute(creating)
+    assert (status, assistant["name"]) == ("201", "Travel planner"), assistant
+    status, again = await swagger.execute(creating)
+    assert (status, again["field"]) == ("409", "name")
+
+    status, tool = await swagger.execute(await swagger.unfold("tools", "create_tool"))
+    assert (status, tool["name"]) == ("201", "world_clock"), tool
+    linking = await swagger.unfold("assistant-tools", "create_assistant_tool")
+    ids = {"assistant_id": assistant["id"], "tool_id": tool["id"]}
+    status, link = await swagger.execute(linking, ids)
+    assert (status, link["tool_id"]) == ("201", tool["id"]), link
+
+    status, links = await swagger.execute(await swagger.unfold("assistant-tools", "list_assistant_tools"))
+    assert (status, [row["id"] for row in links]) == ("200", [link["id"]])
+    status, assistants = await swagger.execute(listing)
+    assert (status, [row["name"] for row in assistants]) == ("200", ["Travel planner"])
+
+    await swagger.open(url)  # the key is remembered
+    await swagger.page.until("document.querySelector('.auth-wrapper .authorize.locked')")
+    status, _ = await swagger.execute(await swagger.unfold("tools", "list_tools"))
+    assert status == "200"
+
+
+async def test_the_tags_stand_in_the_order_of_the_work(swagger: Swagger):
+    tags = await swagger.page.run(
+        "[...document.querySelectorAll('.opblock-tag')].map(tag => tag.dataset.tag)"
+    )
+    assert tags[:3] == ["assistants", "tools", "assistant-tools"]
+    assert tags[-1] == "health"
+
+
+async def test_nothing_is_wider_than_a_narrow_window(swagger: Swagger):
+    await swagger.page.window(480, 800)
+    await swagger.unfold("tools", "create_tool")
+    await swagger.picture("narrow")
+    overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert await swagger.page.run(overflow) <= 0
