@@ -15,6 +15,8 @@ from .errors.handlers import answer
 log = get_logger(__name__)
 
 MAX_BODY = 1024 * 1024
+MAX_BODIES = {"/api/import": 16 * MAX_BODY}
+"""Where more is needed."""
 ALIASES = {"/api/cronjobs": "/api/cron-jobs"}
 """Old spellings; the documents show the new ones only."""
 
@@ -108,7 +110,7 @@ class Paths:
 
 
 class BodyLimit:
-    """413 for a body above `MAX_BODY`, without keeping it."""
+    """413 for a body above `MAX_BODY` (or its place's own limit), without keeping it."""
 
     def __init__(self, app: ASGIApp, limit: int = MAX_BODY) -> None:
         self._app = app
@@ -119,16 +121,17 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        limit = MAX_BODIES.get(scope["path"], self._limit)
         declared = Headers(scope=scope).get("content-length", "")
-        too_long = declared.isdecimal() and int(declared) > self._limit
+        too_long = declared.isdecimal() and int(declared) > limit
         size = 0
 
         async def limited() -> Message:
             nonlocal size
             message = await receive()
             size += len(message.get("body", b""))
-            if too_long or size > self._limit:
-                raise HTTPException(413, f"The body is larger than {self._limit} bytes. Send less at once.")
+            if too_long or size > limit:
+                raise HTTPException(413, f"The body is larger than {limit} bytes. Send less at once.")
             return message
 
         await self._app(scope, limited, send)

@@ -37,6 +37,7 @@ BODY: Responses = {
     **_refusal(413, "The body is larger than 1 MiB."),
     **_refusal(415, "The body is not sent as `Content-Type: application/json`."),
 }
+LARGE = _refusal(413, "The body is larger than 16 MiB.")
 MISSING = _refusal(404, "There is no such row.")
 CLASH = _refusal(409, "It clashes with what is there; the sentence says with what.")
 TOTAL: Responses = {

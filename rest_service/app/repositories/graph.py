@@ -20,7 +20,7 @@ from ..models import assistants, links, tools
 
 Node = TypeVar("Node", bound=Hashable)
 
-_EDGES = (
+EDGES = (
     select(
         links.c.assistant_id.label("asking"),
         func.coalesce(links.c.sub_assistant_id, tools.c.assistant_id).label("asked"),
@@ -50,9 +50,9 @@ async def refuse_cycle(unit: Unit, start: UUID) -> None:
 
 
 def _reachable_edges(start: UUID) -> Select[Any]:
-    edges = _EDGES.subquery("edges")
+    edges = EDGES.subquery("edges")
     reached = select(edges).where(edges.c.asking == start).cte("reached", recursive=True)
-    further = _EDGES.subquery("further")
+    further = EDGES.subquery("further")
     return select(reached.union(select(further).join(reached, further.c.asking == reached.c.asked)))
 
 

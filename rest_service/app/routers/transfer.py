@@ -1,0 +1,54 @@
+"""`/api/export` and `/api/import`: assistants, tools and links as one document."""
+
+from typing import Annotated
+
+from fastapi import Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection
+
+from service_kit.changes import Topic
+from service_kit.contracts.transfer import Configuration, ImportResult
+
+from .. import transfer
+from ..access import ADMIN
+from ..dependencies import JSON, Writing
+from ..routing import BODY, CLASH, LARGE
+from ..routing import router as new_router
+
+router = new_router("", "import and export")
+
+
+class ImportQuery(BaseModel):
+    """How to import."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    dry_run: bool = Field(default=False, description="True: only say what would change.")
+
+
+@router.get("/export", dependencies=ADMIN, response_model=Configuration)
+async def export_configuration(unit: Writing) -> Response:
+    """All assistants, tools and links, by name, in a stable order: fit for a file under version control."""
+    stored = await unit.connection.run_sync(transfer.read_snapshot)
+    # what is not set is left out, so that a file says no more than it must
+    text = stored.document().model_dump_json(exclude_none=True, warnings=False)
+    return Response(text, media_type=JSON)
+
+
+@router.post("/import", dependencies=ADMIN, responses=BODY | LARGE | CLASH)
+async def import_configuration(
+    unit: Writing, query: Annotated[ImportQuery, Query()], body: Configuration
+) -> ImportResult:
+    """Make and change what the document names; nothing is deleted.
+
+    The whole document is checked first, and everything or nothing is written. A second import of the
+    same document changes nothing. With `dry_run=true` the answer is the difference, and nothing is written.
+    """
+
+    def run(connection: Connection) -> ImportResult:
+        return transfer.bring_in(connection, body, dry_run=query.dry_run)
+
+    result = await unit.connection.run_sync(run)
+    if result.changes and not query.dry_run:
+        unit.changed(Topic.CONFIGURATION)
+    return result

@@ -1,0 +1,11 @@
+"""The configuration as one document: read from the rows, checked whole, brought into the rows.
+
+Everything here is plain `Connection`, so that the API (through `run_sync`) and the default rows of a
+first start run the same code.
+"""
+
+from .apply import bring_in
+from .checks import check
+from .stored import Stored, read, read_snapshot
+
+__all__ = ["Stored", "bring_in", "check", "read", "read_snapshot"]
