@@ -16,7 +16,7 @@ class RestClient:
 
     def fetch_scheduled_jobs(self) -> list[CronJobRead]:
         """All active jobs."""
-        return self._client.all_pages(endpoints.jobs)
+        return self._client.all_after(endpoints.jobs)
 
     def fetch_open_firings(self) -> list[FiringRead]:
         """All firings that were claimed and not reported on."""

@@ -48,6 +48,7 @@ class FakeRest:
             daemon_threads = True
 
         self._server = Server(("127.0.0.1", 0), Handler)
+        self._server.socket.setblocking(False)  # or a client that is gone before it was accepted blocks it
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
@@ -107,7 +108,8 @@ class FakeRest:
         match re.sub(r"/\d+", "/#", f"{method} {parts.path}"):
             case "GET /api/cron-jobs":
                 rows = [j for j in self.jobs.values() if j["is_active"] and j["status"] == "active"]
-                return 200, self._page(rows, query)
+                rows = [j for j in sorted(rows, key=lambda j: j["id"]) if j["id"] > int(query["after_id"])]
+                return 200, rows[: int(query["limit"])]
             case "GET /api/cron-jobs/firings":
                 return 200, self._page([f for f in self.firings if f["status"] == query["status"]], query)
             case "POST /api/cron-jobs/#/firings":

@@ -8,7 +8,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from typing import Self, TypeVar
+from typing import Protocol, Self, TypeVar
 
 import httpx2
 from pydantic import ValidationError
@@ -19,6 +19,14 @@ from service_kit.rest.endpoints import PAGE, Call
 from service_kit.settings import RestClientSettings
 
 T = TypeVar("T")
+
+
+class _Numbered(Protocol):
+    @property
+    def id(self) -> int: ...
+
+
+N = TypeVar("N", bound=_Numbered)
 
 TIMEOUT = httpx2.Timeout(10.0, connect=3.0)
 ATTEMPTS = 3
@@ -158,6 +166,18 @@ class SyncRestClient:
                     return _parse(call, response)
             time.sleep(_delay(attempt))
         raise AssertionError  # the last attempt returns or raises
+
+    def all_after(self, page: Callable[[int], Call[list[N]]]) -> list[N]:
+        """All rows of a list that goes by id; `page(last_id)` makes the call of the page after it.
+
+        Other than with `all_pages`, a row that goes away meanwhile makes no other one be skipped.
+        """
+        rows: list[N] = []
+        while True:
+            some = self.send(page(rows[-1].id if rows else 0))
+            rows += some
+            if len(some) < PAGE:
+                return rows
 
     def all_pages(self, page: Callable[[int], Call[list[T]]]) -> list[T]:
         """All rows of a paged list; `page(offset)` makes the call of one page."""

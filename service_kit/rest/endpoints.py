@@ -147,13 +147,13 @@ def delete_thread(thread_row_id: UUID) -> Call[None]:
 
 
 # jobs
-def jobs(offset: int = 0) -> Call[list[CronJobRead]]:
-    """A page of the active jobs, by id."""
+def jobs(after_id: int = 0) -> Call[list[CronJobRead]]:
+    """The active jobs with larger ids, a page of them, by id."""
     return Call(
         "GET",
         "/api/cron-jobs",
         _jobs,
-        params={"limit": PAGE, "offset": offset, "is_active": "true", "status": "active"},
+        params={"limit": PAGE, "after_id": after_id, "is_active": "true", "status": "active"},
     )
 
 

@@ -64,13 +64,24 @@ class Repository(Generic[R]):
         first: Sequence[ColumnElement[Any]] = (),
     ) -> tuple[list[R], int]:
         """The rows of one page, ordered by `first` and `order`, and how many there are on all pages."""
-        statement = self._select().where(*conditions).order_by(*first, *self.order)
-        result = await self.unit.connection.execute(statement.limit(window.limit).offset(window.offset))
-        rows = [self._parse(row) for row in result.mappings()]
+        rows = await self.rows(window, conditions, first=first)
         if window.offset == 0 and len(rows) < window.limit:
             return rows, len(rows)
-        counting = select(func.count()).select_from(self._select().where(*conditions).subquery())
+        # what is joined for an answer is there once for each row
+        counting = select(func.count()).select_from(self.table).where(*conditions)
         return rows, await self.unit.connection.scalar(counting) or 0
+
+    async def rows(
+        self,
+        window: Window,
+        conditions: Sequence[Condition] = (),
+        *,
+        first: Sequence[ColumnElement[Any]] = (),
+    ) -> list[R]:
+        """The rows of one page, ordered by `first` and `order`; they are not counted."""
+        statement = self._select().where(*conditions).order_by(*first, *self.order)
+        result = await self.unit.connection.execute(statement.limit(window.limit).offset(window.offset))
+        return [self._parse(row) for row in result.mappings()]
 
     async def insert(self, values: Values) -> R:
         """A new row. What the database refuses is answered by `errors.constraints`."""

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Select, insert, select, update
+from sqlalchemy import Select, insert, literal_column, select, update
 
 from service_kit.changes import Topic
 from service_kit.clock import Clock
@@ -16,10 +16,16 @@ from service_kit.schedule import Schedule
 from ..database import Unit
 from ..errors.api import InvalidError
 from ..models import cron_jobs, users
-from .base import Repository, Values
+from .base import Condition, Repository, Values
 
 _OVER = frozenset({CronJobStatus.DONE, CronJobStatus.FAILED})
 _TIMES = frozenset({"cron_expression", "run_at"})
+_RUNNING: tuple[Condition, ...] = (
+    cron_jobs.c.is_active,
+    cron_jobs.c.status == literal_column("'active'"),
+    cron_jobs.c.next_run_at.is_not(None),
+)
+"""Word for word the condition of the index `ix_cron_jobs_due`."""
 _DECIDES = _TIMES | {"timezone", "is_active", "status"}
 """What `next_run_at` follows from. Other changes leave it alone: it may stand in the past, for a firing
 that was missed and that cron_service is about to catch up."""
@@ -35,6 +41,7 @@ class CronJobRepository(Repository[CronJobRead]):
     noun = "job"
     order = (cron_jobs.c.id,)
     topic = Topic.JOBS
+    by_time = (cron_jobs.c.next_run_at,)
 
     def __init__(self, unit: Unit, clock: Clock) -> None:
         super().__init__(unit)
@@ -50,6 +57,18 @@ class CronJobRepository(Repository[CronJobRead]):
         if job.cron_expression is None:
             return job
         return job.model_copy(update={"next_firings": self._foretold(job)})
+
+    def due(self, start: datetime | None, end: datetime | None) -> list[Condition]:
+        """The conditions that a job fires next within these times, both inclusive."""
+        if start is None and end is None:
+            return []
+        time = cron_jobs.c.next_run_at
+        window = ([] if start is None else [time >= start]) + ([] if end is None else [time <= end])
+        return [*_RUNNING, *window]
+
+    def after(self, job_id: int | None) -> list[Condition]:
+        """The condition that a job comes after `job_id`."""
+        return [] if job_id is None else [cron_jobs.c.id > job_id]
 
     async def create(self, body: CronJobCreate) -> CronJobRead:
         """A new job, with its first firing worked out; raises InvalidError for a wrong expression."""

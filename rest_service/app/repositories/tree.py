@@ -1,7 +1,8 @@
 """An assistant with all it can reach, in one statement whatever its size.
 
 One statement is one snapshot: a change that is committed meanwhile is in all of the answer or in none
-of it. PostgreSQL writes the JSON, which is handed on as it is.
+of it. PostgreSQL writes the JSON, which is handed on as it is. The edges are not factored out: as a table
+expression that is used twice they would be computed whole, for all assistants there are.
 """
 
 from uuid import UUID
@@ -13,27 +14,22 @@ from ..errors.api import NotFoundError
 
 _TREE = text("""
 WITH RECURSIVE
-edges AS (
-    SELECT l.id AS link_id, l.assistant_id AS asking, l.tool_id,
-           CASE WHEN t.tool_type = 'sub_assistant'
-                THEN coalesce(l.sub_assistant_id, t.assistant_id) END AS asked
-    FROM assistant_tool_links l
-    JOIN tools t ON t.id = l.tool_id
-    WHERE l.is_active AND t.is_active
-),
 reached(id) AS (
     SELECT a.id FROM assistants a WHERE a.id = :root AND a.is_active
     UNION
     SELECT a.id
     FROM reached r
-    JOIN edges e ON e.asking = r.id
-    JOIN assistants a ON a.id = e.asked AND a.is_active
+    JOIN assistant_tool_links l ON l.assistant_id = r.id AND l.is_active
+    JOIN tools t ON t.id = l.tool_id AND t.is_active AND t.tool_type = 'sub_assistant'
+    JOIN assistants a ON a.id = coalesce(l.sub_assistant_id, t.assistant_id) AND a.is_active
 ),
 used AS (
-    SELECT e.link_id, e.tool_id
-    FROM edges e
-    WHERE e.asking IN (SELECT id FROM reached)
-      AND (e.asked IS NULL OR e.asked IN (SELECT id FROM reached))
+    SELECT l.id AS link_id, l.tool_id
+    FROM reached r
+    JOIN assistant_tool_links l ON l.assistant_id = r.id AND l.is_active
+    JOIN tools t ON t.id = l.tool_id AND t.is_active
+    WHERE t.tool_type <> 'sub_assistant'
+       OR coalesce(l.sub_assistant_id, t.assistant_id) IN (SELECT id FROM reached)
 )
 SELECT json_build_object(
     'root_id', CAST(:root AS uuid),

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import Depends, Query, Response
+from pydantic import AwareDatetime, Field
 
 from service_kit.contracts.cron import (
     CronJobCreate,
@@ -43,6 +44,19 @@ class JobFilter(Page):
     is_active: bool | None = None
     status: CronJobStatus | None = None
     type: TypeName | None = None
+    due_from: AwareDatetime | None = Field(
+        default=None, description="Active jobs that fire next at this time or later, the earliest first."
+    )
+    due_until: AwareDatetime | None = Field(
+        default=None, description="Active jobs that fire next at this time or earlier, the earliest first."
+    )
+    after_id: int | None = Field(
+        default=None,
+        ge=0,
+        le=2**31 - 1,
+        description="Jobs with larger ids: give the last id of a page to get the next one. Unlike with "
+        "`offset`, nothing is skipped when jobs go away meanwhile; the total is not counted.",
+    )
     search: SearchText | None = None
     """Part of the name, in any case."""
 
@@ -79,11 +93,16 @@ FiringsToRead = Annotated[FiringRepository, Depends(_firings_to_read, scope="fun
 async def list_cron_jobs(
     jobs: JobsToRead, response: Response, query: Annotated[JobFilter, Query()]
 ) -> list[CronJobRead]:
-    """Jobs, by id."""
+    """Jobs, by id; with `due_from` or `due_until` those that fire next, by time."""
     wanted = jobs.equal(
         user_id=query.user_id, is_active=query.is_active, status=query.status, type=query.type
     )
-    rows, total = await jobs.page(query.window, wanted + jobs.named(query.search))
+    due = jobs.due(query.due_from, query.due_until)
+    wanted += due + jobs.after(query.after_id) + jobs.named(query.search)
+    first = jobs.by_time if due else ()
+    if query.after_id is not None:  # for programs, which would pay for a number they do not look at
+        return await jobs.rows(query.window, wanted, first=first)
+    rows, total = await jobs.page(query.window, wanted, first=first)
     set_total(response, total)
     return rows
 

@@ -163,13 +163,39 @@ async def test_a_job_that_is_off_or_gone_does_not_fire(api, user):
 
 
 async def test_edits_are_announced_and_firings_are_not(api, user, redis_client):
+    start = int(await redis_client.get(Topic.JOBS))
     job = await api.a_job(user)
-    assert int(await redis_client.get(Topic.JOBS)) == 1
+    assert int(await redis_client.get(Topic.JOBS)) == start + 1
     await claim(api, job)
-    assert int(await redis_client.get(Topic.JOBS)) == 1
+    assert int(await redis_client.get(Topic.JOBS)) == start + 1
     await api.patch(f"/api/cron-jobs/{job['id']}", {"name": "other"})
     await api.delete(f"/api/cron-jobs/{job['id']}")
-    assert int(await redis_client.get(Topic.JOBS)) == 3
+    assert int(await redis_client.get(Topic.JOBS)) == start + 3
+
+
+async def test_due_jobs_come_by_time_and_only_while_they_are_active(api, user):
+    async def due(**window):
+        answer = await api.get("/api/cron-jobs", params=window)
+        assert answer.status_code == 200, answer.text
+        return [job["name"] for job in answer.json()]
+
+    for name, hour in (("late", 18), ("early", 8), ("noon", 12)):
+        await api.a_job(user, name=name, run_at=f"2100-01-01T{hour:02}:00:00Z")
+    off = await api.a_job(user, name="off", run_at="2100-01-01T09:00:00Z")
+    await api.patch(f"/api/cron-jobs/{off['id']}", {"is_active": False})
+    assert await due(due_until="2100-01-01T12:00:00Z") == ["early", "noon"]
+    assert await due(due_from="2100-01-01T12:00:00Z") == ["noon", "late"]
+    assert await due(due_from="2100-01-01T09:00:00Z", due_until="2100-01-01T17:00:00Z") == ["noon"]
+    assert await due(due_until="2100-01-01T14:00:00+02:00", limit=1) == ["early"]
+
+
+async def test_pages_by_id_skip_nothing_when_jobs_go_away(api, user):
+    jobs = [await api.a_job(user, name=str(number)) for number in range(6)]
+    first = (await api.get("/api/cron-jobs", params={"after_id": 0, "limit": 3})).json()
+    await api.delete(f"/api/cron-jobs/{jobs[0]['id']}")
+    rest = await api.get("/api/cron-jobs", params={"after_id": first[-1]["id"], "limit": 3})
+    assert [job["name"] for job in first + rest.json()] == ["0", "1", "2", "3", "4", "5"]
+    assert "X-Total-Count" not in rest.headers
 
 
 async def test_jobs_go_with_their_user(api, user):

@@ -1,0 +1,151 @@
+"""No query that a service makes reads a whole table, with 100,000 rows in each.
+
+The statements are the ones the API really sends: they are taken on their way, and PostgreSQL is asked
+how it would run them, once with these values and once as a prepared statement for any values.
+"""
+
+import time
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import create_engine, event, make_url, text
+
+from rest_service.app.main import create_app
+from rest_service.tests.support import empty, make_settings, migrated_database, running
+from service_kit.testing.clock import FakeClock
+from tests.harness.rows import FIRST_TELEGRAM_ID, Amounts, assistant_id, fill
+
+pytestmark = pytest.mark.integration
+
+ROWS = 100_000
+ROOT = assistant_id(500)
+USER = 77_777
+"""Its row's id; the first is 1."""
+
+READS = {
+    "user by id": f"/api/users/{USER}",
+    "user by telegram_id": f"/api/users/by-telegram-id/{FIRST_TELEGRAM_ID + 5}",
+    "users by telegram_id": f"/api/users?telegram_id={FIRST_TELEGRAM_ID + 5}",
+    "owner": "/api/users?role=owner",
+    "assistant by id": f"/api/assistants/{ROOT}",
+    "tree": f"/api/assistants/{ROOT}/tree",
+    "secretaries": "/api/assistants?is_secretary=true&is_active=true&limit=200",
+    "tools": "/api/tools?limit=200",
+    "links of an assistant": f"/api/assistant-tools?assistant_id={ROOT}&limit=200",
+    "thread of a pair": f"/api/user-threads?user_id={USER}&assistant_id={assistant_id(USER)}",
+    "active jobs": "/api/cron-jobs?is_active=true&status=active&limit=200&after_id=0",
+    "active jobs for people": "/api/cron-jobs?is_active=true&status=active&limit=200",
+    "active jobs further on": "/api/cron-jobs?is_active=true&status=active&limit=200&after_id=50000",
+    "due jobs": "/api/cron-jobs?due_until=2000-01-01T00:00:00Z&limit=200",
+    "jobs of a user": f"/api/cron-jobs?user_id={USER}",
+    "job by id": "/api/cron-jobs/50000",
+    "open firings": "/api/cron-jobs/firings?status=running&limit=200",
+    "firings of a job": "/api/cron-jobs/50000/firings",
+    "calendar": f"/api/calendar/{USER}",
+}
+COUNTED = {"tools", "active jobs for people"}
+"""Lists of nearly all rows: their total is a number that PostgreSQL can only count."""
+
+WRITES = {
+    "user was seen": ("PATCH", f"/api/users/{USER}", {"last_seen_at": "2026-11-22T10:00:00Z"}, 200),
+    "job is switched off": ("PATCH", "/api/cron-jobs/50001", {"is_active": False}, 200),
+    "firing is claimed": (
+        "POST",
+        "/api/cron-jobs/50003/firings",
+        {"scheduled_for": "2026-11-22T09:00:00Z"},
+        201,
+    ),
+    "firing is reported": ("PATCH", "/api/cron-jobs/51000/firings/51000", {"status": "done"}, 200),
+    "thread is forgotten": ("DELETE", "/api/user-threads/{thread}", None, 204),
+    "user is deleted": ("DELETE", "/api/users/40000", None, 204),
+    "secretary is deleted": ("DELETE", f"/api/assistants/{assistant_id(77_000)}", None, 204),
+    "assistant in use is not": ("DELETE", f"/api/assistants/{assistant_id(78_001)}", None, 409),
+}
+"""What a request sends, and how it is answered."""
+
+
+@pytest.fixture(scope="module")
+def full_url(database_url):
+    with migrated_database(database_url, "plans") as url:
+        empty(url)
+        engine = create_engine(make_url(url).set(drivername="postgresql+psycopg2"))
+        with engine.begin() as connection:
+            connection.execute(text("ALTER SEQUENCE telegram_users_id_seq RESTART"))
+            connection.execute(text("ALTER SEQUENCE cron_jobs_id_seq RESTART"))
+        engine.dispose()
+        fill(url, Amounts(users=ROWS, assistants=ROWS, jobs=ROWS))
+        yield url
+
+
+@pytest.fixture(scope="module")
+def planner(full_url):
+    engine = create_engine(make_url(full_url).set(drivername="postgresql+psycopg2"))
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+async def api(full_url):
+    async with running(create_app(make_settings(full_url)), FakeClock()) as started:
+        yield started
+
+
+@contextmanager
+def taken(api):
+    """The statements that are sent meanwhile, with their values."""
+    statements = []
+    engine = api.app.state.parts.database.engine.sync_engine
+
+    def note(_connection, _cursor, statement, parameters, *_rest):
+        if not statement.startswith(("BEGIN", "COMMIT", "SELECT pg_advisory")):
+            statements.append((statement, parameters))
+
+    event.listen(engine, "before_cursor_execute", note)
+    yield statements
+    event.remove(engine, "before_cursor_execute", note)
+
+
+def scans(plan):
+    if plan["Node Type"] == "Seq Scan":
+        yield f"{plan['Relation Name']} by {plan.get('Filter', 'nothing')}"
+    for inner in plan.get("Plans", ()):
+        yield from scans(inner)
+
+
+async def whole_tables_read(api, planner, statement, parameters):
+    async with api.app.state.parts.database.engine.connect() as connection:
+        raw = (await connection.get_raw_connection()).driver_connection
+        for_these = await raw.fetchval(f"EXPLAIN (FORMAT JSON) {statement}", *parameters)
+    # asyncpg would ask for values, which a plan for any values has none of
+    with planner.connect() as sync:
+        for_any = sync.exec_driver_sql(f"EXPLAIN (FORMAT JSON, GENERIC_PLAN) {statement}").scalar()
+    return [found for plan in (for_these, for_any) for found in scans(plan[0]["Plan"])]
+
+
+@pytest.mark.parametrize("name", READS)
+async def test_no_read_of_a_service_reads_a_whole_table(api, planner, name):
+    with taken(api) as statements:
+        started = time.monotonic()
+        response = await api.get(READS[name])
+        seconds = time.monotonic() - started
+    assert response.status_code in {200, 404}, response.text
+    assert statements
+    for statement, parameters in statements:
+        if name in COUNTED and "count(" in statement:
+            continue
+        assert await whole_tables_read(api, planner, statement, parameters) == [], statement
+    assert seconds < 5
+
+
+@pytest.mark.parametrize("name", WRITES)
+async def test_no_write_of_a_service_reads_a_whole_table(api, planner, name):
+    method, path, body, status = WRITES[name]
+    if "{thread}" in path:
+        (thread,) = (await api.get(READS["thread of a pair"])).json()
+        path = path.format(thread=thread["id"])
+    with taken(api) as statements:
+        response = await api.ask(method, path, json=body)
+    assert response.status_code == status, response.text
+    assert statements
+    for statement, parameters in statements:
+        assert await whole_tables_read(api, planner, statement, parameters) == [], statement
