@@ -140,6 +140,8 @@ class HealthServer:
                 """A prober that hangs up is not worth a traceback."""
 
         self._server = Server((host, port), Handler)
+        # a prober that is gone before it was accepted must not leave the thread waiting for the next one
+        self._server.socket.setblocking(False)
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.1,), name="health", daemon=True
         )

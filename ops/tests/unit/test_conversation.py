@@ -93,6 +93,7 @@ def world() -> Iterator[tuple[World, int]]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.socket.setblocking(False)  # or a client that is gone before it was accepted blocks it
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield world, server.server_address[1]

@@ -79,6 +79,7 @@ class Server:
 @pytest.fixture
 def server() -> Iterator[Server]:
     running = Server()
+    running.http.socket.setblocking(False)  # or a client that is gone before it was accepted blocks it
     thread = threading.Thread(target=running.http.serve_forever, args=(0.02,))
     thread.start()
     yield running
