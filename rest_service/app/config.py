@@ -75,26 +75,11 @@ class DatabaseSettings(ServiceSettings):
         return self.database_url.set(drivername=SYNC_DRIVER)
 
 
-class Settings(DatabaseSettings, RedisSettings):
-    """What the API needs on top."""
+class CredentialSettings(DatabaseSettings):
+    """And what opens the tokens in it."""
 
-    admin_api_key: SecretStr = Field(
-        min_length=1, description="The admin's key; opens everything but tokens."
-    )
-    service_api_key: SecretStr = Field(
-        min_length=1, description="The key that all services may show; no tokens where the next ones are set."
-    )
-    assistant_api_key: SecretStr | None = Field(default=None, description="The assistant's own key.")
-    tg_bot_api_key: SecretStr | None = Field(default=None, description="The bot's own key.")
-    cron_service_api_key: SecretStr | None = Field(default=None, description="cron_service's own key.")
-    calendar_api_key: SecretStr | None = Field(
-        default=None, description="google_calendar_service's own key; where set, it alone opens tokens."
-    )
     credentials_encryption_keys: SecretStr = Field(
         description="Fernet keys, comma separated: the first encrypts, all decrypt."
-    )
-    cors_origins: str = Field(
-        default="", description="Origins of web pages that may call the API, comma separated."
     )
 
     @field_validator("credentials_encryption_keys")
@@ -111,6 +96,26 @@ class Settings(DatabaseSettings, RedisSettings):
                 msg = f"key {number} of {len(keys)} is not a Fernet key (32 bytes in URL-safe base64)"
                 raise ValueError(msg) from None
         return value
+
+
+class Settings(CredentialSettings, RedisSettings):
+    """What the API needs on top."""
+
+    admin_api_key: SecretStr = Field(
+        min_length=1, description="The admin's key; opens everything but tokens."
+    )
+    service_api_key: SecretStr = Field(
+        min_length=1, description="The key that all services may show; no tokens where the next ones are set."
+    )
+    assistant_api_key: SecretStr | None = Field(default=None, description="The assistant's own key.")
+    tg_bot_api_key: SecretStr | None = Field(default=None, description="The bot's own key.")
+    cron_service_api_key: SecretStr | None = Field(default=None, description="cron_service's own key.")
+    calendar_api_key: SecretStr | None = Field(
+        default=None, description="google_calendar_service's own key; where set, it alone opens tokens."
+    )
+    cors_origins: str = Field(
+        default="", description="Origins of web pages that may call the API, comma separated."
+    )
 
 
 def split(text: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 The plain text that is encrypted names its place, so that a ciphertext copied to another user's row, or
 from one column to the other, is refused. The first key encrypts, all keys decrypt: to rotate, put a
-new key in front.
+new key in front and encrypt the rows anew (`rotate`).
 """
 
 import json
@@ -14,14 +14,28 @@ from .config import split
 
 
 class UnreadableTokenError(Exception):
-    """A stored token was not encrypted by one of our keys, or not for this place."""
+    """A stored token cannot be used.
+
+    ├── UnknownKeyError     none of our keys opens it
+    └── MisplacedTokenError it was encrypted for another user or column
+    """
+
+
+class UnknownKeyError(UnreadableTokenError):
+    """None of our keys opens it."""
+
+
+class MisplacedTokenError(UnreadableTokenError):
+    """It was encrypted for another user or column: somebody has moved it."""
 
 
 class TokenBox:
     """Encrypts and decrypts the tokens of `calendar_credentials`."""
 
     def __init__(self, keys: SecretStr) -> None:
-        self._fernet = MultiFernet([Fernet(key) for key in split(keys.get_secret_value())])
+        fernets = [Fernet(key) for key in split(keys.get_secret_value())]
+        self._first = fernets[0]
+        self._fernet = MultiFernet(fernets)
 
     def encrypt(self, token: str, *, user_id: int, column: str) -> str:
         """`token` as it may be stored in `column` of this user's row."""
@@ -31,14 +45,23 @@ class TokenBox:
         """The token.
 
         Raises:
-            UnreadableTokenError: no key fits, or it belongs to another place.
+            UnknownKeyError: no key opens it.
+            MisplacedTokenError: it belongs to another place.
         """
         try:
             owner, place, token = json.loads(self._fernet.decrypt(stored))
         except InvalidToken as exc:
-            msg = f"no key of CREDENTIALS_ENCRYPTION_KEYS reads the {column} of user {user_id}"
-            raise UnreadableTokenError(msg) from exc
+            msg = f"no key of CREDENTIALS_ENCRYPTION_KEYS opens the {column} of user {user_id}"
+            raise UnknownKeyError(msg) from exc
         if (owner, place) != (user_id, column):
             msg = f"the {column} of user {user_id} was encrypted for another place"
-            raise UnreadableTokenError(msg)
+            raise MisplacedTokenError(msg)
         return str(token)
+
+    def is_current(self, stored: str) -> bool:
+        """Whether the first key opens it."""
+        try:
+            self._first.decrypt(stored)
+        except InvalidToken:
+            return False
+        return True

@@ -23,6 +23,7 @@ from . import openapi
 from .access import READ, Gate, Keyring, Role
 from .cache import LiveCache
 from .config import Settings, split
+from .credentials import require_readable
 from .crypto import TokenBox
 from .database import Database
 from .dependencies import Parts
@@ -148,9 +149,11 @@ async def start(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until `stop` is set.
 
     Raises:
-        SystemExit: the database is away, or its schema is not the one this version needs.
+        SystemExit: the database is away, its schema is not the one this version needs, or the keys do
+            not open the tokens in it.
     """
     await require_head(settings)
+    await require_readable(settings)
     app = create_app(settings)
     log.info("started", host=settings.http_host, port=settings.http_port)
     await serve(app, settings, stop)

@@ -7,10 +7,14 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from service_kit.contracts.calendar import CalendarRead, CalendarStatus, CalendarTokens, CalendarTokensWrite
+from service_kit.logging import get_logger
 
-from ..crypto import TokenBox
+from ..crypto import TokenBox, UnreadableTokenError
+from ..errors.api import ConflictError
 from ..models import calendar_credentials
 from .base import Repository
+
+log = get_logger(__name__)
 
 _ACCESS, _REFRESH = "access_token", "refresh_token"
 _table = calendar_credentials
@@ -37,16 +41,24 @@ class CalendarRepository(Repository[CalendarRead]):
 
         Raises:
             NotFoundError: the user has linked no calendar.
-            UnreadableTokenError: the stored text does not belong here, or its key is gone.
+            ConflictError: the stored text does not belong here, or its key is gone.
         """
         row = await self._fetch(select(_table).where(_table.c.user_id == user_id))
         if row is None:
             raise self.missing(user_id)
-        clear = {
-            column: box.decrypt(row[column], user_id=user_id, column=column)
-            for column in (_ACCESS, _REFRESH)
-            if row[column] is not None
-        }
+        try:
+            clear = {
+                column: box.decrypt(row[column], user_id=user_id, column=column)
+                for column in (_ACCESS, _REFRESH)
+                if row[column] is not None
+            }
+        except UnreadableTokenError as exc:
+            log.error("tokens_refused", user_id=user_id, reason=str(exc))  # noqa: TRY400 - no place, a finding
+            msg = (
+                f"The stored tokens of user {user_id} cannot be used: {exc}. "
+                f"Let the user link the calendar again, or forget it with DELETE /api/calendar/{user_id}."
+            )
+            raise ConflictError(msg) from exc
         return CalendarTokens.model_validate(dict(row) | clear)
 
     async def store(self, user_id: int, body: CalendarTokensWrite, box: TokenBox) -> CalendarRead:

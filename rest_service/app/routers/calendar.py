@@ -15,7 +15,7 @@ from service_kit.contracts.calendar import (
 from ..access import CALENDAR, READ, TOKENS
 from ..dependencies import Page, Reading, RowPath, Tokens, Writing, set_total
 from ..repositories.calendar import CalendarRepository
-from ..routing import BODY, MISSING, TOTAL
+from ..routing import BODY, CLASH, MISSING, TOTAL
 from ..routing import router as new_router
 
 router = new_router("/calendar", "calendar")
@@ -57,7 +57,7 @@ async def delete_calendar(unit: Writing, user_id: RowPath) -> None:
     await CalendarRepository(unit).delete(user_id)
 
 
-@router.get("/{user_id}/tokens", dependencies=TOKENS, responses=MISSING)
+@router.get("/{user_id}/tokens", dependencies=TOKENS, responses=MISSING | CLASH)
 async def get_calendar_tokens(unit: Reading, user_id: RowPath, box: Tokens) -> CalendarTokens:
     """The tokens in clear. The services' key only: the admin has no use for them."""
     return await CalendarRepository(unit).tokens(user_id, box)

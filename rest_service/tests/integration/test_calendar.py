@@ -83,8 +83,10 @@ async def test_a_ciphertext_moved_to_another_user_is_refused(api, user, caplog):
         f"WHERE user_id = {user['id']}) WHERE user_id = {other['id']} RETURNING 1",
     )
     answer = await tokens(api, other)
-    assert answer.status_code == 500
+    assert answer.status_code == 409
+    assert "encrypted for another place" in answer.json()["message"]
     assert "of-the-test" not in answer.text
+    assert "tokens_refused" in caplog.text
     assert (await tokens(api, user)).status_code == 200
 
 
