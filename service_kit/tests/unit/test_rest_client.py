@@ -186,7 +186,9 @@ async def test_what_never_arrived_is_sent_again(kind, server, monkeypatch):
     server.http.socket.close()  # refused, until the server is back
 
     def come_back(_attempt: int) -> float:
-        server.http.socket = ThreadingHTTPServer(address, server.http.RequestHandlerClass).socket
+        back = ThreadingHTTPServer(address, server.http.RequestHandlerClass).socket
+        back.setblocking(False)  # two threads may find the one connection
+        server.http.socket = back
         threading.Thread(target=server.http.handle_request, daemon=True).start()
         return 0.0
 
