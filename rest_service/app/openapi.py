@@ -7,6 +7,8 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
+from service_kit.contracts.errors import ErrorBody
+
 from .access import SCOPES, Allow, Role
 
 TITLE = "Assistant Service API"
@@ -15,8 +17,8 @@ The data of Smart Assistant: who answers, with which tools, to whom, and when.
 
 ### First steps
 1. Press **Authorize** and paste the value of `ADMIN_API_KEY` from `.env`. This browser remembers it.
-2. **Make an assistant**: open *assistants*, `POST /api/assistants`, press **Execute**. The example works as it
-   stands. Copy the `id` from the answer.
+2. **Make an assistant**: open *assistants*, `POST /api/assistants`, press **Execute**. The example works
+   as it stands. Copy the `id` from the answer.
 3. **Make a tool**: *tools*, `POST /api/tools`, the same way.
 4. **Link them**: *assistant-tools*, `POST /api/assistant-tools` with the two ids.
 5. **Look**: `GET /api/assistants/{assistant_id}/tree` shows the assistant with all it can reach.
@@ -63,6 +65,20 @@ PARAMETERS = {
     "search": "Part of the name, in any case.",
 }
 """What parameters mean wherever they stand without a description of their own."""
+DONE = {"200": "Done.", "201": "Made; this is the row.", "204": "Gone; there is nothing to answer."}
+REFUSALS = {
+    "400": ("bad_request", "The body cannot be read: send JSON in UTF-8.", None),
+    "401": ("unauthorized", "This needs a key. Send `Authorization: Bearer <ADMIN_API_KEY>`.", None),
+    "403": ("forbidden", "This key does not reach so far: this needs the key of admin.", None),
+    "404": ("not_found", "There is no such row. It may have been deleted; look at the list.", None),
+    "409": ("conflict", "There is an assistant of this name already. Choose another name.", "name"),
+    "413": ("too_large", "The body is larger than 1048576 bytes. Send less at once.", None),
+    "415": ("unsupported_media_type", "Send JSON with `Content-Type: application/json`.", None),
+    "422": ("invalid", "name is required; add it.", "name"),
+    "500": ("internal", "Something went wrong here. The log has more under 5f3a9c0d1b2e.", None),
+    "503": ("unavailable", "The database does not answer at the moment. Try again shortly.", None),
+}
+"""What each refusal looks like: code, sentence, field."""
 UI: dict[str, Any] = {
     "persistAuthorization": True,
     "displayRequestDuration": True,
@@ -88,7 +104,7 @@ def install(app: FastAPI) -> None:
             _complete(plain(), {route.name: route for route in _routes(app.routes)})
         return plain()
 
-    app.openapi = document  # type: ignore[method-assign] - FastAPI's documented way to extend it
+    app.openapi = document  # type: ignore[method-assign]  # FastAPI documents this
 
 
 def _complete(document: dict[str, Any], routes: dict[str, APIRoute]) -> None:
@@ -97,8 +113,13 @@ def _complete(document: dict[str, Any], routes: dict[str, APIRoute]) -> None:
             _explain(operation, routes[operation["operationId"]])
     # "Is Secretary" and "AssistantCreate" say nothing that the name beside it does not
     for schema in document["components"]["schemas"].values():
+        names = list(schema.get("properties", {}))
         for field in schema.get("properties", {}).values():
             field.pop("title", None)
+        for example in schema.get("examples", ()):
+            # pydantic sorts the keys, people want the name first
+            for name in sorted(example, key=names.index):
+                example[name] = example.pop(name)
 
 
 def _explain(operation: dict[str, Any], route: APIRoute) -> None:
@@ -107,10 +128,21 @@ def _explain(operation: dict[str, Any], route: APIRoute) -> None:
     rules = [rule.dependency for rule in route.dependencies if isinstance(rule.dependency, Allow)]
     if rules:
         operation["description"] = f"{sentences}\n\n**Key:** {whose(rules[0])}."
+    for status, response in operation["responses"].items():
+        _exemplify(status, response)
     for parameter in operation.get("parameters", ()):
         parameter["schema"].pop("title", None)
         if "description" not in parameter:
             parameter["description"] = PARAMETERS[parameter["name"]]
+
+
+def _exemplify(status: str, response: dict[str, Any]) -> None:
+    if response["description"] == "Successful Response":
+        response["description"] = DONE[status]
+    if status in REFUSALS and response["content"]["application/json"]["schema"]["$ref"].endswith("ErrorBody"):
+        code, message, field = REFUSALS[status]
+        error = ErrorBody(code=code, message=message, field=field)
+        response["content"]["application/json"]["example"] = error.model_dump(exclude={"details"})
 
 
 def whose(rule: Allow) -> str:

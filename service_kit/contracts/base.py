@@ -124,7 +124,16 @@ NOT_BLANK = Field(json_schema_extra={"pattern": r"\S"})
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128), NOT_BLANK]
 ModelName = Annotated[str, StringConstraints(min_length=1, max_length=128), NOT_BLANK]
 
-RowId = Annotated[int, Strict(), Field(ge=1, le=2**31 - 1)]
+
+def _whole(value: Any) -> Any:  # noqa: ANN401 - as `_storable`
+    # JSON has one kind of number: 150.0 is as whole as 150; "150" and true are no numbers
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, Strict(), BeforeValidator(_whole)]
+"""A whole number, not a text that looks like one."""
+
+RowId = Annotated[Whole, Field(ge=1, le=2**31 - 1)]
 """A number that a row can have as its id."""
 
 Flag = Annotated[bool, Strict()]
@@ -147,5 +156,5 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 
 __all__ = [
     "NOT_BLANK", "AwareDatetime", "Body", "Flag", "ModelName", "Moment", "Name", "Patch", "Resource", "RowId",
-    "TimeZoneName", "datetime",
+    "TimeZoneName", "Whole", "datetime",
 ]  # fmt: skip

@@ -3,13 +3,14 @@
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AwareDatetime, ConfigDict, Field, Strict, StringConstraints
+from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
 
-from service_kit.contracts.base import Body, Flag, Moment, Patch, Resource, TimeZoneName
+from service_kit.contracts.base import Body, Flag, Moment, Patch, Resource, TimeZoneName, Whole
 
 LANGUAGE_PATTERN = r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$"
 
-TelegramId = Annotated[int, Field(ge=-(2**52), le=2**52)]
+_RANGE = Field(ge=-(2**52), le=2**52)
+TelegramId = Annotated[int, _RANGE]
 """Telegram promises at most 52 significant bits (Bot API, `User.id`); JSON's numbers are exact so far."""
 LanguageCode = Annotated[str, StringConstraints(pattern=LANGUAGE_PATTERN, max_length=35)]
 
@@ -52,7 +53,7 @@ class UserUpdate(Patch):
 class UserCreate(Body):
     """A new user."""
 
-    telegram_id: Annotated[TelegramId, Strict()] = Field(
+    telegram_id: Annotated[Whole, _RANGE] = Field(
         description="The user's id at Telegram. Unique.", examples=[100200300]
     )
     username: str | None = Field(default=None, max_length=64, description=_USERNAME, examples=["ada"])

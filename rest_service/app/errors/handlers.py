@@ -46,8 +46,10 @@ def _respond(error: ApiError) -> JSONResponse:
     return answer(error.status, error.body(), headers)
 
 
-async def _refused(_request: Request, exc: Exception) -> JSONResponse:
+async def _refused(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, ApiError)  # noqa: S101 - as registered
+    if request.method not in possible_methods(request, literal=True):
+        return _not_possible(request)
     return _respond(exc)
 
 

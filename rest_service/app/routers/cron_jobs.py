@@ -3,8 +3,9 @@
 from typing import Annotated
 
 from fastapi import Depends, Query, Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
+from service_kit.contracts.base import Moment
 from service_kit.contracts.cron import (
     CronJobCreate,
     CronJobRead,
@@ -44,10 +45,10 @@ class JobFilter(Page):
     is_active: bool | None = None
     status: CronJobStatus | None = None
     type: TypeName | None = None
-    due_from: AwareDatetime | None = Field(
+    due_from: Moment | None = Field(
         default=None, description="Active jobs that fire next at this time or later, the earliest first."
     )
-    due_until: AwareDatetime | None = Field(
+    due_until: Moment | None = Field(
         default=None, description="Active jobs that fire next at this time or earlier, the earliest first."
     )
     after_id: int | None = Field(

@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
-import uvicorn
 from fastapi import FastAPI
 
 from ops.embedded import free_port
+from rest_service.app.config import Settings
 from rest_service.tests.support import ADMIN_KEY, until
+from service_kit.web import serve
 from tests.harness.browser import Page, browser_page, find_chromium
 
 CHROMIUM = find_chromium()
@@ -27,18 +29,21 @@ PICTURES = os.environ.get("PICTURES")
 
 
 @pytest.fixture
-async def url(app: FastAPI) -> AsyncIterator[str]:
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None))
-    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign] - pytest keeps its own
-    task = asyncio.create_task(server.serve())
+async def url(app: FastAPI, settings: Settings) -> AsyncIterator[str]:
+    place = settings.model_copy(update={"http_host": "127.0.0.1", "http_port": free_port()})
+    address = f"http://127.0.0.1:{place.http_port}"
+    stop = asyncio.Event()
+    task = asyncio.create_task(serve(app, place, stop))
+    async with httpx2.AsyncClient(base_url=address) as http:
 
-    async def started() -> bool:
-        return server.started
+        async def answers() -> bool:
+            with contextlib.suppress(httpx2.TransportError):
+                return (await http.get("/health")).status_code == 200
+            return False
 
-    await until(started)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
+        await until(answers)
+    yield address
+    stop.set()
     await task
 
 
