@@ -74,6 +74,7 @@ SERVICES: dict[str, Service] = {
                 "DB_ECHO",
                 "DB_POOL_SIZE",
                 "DB_MAX_OVERFLOW",
+                "SLOW_QUERY_MS",
                 "DB_WAIT_SECONDS",
                 "DEFAULT_ASSISTANTS_FILE",
             ),

@@ -23,6 +23,7 @@ from service_kit.logging import get_logger
 from .config import DatabaseSettings
 from .errors.api import UnavailableError
 from .kept import Key
+from .query_watch import QueryWatch
 
 log = get_logger(__name__)
 
@@ -91,6 +92,8 @@ class Database:
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self.engine = create_engine(settings)
+        self.watch = QueryWatch(settings.slow_query_ms)
+        self.watch.install(self.engine.sync_engine)
         self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     async def aclose(self) -> None:
@@ -104,7 +107,7 @@ class Database:
         Raises:
             UnavailableError: no connection could be had.
         """
-        connection = await _connected(self._autocommit)
+        connection = await self._connected(self._autocommit)
         try:
             yield Unit(connection)
         finally:
@@ -117,7 +120,7 @@ class Database:
         Raises:
             UnavailableError: no connection could be had.
         """
-        connection = await _connected(self.engine)
+        connection = await self._connected(self.engine)
         try:
             async with connection.begin():
                 yield Unit(connection)
@@ -129,13 +132,13 @@ class Database:
         async with self.reading() as unit:
             await unit.connection.execute(text("SELECT 1"))
 
-
-async def _connected(engine: AsyncEngine) -> AsyncConnection:
-    try:
-        return await engine.connect()
-    except CONNECT_ERRORS as exc:
-        log.warning("database_unavailable", error=f"{type(exc).__name__}: {exc}")
-        raise UnavailableError from exc
+    async def _connected(self, engine: AsyncEngine) -> AsyncConnection:
+        try:
+            return await engine.connect()
+        except CONNECT_ERRORS as exc:
+            self.watch.count(exc)
+            log.warning("database_unavailable", error=f"{type(exc).__name__}: {exc}")
+            raise UnavailableError from exc
 
 
 async def wait_until_it_answers(database: Database, seconds: float) -> None:

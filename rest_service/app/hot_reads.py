@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from . import kept
 from .access import Allow
 from .cache import LiveCache
+from .metrics import ROUTE
 
 USER = "/api/users/{user_id}"
 ACCOUNT = "/api/users/by-telegram-id/{telegram_id}"
@@ -56,6 +57,7 @@ class HotReads:
                 cache: LiveCache = scope["app"].state.parts.cache
                 body = await cache.kept(found[0])
                 if body is not None:
+                    scope[ROUTE] = found[1]
                     await _send(send, body)
                     return
         await self._app(scope, receive, send)

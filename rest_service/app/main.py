@@ -29,6 +29,8 @@ from .database import Database
 from .dependencies import Parts
 from .errors import handlers
 from .hot_reads import HotReads
+from .metrics import PATH as METRICS
+from .metrics import Measured, Metrics
 from .middleware import BodyLimit, Incidents, Paths, SecurityHeaders
 from .routers import (
     assistant_tools,
@@ -52,6 +54,7 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 def create_app(settings: Settings) -> FastAPI:
     """The whole application. It connects when its lifespan begins."""
+    metrics = Metrics()
     app: FastAPI = FastAPIOffline(
         title=openapi.TITLE,
         version="1.0.0",
@@ -59,14 +62,15 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_tags=openapi.TAGS,
         swagger_ui_parameters=openapi.UI,
         redoc_url=None,
-        lifespan=_lifespan(settings),
-        middleware=_middleware(settings),
+        lifespan=_lifespan(settings, metrics),
+        middleware=_middleware(settings, metrics),
         generate_unique_id_function=openapi.operation_id,
         redirect_slashes=False,
     )
     handlers.install(app)
     app.include_router(_api())
     app.include_router(health.router)
+    app.add_route(METRICS, metrics.page, include_in_schema=False)
     openapi.install(app)
     return app
 
@@ -80,7 +84,7 @@ def _api() -> APIRouter:
     return api
 
 
-def _middleware(settings: Settings) -> list[Middleware]:
+def _middleware(settings: Settings, metrics: Metrics) -> list[Middleware]:
     """From the outermost to the innermost."""
     keyring = Keyring(_keys(settings))
     origins = split(settings.cors_origins)
@@ -96,6 +100,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
         *([cors] if origins else []),
         Middleware(Incidents),
         Middleware(Paths),
+        Middleware(Measured, metrics=metrics),
         Middleware(Gate, keyring=keyring),
         Middleware(HotReads, rule=READ[0].dependency),
         Middleware(BodyLimit),
@@ -114,7 +119,7 @@ def _keys(settings: Settings) -> dict[Role, SecretStr]:
     return {role: key for role, key in keys.items() if key is not None}
 
 
-def _lifespan(settings: Settings) -> Lifespan:
+def _lifespan(settings: Settings, metrics: Metrics) -> Lifespan:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
@@ -126,6 +131,7 @@ def _lifespan(settings: Settings) -> Lifespan:
             app.state.parts = Parts(
                 database, cache, TokenBox(settings.credentials_encryption_keys), SystemClock()
             )
+            metrics.watch(database, cache)
             app.state.health = Health(NAME)
             app.state.health.add_check("database", database.check)
             await stack.enter_async_context(_running(app.state.health))

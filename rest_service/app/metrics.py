@@ -1,0 +1,127 @@
+"""`/metrics` for Prometheus: how many requests, how long they took, and how pool, database and cache do.
+
+Open like the health pages: it tells numbers by route, and nothing of what is stored. Prometheus reaches
+it inside the network; outside of it the port is published on 127.0.0.1 alone.
+"""
+
+import time
+from collections.abc import Iterable
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from sqlalchemy.pool import QueuePool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .cache import LiveCache
+from .database import Database
+
+PATH = "/metrics"
+ROUTE = "route_template"
+"""The scope's key under which the path of the route is noted by whoever answers before the router."""
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Metrics:
+    """What is measured; one for each application."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Histogram(
+            "rest_request_seconds",
+            "Requests by method, route and status.",
+            ["method", "route", "status"],
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self._known: dict[tuple[str, str, int], Histogram] = {}
+        self._inside: _Inside | None = None
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """One request was answered. Strangers' methods are counted as one, for they can be anything."""
+        labels = (method if method in _METHODS else "other", route, status)
+        histogram = self._known.get(labels)
+        if histogram is None:
+            histogram = self._known[labels] = self._requests.labels(*labels)
+        histogram.observe(seconds)
+
+    def watch(self, database: Database, cache: LiveCache) -> None:
+        """Show these parts; the ones shown before are over."""
+        if self._inside is not None:
+            self.registry.unregister(self._inside)
+        self._inside = _Inside(database, cache)
+        self.registry.register(self._inside)
+
+    async def page(self, _request: Request) -> Response:
+        """`GET /metrics`."""
+        return Response(generate_latest(self.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+class _Inside(Collector):
+    """What the parts count themselves, read when it is asked for."""
+
+    def __init__(self, database: Database, cache: LiveCache) -> None:
+        self._database = database
+        self._cache = cache
+
+    def collect(self) -> Iterable[Metric]:
+        pool = self._database.engine.pool
+        if isinstance(pool, QueuePool):
+            connections = GaugeMetricFamily(
+                "rest_pool_connections", "Connections to PostgreSQL.", labels=["state"]
+            )
+            connections.add_metric(["in_use"], pool.checkedout())
+            connections.add_metric(["idle"], pool.checkedin())
+            yield connections
+        watch = self._database.watch
+        errors = CounterMetricFamily("rest_database_errors", "Errors by SQLSTATE.", labels=["sqlstate"])
+        for state, count in watch.errors.items():
+            errors.add_metric([state], count)
+        yield errors
+        yield CounterMetricFamily("rest_slow_queries", "Statements above SLOW_QUERY_MS.", value=watch.slow)
+        counts = self._cache.counts
+        reads = CounterMetricFamily("rest_cache_reads", "Reads of what is kept.", labels=["outcome"])
+        for outcome, count in (("hit", counts.hits), ("miss", counts.misses), ("bypassed", counts.bypassed)):
+            reads.add_metric([outcome], count)
+        yield reads
+        yield GaugeMetricFamily("rest_cache_open", "1 while the cache is used.", value=int(self._cache.open))
+
+
+class Measured:
+    """ASGI middleware: each request is counted under the path of its route."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Go on, and note how it went."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = 500
+        started = time.perf_counter()
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            self._metrics.request(scope["method"], _route(scope), status, time.perf_counter() - started)
+
+
+def _route(scope: Scope) -> str:
+    noted: str | None = scope.get(ROUTE)
+    path: str | None = noted or getattr(scope.get("route"), "path", None)
+    if path is None:
+        return "none"
+    # a route knows its path below the router it was made for, and that router stands under /api
+    under_api = scope["path"].startswith("/api/") and not path.startswith("/api/")
+    return f"/api{path}" if under_api else path
