@@ -87,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_running(subparsers, [common, some])
     _add_looking(subparsers, common, some)
+    _add_keeping(subparsers, common)
     _add_developing(subparsers, common)
     return parser
 
@@ -142,6 +143,28 @@ def _add_looking(
     which.add_argument("--index", type=int, metavar="N", help="the one that `list` shows as N")
     which.add_argument("--all", action="store_true", help="all of the queue")
     dead.set_defaults(run=commands.Commands.dead)
+
+
+def _add_keeping(
+    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser
+) -> None:
+    out = subparsers.add_parser(
+        "export", parents=[common], help="write assistants, tools and links to a JSON file"
+    )
+    out.add_argument("file", metavar="FILE", help="the file; - is standard output")
+    out.set_defaults(run=commands.Commands.export_file)
+    into = subparsers.add_parser(
+        "import", parents=[common], help="bring such a file in; --dry-run shows the difference"
+    )
+    into.add_argument("file", metavar="FILE", help="the file; - is standard input")
+    into.set_defaults(run=commands.Commands.import_file)
+    rotate = subparsers.add_parser(
+        "rotate-keys", parents=[common], help="encrypt the calendar tokens with another key"
+    )
+    rotate.add_argument(
+        "--drop-old", action="store_true", help="make no new key, but let go all others than the newest"
+    )
+    rotate.set_defaults(run=commands.Commands.rotate_keys)
 
 
 def _add_developing(

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from ops import chat, environment, lock, report
+from ops import chat, configuration, environment, keys, lock, report
 from ops.docker_runtime import DockerRuntime
 from ops.errors import OpsError
 from ops.local_runtime import LocalRuntime
@@ -140,6 +140,36 @@ class Commands:
             chat.talk(project, self._args.user, self._args.timeout)
         else:
             chat.say(project, self._args.say, self._args.user, self._args.timeout)
+
+    def export_file(self) -> None:
+        """Write the configuration to a file."""
+        project = self._project()
+        if self._shell.dry_run:
+            self._shell.say(f"GET {project.url('REST_SERVICE_PORT')}/api/export > {self._args.file}")
+        else:
+            configuration.export_to(project, self._args.file)
+
+    def import_file(self) -> None:
+        """Bring the configuration of a file in; a dry run shows the difference."""
+        configuration.import_from(self._project(), self._args.file, dry_run=self._shell.dry_run)
+
+    def rotate_keys(self) -> int:
+        """Encrypt the calendar tokens with another key."""
+        with self._one_at_a_time():
+            project = self._project(write=True)
+            runtime = self._runtime(project, changing=True)
+            self._note(project, runtime)
+            done = keys.rotate(
+                self._shell,
+                self._project,
+                lambda project: self._make(runtime.name, project),
+                drop_old=self._args.drop_old,
+            )
+        if done == 0 and not self._args.drop_old and not self._shell.dry_run:
+            self._shell.say(
+                "The old keys still open backups. To let them go: ./manage.py rotate-keys --drop-old"
+            )
+        return done
 
     def lock(self) -> int:
         """Lock the dependencies, or look whether that would change anything."""

@@ -130,6 +130,11 @@ def completed(
     return result, [name for name in values(result) if name in missing or name in filled]
 
 
+def replaced(lines: list[Line], name: str, value: str) -> list[Line]:
+    """`lines` with another value of `name`."""
+    return [Line(render(name, value), name, value) if line.name == name else line for line in lines]
+
+
 def write(path: Path, lines: list[Line]) -> None:
     """Replace the file at once, readable by its owner only."""
     handle, temporary = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)  # mode 600

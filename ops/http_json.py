@@ -9,11 +9,12 @@ from ops.errors import OpsError
 
 
 class HttpError(OpsError):
-    """The service answered with an error status."""
+    """The service answered with an error status; `body` is its JSON, None where there is none."""
 
-    def __init__(self, status: int, text: str) -> None:
+    def __init__(self, status: int, text: str, body: Any = None) -> None:  # noqa: ANN401 - JSON
         super().__init__(text)
         self.status = status
+        self.body = body
 
 
 def call(method: str, url: str, body: object = None, *, key: str | None = None, timeout: float = 30) -> Any:  # noqa: ANN401 - JSON
@@ -30,8 +31,16 @@ def call(method: str, url: str, body: object = None, *, key: str | None = None, 
             text = answer.read()
         return json.loads(text) if text else None
     except urllib.error.HTTPError as exc:
-        msg = f"{method} {url} answered {exc.code}: {exc.read()[:300].decode(errors='replace')}"
-        raise HttpError(exc.code, msg) from exc
+        text = exc.read()
+        msg = f"{method} {url} answered {exc.code}: {text[:300].decode(errors='replace')}"
+        raise HttpError(exc.code, msg, _json(text)) from exc
     except (OSError, ValueError) as exc:
         msg = f"{method} {url}: {exc}"
         raise OpsError(msg) from exc
+
+
+def _json(text: bytes) -> Any:  # noqa: ANN401 - JSON
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
