@@ -1,17 +1,23 @@
 """A tool's input schema: a JSON Schema that a model's arguments can be held against.
 
-Beyond the meta-schema: the top level is an `object` (function parameters are), references stay inside
-the document (validation must not fetch addresses from a row), nesting is bounded.
+Beyond the meta-schema: the top level is an `object` (function parameters are), what is required is
+defined, references stay inside the document (validation must not fetch addresses from a row) and lead
+somewhere, nesting is bounded. The length of the text is bounded by the contract.
 """
 
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote
 
 from jsonschema.exceptions import SchemaError
 from jsonschema.validators import Draft202012Validator, validator_for
 
 MAX_DEPTH = 32
+TYPES = ("string", "number", "integer", "boolean", "array", "object", "null")
+_COMPOSED = frozenset(
+    {"$ref", "$dynamicRef", "$recursiveRef", "allOf", "anyOf", "oneOf", "if", "patternProperties"}
+)
 
 Schema = Any
 
@@ -28,10 +34,29 @@ def problem(text: str) -> str | None:
         return 'The schema\'s top level must be an object: {"type": "object", "properties": {…}}.'
     if _depth(schema) > MAX_DEPTH:
         return f"The schema nests deeper than {MAX_DEPTH} levels."
-    foreign = next((ref for ref in _references(schema) if not ref.startswith("#")), None)
-    if foreign is not None:
-        return f"The reference {foreign[:100]!r} leads out of the schema; only '#/…' references are possible."
-    return _meta_schema_problem(schema)
+    return _reference_problem(schema) or _meta_schema_problem(schema) or _required_problem(schema)
+
+
+def _reference_problem(schema: dict[str, Any]) -> str | None:
+    for reference in _references(schema):
+        shown = repr(reference[:100])
+        if not reference.startswith("#"):
+            return f"The reference {shown} leads out of the schema; only '#/…' references are possible."
+        if reference.startswith("#/") and not _leads_somewhere(schema, reference):
+            return f"The reference {shown} leads nowhere. Define it, such as under '$defs'."
+    return None
+
+
+def _leads_somewhere(schema: Schema, reference: str) -> bool:
+    for part in unquote(reference).split("/")[1:]:
+        name = part.replace("~1", "/").replace("~0", "~")  # RFC 6901
+        if isinstance(schema, dict) and name in schema:
+            schema = schema[name]
+        elif isinstance(schema, list) and name.isdecimal() and int(name) < len(schema):
+            schema = schema[int(name)]
+        else:
+            return False
+    return True
 
 
 def _meta_schema_problem(schema: dict[str, Any]) -> str | None:
@@ -42,8 +67,50 @@ def _meta_schema_problem(schema: dict[str, Any]) -> str | None:
         draft.check_schema(schema, format_checker=draft.FORMAT_CHECKER)
     except SchemaError as exc:
         where = "/".join(map(str, exc.absolute_path)) or "its top level"
-        return f"The schema is not a valid JSON Schema at {where}: {exc.message[:200]}."
+        return f"The schema is not a valid JSON Schema at {where}: {_reason(exc)}."
     return None
+
+
+def _reason(exc: SchemaError) -> str:
+    """The library's reason, in plain words where it has none."""
+    given = repr(exc.instance)[:60]
+    match exc.absolute_path[-1] if exc.absolute_path else None:
+        case "type" if isinstance(exc.instance, str):
+            return f"{given} is not a known type; use {', '.join(TYPES[:-1])} or {TYPES[-1]}"
+        case "properties":
+            return f'{given} is not an object; write {{"name of the argument": {{"type": "string"}}, …}}'
+        case "pattern":
+            return f"{given} is not a regular expression"
+    if exc.validator == "type" and "properties" in exc.absolute_path:
+        return f'{given} is not a schema; write {{"type": "string"}} or the like'
+    return exc.message[:200]
+
+
+def _required_problem(schema: dict[str, Any]) -> str | None:
+    for path, part in _objects(schema):
+        properties = part.get("properties", {})
+        missing = next((name for name in part.get("required", ()) if name not in properties), None)
+        if missing is not None:
+            where = f"at {path}" if path else "at its top level"
+            return (
+                f"The schema requires {missing!r} {where}, but has no such property there. "
+                "Add it to properties or remove it from required."
+            )
+    return None
+
+
+def _objects(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """The plain objects among the arguments, with their places; what is composed is left alone."""
+    if schema.get("type") != "object" or not _COMPOSED.isdisjoint(schema):
+        return
+    yield path, schema
+    for name, inner in schema.get("properties", {}).items():
+        place = f"{path}/properties/{name}".lstrip("/")
+        if isinstance(inner, dict):
+            yield from _objects(inner, place)
+            items = inner.get("items")
+            if isinstance(items, dict):
+                yield from _objects(items, f"{place}/items")
 
 
 def _no_constants(name: str) -> Schema:

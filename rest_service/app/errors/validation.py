@@ -115,6 +115,10 @@ def _sentence(error: Mapping[str, Any]) -> str:
         case "string_pattern_mismatch":
             return _PATTERNS.get(str(context["pattern"]), "does not have the right form")
     if kind in _LIMITS:
-        return _LIMITS[kind].format_map(context)
+        return _LIMITS[kind].format_map({name: _short(value) for name, value in context.items()})
     text = re.sub("^input should", "must", str(error["msg"]), flags=re.IGNORECASE)
     return (text[:1].lower() + text[1:]).encode("utf-8", "replace").decode()
+
+
+def _short(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value

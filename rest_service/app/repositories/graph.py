@@ -45,7 +45,10 @@ async def refuse_cycle(unit: Unit, start: UUID) -> None:
     if cycle:
         names = await _names(unit, cycle)
         path = " → ".join(repr(names[assistant_id]) for assistant_id in cycle)
-        msg = f"This would make assistants ask each other in a circle: {path}."
+        msg = (
+            f"This would make assistants ask each other in a circle: {path}. "
+            "Let one of them ask somebody else."
+        )
         raise ConflictError(msg)
 
 

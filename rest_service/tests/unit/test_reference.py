@@ -1,7 +1,5 @@
 """The page in docs/ and the examples in the document hold what the code says."""
 
-from pathlib import Path
-
 import pytest
 
 from rest_service.app.models import metadata
@@ -18,7 +16,6 @@ def document():
 
 
 def test_the_page_is_the_one_made_from_the_routes(document):
-    assert PAGE == Path(__file__).parents[3] / "docs" / "reference" / "rest-api.md"
     assert PAGE.read_text() == page(document), "make it anew: python -m rest_service.app.reference"
 
 
