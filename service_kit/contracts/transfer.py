@@ -4,7 +4,7 @@ import json
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, Field, field_serializer
+from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
 from service_kit.contracts.assistants import (
     LONGEST_SCHEMA,
@@ -54,17 +54,45 @@ class LinkEntry(Body):
     is_active: Flag = Field(default=True, description="False: it may not use it for now.", examples=[True])
 
 
+_EXAMPLE: dict[str, Any] = {
+    "assistants": [
+        {"name": "Concierge", "model": "default", "instructions": "You look after guests."},
+        {"name": "Travel planner", "model": "default", "instructions": "You plan journeys."},
+    ],
+    "tools": [
+        {
+            "name": "ask_travel_planner",
+            "tool_type": "sub_assistant",
+            "description": "Asks the travel planner for a plan.",
+            "assistant": "Travel planner",
+        }
+    ],
+    "links": [{"assistant": "Concierge", "tool": "ask_travel_planner"}],
+}
+
+
 class Configuration(Body):
     """Assistants, tools and links. Names refer to entries of the document or to rows that exist."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
     assistants: list[AssistantCreate] = Field(
-        default_factory=list, max_length=10_000, description="In any order; names are unique."
+        default_factory=list,
+        max_length=10_000,
+        description="In any order; names are unique.",
+        examples=[_EXAMPLE["assistants"]],
     )
     tools: list[ToolEntry] = Field(
-        default_factory=list, max_length=10_000, description="In any order; names are unique."
+        default_factory=list,
+        max_length=10_000,
+        description="In any order; names are unique.",
+        examples=[_EXAMPLE["tools"]],
     )
     links: list[LinkEntry] = Field(
-        default_factory=list, max_length=100_000, description="One an assistant and tool."
+        default_factory=list,
+        max_length=100_000,
+        description="One an assistant and tool.",
+        examples=[_EXAMPLE["links"]],
     )
 
 
