@@ -161,8 +161,12 @@ def _add_keeping(
     rotate = subparsers.add_parser(
         "rotate-keys", parents=[common], help="encrypt the calendar tokens with another key"
     )
-    rotate.add_argument(
+    instead = rotate.add_mutually_exclusive_group()
+    instead.add_argument(
         "--drop-old", action="store_true", help="make no new key, but let go all others than the newest"
+    )
+    instead.add_argument(
+        "--forget", action="store_true", help="a key is lost: remove the tokens that no key opens any more"
     )
     rotate.set_defaults(run=commands.Commands.rotate_keys)
 

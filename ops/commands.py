@@ -158,6 +158,9 @@ class Commands:
         with self._one_at_a_time():
             project = self._project(write=True)
             runtime = self._runtime(project, changing=True)
+            if self._args.forget:
+                self._start(project, runtime, ["postgres", "redis"], {})
+                return runtime.run_in("rest_service", [*keys.ROTATE, "--forget"]).returncode
             self._note(project, runtime)
             done = keys.rotate(
                 self._shell,

@@ -12,6 +12,8 @@ from ops.project import Project
 STANDARD = "-"
 """Stands for standard input or output."""
 SHOWN = 70
+CONTEXT = 15
+"""Characters of a value that are shown, and how many of them before the difference."""
 
 
 def export_to(project: Project, file: str) -> None:
@@ -42,10 +44,9 @@ def difference(result: dict[str, Any]) -> list[str]:
     lines = []
     for change in result["changes"]:
         lines.append(f"{'+' if change['action'] == 'created' else '~'} {change['kind']} {change['name']}")
-        lines += [
-            f"    {field['field']}: {_short(field['before'])} → {_short(field['after'])}"
-            for field in change["fields"]
-        ]
+        for field in change["fields"]:
+            before, after = _around(field["before"], field["after"])
+            lines.append(f"    {field['field']}: {before} → {after}")
     done = "Would create" if result["dry_run"] else "Created"
     change = "change" if result["dry_run"] else "changed"
     end = "Nothing was written." if result["dry_run"] else "In force for the next message."
@@ -57,9 +58,15 @@ def difference(result: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _short(value: Any) -> str:  # noqa: ANN401 - JSON
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+def _around(before: Any, after: Any) -> list[str]:  # noqa: ANN401 - JSON
+    """Both as JSON; of long ones the part where they begin to differ."""
+    texts = [json.dumps(value, ensure_ascii=False) for value in (before, after)]
+    same = next((n for n, (a, b) in enumerate(zip(*texts, strict=False)) if a != b), min(map(len, texts)))
+    start = same - CONTEXT if same > SHOWN // 2 else 0
+    return [
+        f"{'…' if start else ''}{text[start : start + SHOWN]}{'…' if len(text) > start + SHOWN else ''}"
+        for text in texts
+    ]
 
 
 def _read(file: str) -> Any:  # noqa: ANN401 - JSON

@@ -70,7 +70,7 @@ def unreadable(connection: Connection, box: TokenBox) -> list[int]:
         msg = (
             "CREDENTIALS_ENCRYPTION_KEYS opens none of the calendar tokens in the database: it is not the "
             "key they were encrypted with. Put that key back into .env (behind others, after a comma), or, "
-            "where it is lost, let them go: python -m rest_service.app.rotate --forget."
+            "where it is lost, let them go: ./manage.py rotate-keys --forget."
         )
         raise WrongKeyError(msg)
     return closed

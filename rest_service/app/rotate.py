@@ -49,7 +49,7 @@ def main() -> None:
         users = ", ".join(map(str, done.unknown_key + done.misplaced))
         raise SystemExit(
             f"The tokens of these users cannot be read and were left alone: {users}. Bring back the key they "
-            "were encrypted with, or remove them with python -m rest_service.app.rotate --forget."
+            "were encrypted with, or remove them: ./manage.py rotate-keys --forget."
         )
 
 

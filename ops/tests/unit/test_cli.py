@@ -38,6 +38,7 @@ EVERY_COMMAND = [
     ["export", "assistants.json"],
     ["rotate-keys"],
     ["rotate-keys", "--drop-old"],
+    ["rotate-keys", "--forget"],
     ["lock"],
     ["lock", "--check"],
     ["dead", "list"],

@@ -54,6 +54,13 @@ def test_a_difference_is_short_and_says_what_was_written():
     assert configuration.difference(nothing) == ["Created 0, changed 0; 6 unchanged. Nothing to do."]
 
 
+def test_of_long_texts_the_place_of_the_difference_is_shown():
+    field = {"field": "instructions", "before": "a" * 300 + " be brief", "after": "a" * 300 + " be kind"}
+    change = {"kind": "assistant", "name": "S", "action": "changed", "fields": [field]}
+    shown = configuration.difference({**RESULT, "changes": [change]})[1]
+    assert shown.endswith('aaaaa be brief" → …aaaaaaaaaaa be kind"')
+
+
 @pytest.mark.parametrize(("dry_run", "path"), [(True, "/api/import?dry_run=true"), (False, "/api/import")])
 def test_the_file_is_sent_as_it_is(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dry_run: bool, path: str
