@@ -59,11 +59,10 @@ class Swagger:
         await self.page.until("document.querySelectorAll('.opblock-tag').length >= 8")
 
     async def click(self, selector: str) -> None:
-        await self.page.until(f"document.querySelector({json.dumps(selector)})")
-        await self.page.run(
-            f"document.querySelector({json.dumps(selector)}).scrollIntoView({{block: 'center'}})"
-        )
-        await self.page.click(selector)
+        # not with the mouse: the page unfolds with animations, and what is aimed at moves away
+        found = f"document.querySelector({json.dumps(selector)})"
+        await self.page.until(f"{found} && !{found}.disabled")
+        await self.page.run(f"{found}.focus(), {found}.click()")
 
     async def authorise(self, key: str) -> None:
         await self.click(".auth-wrapper .authorize")
