@@ -76,7 +76,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def _api() -> APIRouter:
-    scheme = HTTPBearer(auto_error=False, description="`ADMIN_API_KEY` or `SERVICE_API_KEY` from `.env`.")
+    scheme = HTTPBearer(auto_error=False, scheme_name=openapi.KEY, description=openapi.KEY_DESCRIPTION)
     api = APIRouter(prefix="/api", dependencies=[Depends(scheme)])
     # routes are tried in this order: first what is asked for at every message; the documents go by tags
     for module in (users, assistants, cron_jobs, user_threads, tools, assistant_tools, calendar, transfer):

@@ -35,6 +35,8 @@ A change is in force for the next message that a user writes.
 - Every refusal has the same shape: a `code` for programs, a sentence for people that says what to do, and
   the offending `field`.
 """
+KEY = "Key"
+KEY_DESCRIPTION = "Paste the value of `ADMIN_API_KEY` from `.env`, without the name and without `Bearer`."
 TAGS: list[dict[str, Any]] = [
     {"name": "assistants", "description": "Who answers: secretaries and the sub-assistants they ask."},
     {"name": "tools", "description": "What assistants can do."},
