@@ -57,7 +57,7 @@ async def test_a_job_changes_between_recurring_and_once(api, user):
         ({"user_id": 2**40}, "user_id"),
         ({"message": ""}, "message"),
         ({"priority": "urgent"}, "priority"),
-        ({"run_at": "2026-12-24T18:00:00Z"}, "body"),
+        ({"run_at": "2026-12-24T18:00:00Z"}, "cron_expression"),
     ],
 )
 async def test_a_wrong_job_is_refused_with_its_field(api, user, change, field):
