@@ -36,6 +36,8 @@ class Topic(StrEnum):
     USERS = "changes:users"
     JOBS = "changes:jobs"
     """Cron jobs made, edited or deleted; not their firings."""
+    ROWS = "changes:rows"
+    """A user's row is gone or belongs to another account; rest_service's own cache needs to know."""
 
 
 ANNOUNCE_TIMEOUT = 2.0

@@ -4,7 +4,7 @@ An entry carries the *token* that was valid before it was read: the value of its
 (`service_kit.changes`), and for rows that change without an announcement a mark of their own. Every read
 looks at the present token first and takes an entry only where both are equal. So a reader that was
 overtaken by a change stores the old row under the old token, where nobody will take it: it needs no
-lock and cannot stick. All who look at once share one MGET, which fetches tokens and entries together.
+lock and cannot stick. All who look at once, and all who have changed something, share one trip to Redis.
 
 Two shelves: this process (no transfer, no parsing) and Redis (shared by all processes, and there after
 a restart). Both are only as true as the counters, so while a change could not be announced, or Redis
@@ -16,7 +16,6 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 from uuid import uuid4
@@ -31,13 +30,11 @@ from .kept import Key
 
 log = get_logger(__name__)
 
-LOOK_TIMEOUT = 0.05
-"""Seconds a read waits for Redis before it asks the database."""
-TELL_TIMEOUT = 0.25
-"""Seconds an answer waits for its change to be announced."""
+TIMEOUT = 0.1
+"""Seconds that whoever is the first to notice waits for a Redis that hangs; nobody waits after that."""
 RETRY_DELAYS = (0.05, 0.1, 0.2, 0.5)
 """Seconds between attempts to reach Redis; the last one repeats."""
-KEPT_SECONDS = 30
+KEPT_SECONDS = 300
 """After this an entry is read anew from each shelf, for changes made past this service."""
 KEPT_BYTES = 64 * 1024 * 1024
 _ENTRY_BYTES = 512
@@ -110,6 +107,15 @@ class _Look:
     answer: "asyncio.Future[tuple[bytes, bytes | None] | None]"
 
 
+@dataclass(slots=True)
+class _News:
+    """One commit's changes, to be told."""
+
+    topics: frozenset[Topic]
+    rows: list[Key]
+    told: "asyncio.Future[bool]"
+
+
 class LiveCache:
     """See the module. An async context manager; `redis` should not retry by itself."""
 
@@ -119,6 +125,8 @@ class LiveCache:
         self._shelf = _Shelf(kept_bytes)
         self._flights: dict[tuple[str, bytes], asyncio.Task[bytes]] = {}
         self._looks: list[_Look] = []
+        self._news: list[_News] = []
+        self._puts: dict[str, bytes] = {}
         self._wake = asyncio.Event()
         self._closed = True
         # changes that were committed and are not announced; a predecessor may have died in between
@@ -132,26 +140,17 @@ class LiveCache:
 
     async def __aexit__(self, *_exc: object) -> None:
         self._closed = True
-        _send_on(self._looks)
+        _send_on(self._looks, self._news)
         tasks = [task for task in (self._task, *self._flights.values()) if task is not None]
         for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait([task])
+            while not task.done():  # a cancellation that meets a timeout can be lost, until Python 3.12
+                task.cancel()
+                await asyncio.wait([task], timeout=0.2)
 
     @property
     def open(self) -> bool:
         """Whether the shelves are in use."""
         return not self._closed
-
-    async def kept(self, key: Key) -> bytes | None:
-        """The answer, where it is kept and not older than any change that was answered before."""
-        found = await self._look(key)
-        body = None if found is None else found[1]
-        if body is not None:
-            self.counts.hits += 1
-        return body
 
     async def get(self, key: Key, load: Load) -> bytes:
         """The answer, kept or by `load`; however many ask for it at once, it is loaded once."""
@@ -179,31 +178,22 @@ class LiveCache:
             return
         told = False
         try:
-            told = await self._tell(topics, rows, LOOK_TIMEOUT if self._closed else TELL_TIMEOUT)
+            if not self._closed:
+                news = _News(topics, rows, asyncio.get_running_loop().create_future())
+                self._news.append(news)
+                self._wake.set()
+                told = await news.told
         finally:  # also when the request is cancelled meanwhile
             if not told:
                 self._untold |= topics | {row.topic for row in rows}
                 self._close("change not announced")
 
-    async def _tell(self, topics: Iterable[Topic], rows: Iterable[Key], seconds: float) -> bool:
-        try:
-            async with asyncio.timeout(seconds):
-                for row in rows:
-                    # a mark outlives every entry that was kept without it
-                    await self._redis.set(row.mark, uuid4().hex, ex=4 * KEPT_SECONDS)
-                return not topics or await announce(self._redis, *sorted(topics))
-        except (RedisError, OSError, TimeoutError) as exc:
-            log.warning("change_not_announced", error=str(exc) or type(exc).__name__)
-            return False
-
     async def _fill(self, key: Key, token: bytes, load: Load) -> bytes:
         body = await load()
         self._shelf.put(key.name, token, body)
-        try:
-            async with asyncio.timeout(LOOK_TIMEOUT):
-                await self._redis.set(key.entry, token + b"\n" + body, ex=KEPT_SECONDS)
-        except (RedisError, OSError, TimeoutError) as exc:
-            self._close(str(exc) or type(exc).__name__)
+        if not self._closed:  # it goes along with the next look
+            self._puts[key.entry] = token + b"\n" + body
+            self._wake.set()
         return body
 
     def _landed(self, key: Key, token: bytes, flight: "asyncio.Task[bytes]") -> None:
@@ -230,7 +220,7 @@ class LiveCache:
         return None
 
     async def _run(self) -> None:
-        """Answer looks, one MGET for all that wait; while closed, try to open."""
+        """One trip to Redis for all that wait; while closed, try to open."""
         attempt = 0
         while True:
             if self._closed:
@@ -242,17 +232,41 @@ class LiveCache:
             await self._wake.wait()
             self._wake.clear()
             looks, self._looks = self._looks, []
+            news, self._news = self._news, []
+            puts, self._puts = self._puts, {}
             try:
-                await self._answer(looks)
+                await self._trip(looks, news, puts)
             except Exception as exc:
                 # whatever it was, nobody may wait for ever: the database answers instead
                 self._close(str(exc) or type(exc).__name__)
                 if not isinstance(exc, RedisError | OSError):
                     log.exception("live_cache_failed")
             finally:
-                _send_on(looks)
+                _send_on(looks, news)
 
-    async def _answer(self, looks: list[_Look]) -> None:
+    async def _trip(self, looks: list[_Look], news: list[_News], puts: dict[str, bytes]) -> None:
+        names = self._names(looks)
+        async with asyncio.timeout(TIMEOUT), self._redis.pipeline(transaction=False) as pipe:
+            # one step of a counter tells of all changes that were committed before it
+            for topic in sorted({topic for one in news for topic in one.topics}):
+                pipe.incr(topic)
+            for mark in {row.mark for one in news for row in one.rows}:
+                # a mark outlives every entry that was kept without it
+                pipe.set(mark, uuid4().hex, ex=4 * KEPT_SECONDS)
+            for entry, kept in puts.items():
+                pipe.set(entry, kept, ex=KEPT_SECONDS)
+            if names:
+                pipe.mget(list(names))
+            answers: list[Any] = await pipe.execute() if pipe.command_stack else []
+        for one in news:
+            if not one.told.done():
+                one.told.set_result(True)
+        if names:
+            names.update(zip(names, answers[-1], strict=True))
+            self._answer(looks, names)
+
+    def _names(self, looks: list[_Look]) -> dict[str, bytes | None]:
+        """Redis' keys of all that is asked for, with nothing found yet."""
         names: dict[str, bytes | None] = {}
         for look in looks:
             names[look.key.topic] = None
@@ -260,19 +274,17 @@ class LiveCache:
                 names[look.key.mark] = None
             if look.key.name not in self._shelf:
                 names[look.key.entry] = None
-        if not names:
-            return
-        async with asyncio.timeout(LOOK_TIMEOUT):
-            values: list[Any] = await self._redis.mget(list(names))
-        names.update(zip(names, values, strict=True))
+        return names
+
+    def _answer(self, looks: list[_Look], found: dict[str, bytes | None]) -> None:
         for look in looks:
-            counter = names[look.key.topic]
+            counter = found[look.key.topic]
             if counter is None:  # Redis has lost its data: start from a number that was never used
                 self._untold.add(look.key.topic)
                 self._close("no change counter")
             elif not look.answer.done():
-                token = counter + b":" + (names.get(look.key.mark) or b"")
-                kept = names.get(look.key.entry)
+                token = counter + b":" + (found.get(look.key.mark) or b"")
+                kept = found.get(look.key.entry)
                 body = self._unpacked(look.key, token, kept) if kept is not None else None
                 look.answer.set_result((token, body))
 
@@ -289,14 +301,16 @@ class LiveCache:
         self._closed = True
         self._wake.set()
         looks, self._looks = self._looks, []
-        _send_on(looks)
+        news, self._news = self._news, []
+        self._puts.clear()
+        _send_on(looks, news)
 
     async def _try_to_open(self) -> None:
         """Announce what was missed; with that Redis is known to work."""
         telling, self._untold = self._untold, set()
         told = False
         try:
-            async with asyncio.timeout(TELL_TIMEOUT):
+            async with asyncio.timeout(TIMEOUT):
                 for topic in telling:
                     await self._redis.set(topic, time.time_ns() // 1000, nx=True)
                 told = await announce(self._redis, *telling) if telling else await self._redis.ping()
@@ -309,8 +323,11 @@ class LiveCache:
             log.info("live_cache_open", announced=sorted(telling))
 
 
-def _send_on(looks: list[_Look]) -> None:
-    """Whoever has no answer yet asks the database."""
+def _send_on(looks: list[_Look], news: list[_News]) -> None:
+    """Whoever has no answer yet asks the database; what was not told is told later."""
     for look in looks:
         if not look.answer.done():
             look.answer.set_result(None)
+    for one in news:
+        if not one.told.done():
+            one.told.set_result(False)

@@ -19,6 +19,7 @@ from service_kit.clock import Clock
 from .cache import LiveCache
 from .crypto import TokenBox
 from .database import Database, Unit
+from .reads import Reads
 from .repositories.base import Window
 
 
@@ -28,6 +29,7 @@ class Parts:
 
     database: Database
     cache: LiveCache
+    reads: Reads
     tokens: TokenBox
     clock: Clock
 

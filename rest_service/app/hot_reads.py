@@ -1,19 +1,21 @@
-"""The few reads of every message, answered from the cache before anything is routed or validated.
+"""The few reads of every message, answered before anything is routed or validated.
 
-`HotReads` stands behind the gate and obeys the rule of the documented route of that path. It answers
-only what is kept; everything else, also a path that is not written in the usual way, goes on to that
-route, which loads, keeps and refuses. So documents, rules and refusals have one source.
+`HotReads` stands behind the gate and obeys the rule of the documented route of that path, which gives the
+same answers from the same `Reads`. A path that is not written in the usual way goes on to that route.
 """
 
 import re
+from collections.abc import Awaitable
 from uuid import UUID
 
+from sqlalchemy.exc import DBAPIError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from . import kept
 from .access import Allow
-from .cache import LiveCache
+from .errors.api import ApiError
+from .errors.handlers import respond
 from .metrics import ROUTE
+from .reads import Reads
 
 USER = "/api/users/{user_id}"
 ACCOUNT = "/api/users/by-telegram-id/{telegram_id}"
@@ -29,17 +31,17 @@ _PATH = re.compile(
 """Ids as programs write them; what is written otherwise is the routes' to understand."""
 
 
-def _key(path: str) -> tuple[kept.Key, str] | None:
-    """What the answer to `path` is kept under, and the path of its route."""
+def _found(path: str, reads: Reads) -> tuple[Awaitable[bytes], str] | None:
+    """The answer to `path`, and the path of its route; None where this is another one's to answer."""
     found = _PATH.fullmatch(path)
     if found is None:
         return None
     user, account, tree = found.groups()
     if user:
-        return kept.user(int(user)), USER
+        return reads.user(int(user)), USER
     if account:
-        return kept.account(int(account)), ACCOUNT
-    return kept.tree(UUID(tree)), TREE
+        return reads.account(int(account)), ACCOUNT
+    return reads.tree(UUID(tree)), TREE
 
 
 class HotReads:
@@ -50,16 +52,23 @@ class HotReads:
         self._rule = rule
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer what is kept, or go on."""
-        if scope["type"] == "http" and scope["method"] == "GET" and not scope["query_string"]:
-            found = _key(scope["path"])
-            if found is not None and self._rule.scope in scope["state"]["scopes"]:
-                cache: LiveCache = scope["app"].state.parts.cache
-                body = await cache.kept(found[0])
-                if body is not None:
-                    scope[ROUTE] = found[1]
-                    await _send(send, body)
-                    return
+        """Answer such a read, or go on."""
+        if (
+            scope["type"] == "http"
+            and scope["method"] == "GET"
+            and not scope["query_string"]
+            and self._rule.scope in scope.get("state", {}).get("scopes", ())
+        ):
+            found = _found(scope["path"], scope["app"].state.parts.reads)
+            if found is not None:
+                body, scope[ROUTE] = found
+                try:
+                    await _send(send, await body)
+                except ApiError as exc:
+                    await respond(exc)(scope, receive, send)
+                except (DBAPIError, TimeoutError):
+                    await self._app(scope, receive, send)  # asks once more, and says what is wrong
+                return
         await self._app(scope, receive, send)
 
 

@@ -1,4 +1,7 @@
-"""What is kept in the cache, and what makes each of it old."""
+"""What is kept in the cache, and what makes each of it old.
+
+A changed user makes only the answers with that user old, not those with all others: each has a mark.
+"""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -14,7 +17,7 @@ class Key:
     topic: Topic
     """Whose announcement makes it old."""
     marked: bool = False
-    """Whether its row also changes without an announcement."""
+    """Whether its row has a mark of its own."""
 
     @property
     def entry(self) -> str:
@@ -23,18 +26,18 @@ class Key:
 
     @property
     def mark(self) -> str:
-        """Redis' key of the row's own mark, new at every unannounced change."""
+        """Redis' key of the row's own mark, new at every change."""
         return f"changed:{self.name}"
 
 
 def user(user_id: int) -> Key:
     """A user, by id."""
-    return Key(f"user:{user_id}", Topic.USERS, marked=True)
+    return Key(f"user:{user_id}", Topic.ROWS, marked=True)
 
 
 def account(telegram_id: int) -> Key:
     """A user, by Telegram account."""
-    return Key(f"account:{telegram_id}", Topic.USERS, marked=True)
+    return Key(f"account:{telegram_id}", Topic.ROWS, marked=True)
 
 
 def tree(assistant_id: UUID) -> Key:

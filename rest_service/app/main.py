@@ -32,6 +32,7 @@ from .hot_reads import HotReads
 from .metrics import PATH as METRICS
 from .metrics import Measured, Metrics
 from .middleware import BodyLimit, Incidents, Paths, SecurityHeaders
+from .reads import Reads
 from .routers import (
     assistant_tools,
     assistants,
@@ -129,7 +130,11 @@ def _lifespan(settings: Settings, metrics: Metrics) -> Lifespan:
             stack.push_async_callback(redis.aclose)
             cache = await stack.enter_async_context(LiveCache(redis))
             app.state.parts = Parts(
-                database, cache, TokenBox(settings.credentials_encryption_keys), SystemClock()
+                database,
+                cache,
+                Reads(database, cache),
+                TokenBox(settings.credentials_encryption_keys),
+                SystemClock(),
             )
             metrics.watch(database, cache)
             app.state.health = Health(NAME)

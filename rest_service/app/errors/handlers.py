@@ -41,7 +41,8 @@ def answer(status: int, body: ErrorBody, headers: dict[str, str] | None = None) 
     return JSONResponse(body.model_dump(mode="json"), status_code=status, headers=headers)
 
 
-def _respond(error: ApiError) -> JSONResponse:
+def respond(error: ApiError) -> JSONResponse:
+    """`error` as a response."""
     headers = {"Retry-After": "1"} if error.status == HTTPStatus.SERVICE_UNAVAILABLE else None
     return answer(error.status, error.body(), headers)
 
@@ -50,7 +51,7 @@ async def _refused(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, ApiError)  # noqa: S101 - as registered
     if request.method not in possible_methods(request, literal=True):
         return _not_possible(request)
-    return _respond(exc)
+    return respond(exc)
 
 
 async def _invalid(request: Request, exc: Exception) -> JSONResponse:
@@ -101,7 +102,7 @@ def possible_methods(request: Request, *, literal: bool = False) -> set[str]:
 
 async def _too_slow(_request: Request, exc: Exception) -> JSONResponse:
     log.warning("database_too_slow", error=repr(exc))
-    return _respond(UnavailableError("The database took too long. Try again shortly."))
+    return respond(UnavailableError("The database took too long. Try again shortly."))
 
 
 async def _database(_request: Request, exc: Exception) -> JSONResponse:
@@ -109,7 +110,7 @@ async def _database(_request: Request, exc: Exception) -> JSONResponse:
     refusal = refusal_of(exc)
     if refusal is None:
         raise exc
-    return _respond(refusal)
+    return respond(refusal)
 
 
 def refusal_of(exc: DBAPIError) -> ApiError | None:

@@ -12,7 +12,7 @@ from sqlalchemy import Uuid, bindparam, text
 from ..database import Unit
 from ..errors.api import NotFoundError
 
-_TREE = text("""
+TREE = text("""
 WITH RECURSIVE
 reached(id) AS (
     SELECT a.id FROM assistants a WHERE a.id = :root AND a.is_active
@@ -50,7 +50,7 @@ async def tree(unit: Unit, root: UUID) -> str:
     Raises:
         NotFoundError: there is no such assistant, or it is not active.
     """
-    found: str | None = await unit.connection.scalar(_TREE, {"root": root})
+    found: str | None = await unit.connection.scalar(TREE, {"root": root})
     if found is None:
         msg = f"There is no active assistant {root}. It may have been deleted or switched off."
         raise NotFoundError(msg)

@@ -37,8 +37,15 @@ class UserRepository(Repository[UserRead]):
     async def update(self, key: UUID | int, values: Values) -> UserRead:
         """As in the base."""
         user = await super().update(key, values)
+        if "telegram_id" in values:
+            self.unit.changed(Topic.ROWS)  # what was kept under the former account is old too
         self.unit.rows |= {kept.user(user.id), kept.account(user.telegram_id)}
         return user
+
+    async def delete(self, key: UUID | int) -> None:
+        """As in the base."""
+        await super().delete(key)
+        self.unit.changed(Topic.ROWS)
 
     def _changed(self, values: Values) -> None:
         if not values or values.keys() - _UNANNOUNCED:

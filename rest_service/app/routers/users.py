@@ -6,7 +6,6 @@ from fastapi import Query, Response
 
 from service_kit.contracts.users import TelegramId, UserCreate, UserRead, UserRole, UserUpdate
 
-from .. import kept
 from ..access import ADMIN, READ, USERS
 from ..dependencies import JSON, GivenParts, Page, Reading, RowPath, Writing, set_total
 from ..repositories.users import UserRepository
@@ -45,25 +44,13 @@ async def create_user(unit: Writing, body: UserCreate) -> UserRead:
 @router.get("/by-telegram-id/{telegram_id}", dependencies=READ, responses=MISSING, response_model=UserRead)
 async def get_user_by_telegram_id(parts: GivenParts, telegram_id: TelegramId) -> Response:
     """The user of a Telegram account."""
-
-    async def load() -> bytes:
-        async with parts.database.reading() as unit:
-            user = await UserRepository(unit).by_telegram_id(telegram_id)
-        return user.model_dump_json().encode()
-
-    return Response(await parts.cache.get(kept.account(telegram_id), load), media_type=JSON)
+    return Response(await parts.reads.account(telegram_id), media_type=JSON)
 
 
 @router.get("/{user_id}", dependencies=READ, responses=MISSING, response_model=UserRead)
 async def get_user(parts: GivenParts, user_id: RowPath) -> Response:
     """One user."""
-
-    async def load() -> bytes:
-        async with parts.database.reading() as unit:
-            user = await UserRepository(unit).get(user_id)
-        return user.model_dump_json().encode()
-
-    return Response(await parts.cache.get(kept.user(user_id), load), media_type=JSON)
+    return Response(await parts.reads.user(user_id), media_type=JSON)
 
 
 @router.put("/{user_id}", dependencies=USERS, responses=BODY | MISSING | CLASH)
