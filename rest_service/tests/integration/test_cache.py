@@ -119,7 +119,7 @@ async def test_whoever_comes_after_a_change_does_not_share_the_load_from_before(
     after = asyncio.create_task(cache.get(USER, row.load))
     await until(lambda: loads(row, 2))
     row.go_on.set()
-    assert await asyncio.gather(before, after) == [b"old", b"new"]
+    assert [await before, await after] == [b"old", b"new"]
 
 
 async def loads(row, count):

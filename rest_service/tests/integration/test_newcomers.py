@@ -3,6 +3,8 @@
 The sentences are written out whole: this table is where a person has read them.
 """
 
+from typing import Any
+
 import pytest
 
 from rest_service.tests.support import ADMIN_KEY
@@ -21,7 +23,7 @@ NO_ID = "is not an id; ids look like 3fa85f64-5717-4562-b3fc-2c963f66afa6, copy 
 ONE_TIME = "give exactly one of cron_expression (recurring) and run_at (once)"
 TIME = "must be a time like 2026-12-24T18:00:00+01:00"
 
-MISTAKES = {
+MISTAKES: dict[str, tuple[Any, Any]] = {
     # what is sent: method, path, body; what is answered: status, code, field, sentence
     "wrong id": (
         ("GET", "/api/assistants/abc", None),
@@ -368,7 +370,7 @@ async def test_no_sentence_is_in_the_words_of_a_library(api):
     words = ("pydantic", "Input should", "urn:uuid", "psycopg", "asyncpg", "constraint", "NoneType")
     for (method, path, body), answer in MISTAKES.values():
         assert not any(word in answer[3] for word in words), (method, path, body)
-    rubbish = {
+    rubbish: dict[str, list[dict[str, str]]] = {
         name: [{}] for name in ("name", "model", "instructions", "is_secretary", "settings", "is_active")
     }
     answer = await api.ask("POST", "/api/assistants", json=rubbish, key=ADMIN_KEY)
