@@ -12,7 +12,7 @@ from service_kit.changes import Topic
 from service_kit.contracts.base import Resource
 
 from ..database import Unit
-from ..errors.api import InvalidError, NotFoundError
+from ..errors.api import NotFoundError
 
 R = TypeVar("R", bound=Resource)
 Values = dict[str, Any]
@@ -119,17 +119,8 @@ class Repository(Generic[R]):
         return NotFoundError(f"There is no {self.noun} {key}. It may have been deleted; look at the list.")
 
     def changes(self, body: BaseModel) -> Values:
-        """The columns a `PATCH` body sets.
-
-        Raises:
-            InvalidError: an explicit null where the column cannot be empty.
-        """
-        values = body.model_dump(exclude_unset=True)
-        for name, value in values.items():
-            if value is None and not self.table.c[name].nullable:
-                msg = f"{name} cannot be null; leave it out to keep it as it is."
-                raise InvalidError(msg, field=name)
-        return values
+        """The columns a `PATCH` body sets; the contract refuses null where a column cannot be empty."""
+        return body.model_dump(exclude_unset=True)
 
     def equal(self, **wanted: object) -> list[Condition]:
         """Conditions for the filters that were given."""
