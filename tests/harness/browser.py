@@ -21,7 +21,7 @@ FLAGS = (
     "--remote-debugging-port=0", "--remote-allow-origins=*",
 )  # fmt: skip
 START_TIMEOUT = 30.0
-WAIT_TIMEOUT = 10.0
+WAIT_TIMEOUT = 40.0
 
 
 def find_chromium() -> str | None:
@@ -83,10 +83,10 @@ class Page:
             raise RuntimeError(json.dumps(result["exceptionDetails"])[:1000])
         return result["result"].get("value")
 
-    async def until(self, condition: str) -> None:
-        """Wait until a JavaScript expression is true."""
+    async def until(self, condition: str, *, seconds: float = WAIT_TIMEOUT * 0.9) -> None:
+        """Wait until a JavaScript expression is true; RuntimeError when that takes longer."""
         script = f"""new Promise((resolve, reject) => {{
-            const end = Date.now() + {WAIT_TIMEOUT * 900};
+            const end = Date.now() + {seconds * 1000};
             const look = () => {{
                 let value = false;
                 try {{ value = (() => {condition})(); }} catch {{ /* the page is not there yet */ }}

@@ -88,9 +88,14 @@ class Swagger:
             await self.click(f"{block} textarea")
             await self.page.run(f"document.querySelector('{block} textarea').select()")
             await self.page.write(json.dumps(body, indent=2))
-        await self.click(f"{block} .execute")
         answer = f"document.querySelector('{block} .live-responses-table')"
-        await self.page.until(f"{answer} && !document.querySelector('{block} .loading-container')")
+        loading = f"document.querySelector('{block} .loading-container')"
+        await self.click(f"{block} .execute")
+        try:
+            await self.page.until(f"{answer} || {loading}", seconds=5)
+        except RuntimeError:  # the button was drawn anew in the moment of the click, which went nowhere
+            await self.click(f"{block} .execute")
+        await self.page.until(f"{answer} && !{loading}")
         await self.page.until(f"{answer}.querySelector('tbody .response-col_description code')")
         await self.page.run(f"{answer}.scrollIntoView({{block: 'center'}})")
         await self.picture(block.rpartition("-")[2])
