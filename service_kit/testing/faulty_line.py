@@ -34,8 +34,9 @@ class FaultyLine:
         """Refuse connections; those that stand are cut."""
         if self._server:
             self._server.close()
-        self.cut()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:  # one that was just being connected is cut in the next turn
+            self.cut()
+            await asyncio.wait(self._tasks, timeout=0.05)
 
     def cut(self) -> None:
         """Close every connection; new ones are accepted."""
