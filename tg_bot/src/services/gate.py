@@ -1,10 +1,10 @@
 """How many messages are on their way to Telegram at once: as few as keep the pace.
 
-What was sent, and not yet acknowledged on the queue, comes twice when the process is killed; the Bot API
-has no way to tell. So a message gets a place before it is sent, and the place is free again with the
-answer, or after some milliseconds: a slow answer (the real network, one chat that Telegram is slow with)
-holds nobody up. Without it, a process that is killed while it works off a backlog doubles 20 to 30
-messages; with it, about one, and at no cost in messages a second.
+What was sent, and not yet noted in Redis as sent, comes twice when the process is killed; the Bot API has
+no way to tell. So a message gets a place before it is sent, and the place is free again when Telegram has
+answered and that is noted, or after some milliseconds: a slow answer (the real network, one chat that
+Telegram is slow with) holds nobody up. Without it, a process that is killed while it works off a backlog
+doubles 20 to 30 messages; with it, the one on its way.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 PLACES = 1
-HELD_FOR = 0.002
+HELD_FOR = 0.008
 """Seconds; however slow Telegram is, `PLACES / HELD_FOR` messages a second can start."""
 
 

@@ -106,8 +106,8 @@ class ResponseHandler:
         key = delivery.id or f"raw:{hashlib.sha256(delivery.raw).hexdigest()}"
         try:
             await self._typing.settle(chat_id)
-            await self._sender.send(chat_id, key, parts, again=delivery.attempt > 0)
-            if not delivery.id and (len(parts) > 1 or delivery.attempt):
+            await self._sender.send(chat_id, key, parts)
+            if not delivery.id:
                 await self._sender.forget(key)
         except (UnreachableError, ChatNotFoundError):
             if user:

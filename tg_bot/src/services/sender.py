@@ -54,20 +54,19 @@ class Sender:
         self._redis = redis
         self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
-    async def send(self, chat_id: int, key: str, parts: Sequence[Part], *, again: bool) -> None:
-        """Send what is missing of `parts`.
+    async def send(self, chat_id: int, key: str, parts: Sequence[Part]) -> None:
+        """Send what is missing of `parts`; `key` names the message in Redis.
 
-        `key` names the message in Redis; `again`: it has been tried before.
+        How far it came is always asked: an earlier life of this process may have sent it and died before
+        it could acknowledge.
         """
         # the queue keeps the order of a chat, unless one producer names it by user and another by chat
         lock = self._locks.setdefault(chat_id, asyncio.Lock())
         async with lock:
-            progress = await self._load(key) if again or len(parts) > 1 else Progress()
+            progress = await self._load(key)
             for number in range(progress.sent, len(parts)):
                 unsure = progress.unsure and number == progress.sent
                 chat_id = await self._send_part(chat_id, key, number, parts[number], unsure=unsure)
-                if len(parts) > 1:
-                    await self._save(key, Progress(number + 1))
 
     async def forget(self, key: str) -> None:
         """Forget how far a message came: its key is no id, and the next of the same text is another one."""
@@ -83,6 +82,8 @@ class Sender:
             try:
                 async with self._pacer.turn(chat_id):
                     await self._telegram.send_message(chat_id, part.text, part.entities)
+                    # before the next message may start: a kill now repeats this part and no other
+                    await self._save(key, Progress(number + 1))
             except RetryAfterError as exc:
                 self._pacer.pause(chat_id, exc.retry_after)
                 log.warning("told_to_wait", chat_id=chat_id, seconds=exc.retry_after)

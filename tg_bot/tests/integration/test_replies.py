@@ -64,8 +64,20 @@ async def test_a_user_or_a_chat_is_address_enough(telegram, handler, address):
 
 async def test_a_notice_is_plain_text_and_a_notification_is_markdown(telegram, handler):
     await handler(delivery("*a*", type=OutgoingType.NOTICE))
-    await handler(delivery("*a*", type=OutgoingType.NOTIFICATION))
+    await handler(delivery("*a*", type=OutgoingType.NOTIFICATION, id="job:1:1"))
     assert sent_texts(telegram) == ["*a*", "a"]
+
+
+async def test_what_was_sent_before_the_process_died_is_not_sent_again(telegram, handler):
+    await handler(delivery())  # sent; then killed before the queue was told, and delivered as if new
+    await handler(delivery())
+    assert sent_texts(telegram) == ["hello"]
+
+
+async def test_the_same_words_without_an_id_are_another_message(telegram, handler):
+    await handler(delivery(id=None))
+    await handler(delivery(id=None))
+    assert sent_texts(telegram) == ["hello", "hello"]
 
 
 @pytest.mark.parametrize(
