@@ -37,7 +37,9 @@ class Page:
         self._socket = socket
         self._numbers = itertools.count(1)
         self.errors: list[str] = []
-        """Uncaught exceptions and refused loads of the page."""
+        """Uncaught exceptions and refused loads of the page, but for those that the test provokes."""
+        self.provoked: set[str] = set()
+        """Words of errors that are no fault of the page; they may arrive late."""
 
     async def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """One command and its result."""
@@ -56,7 +58,9 @@ class Page:
         if event.get("method") == "Runtime.exceptionThrown":
             self.errors.append(json.dumps(event["params"]["exceptionDetails"])[:1000])
         if event.get("method") == "Log.entryAdded" and event["params"]["entry"]["level"] == "error":
-            self.errors.append(event["params"]["entry"]["text"])
+            text = event["params"]["entry"]["text"]
+            if not any(words in text for words in self.provoked):
+                self.errors.append(text)
 
     async def open(self, url: str) -> None:
         """Go to `url`."""

@@ -124,6 +124,7 @@ async def test_a_lost_connection_is_told_and_heals(outside: Any, page: Page):
     await page.open(outside.url)
     await page.until(ONLINE)
     await page.call("Network.enable")
+    page.provoked.add("net::ERR_INTERNET_DISCONNECTED")
     offline = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
     await page.call("Network.emulateNetworkConditions", offline=True, **offline)
     await page.until("!document.querySelector('#offline').hidden")
@@ -134,7 +135,6 @@ async def test_a_lost_connection_is_told_and_heals(outside: Any, page: Page):
     await page.click("#retry")
     await page.until("!document.querySelector('#offline').hidden")
     await page.call("Network.emulateNetworkConditions", offline=False, **offline)
-    page.errors.clear()
     await page.until("document.querySelector('#offline').hidden")
     await page.click(".failed")
     assert [u["message"]["text"] for u in await asyncio.wait_for(outside.updates(timeout=10), 10)] == ["lost"]
