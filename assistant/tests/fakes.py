@@ -59,7 +59,7 @@ class ScriptedBackend:
             made = step(request)
             step = made if isinstance(made, ModelAnswer) else await made
         if on_text is not None and step.text:
-            await on_text(step.text)
+            on_text(step.text)
         return step
 
 

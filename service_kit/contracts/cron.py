@@ -26,6 +26,8 @@ CronExpression = Annotated[
 """Standard five-field cron; rest_service checks it and says which field is wrong."""
 JobMessage = Annotated[str, StringConstraints(min_length=1, max_length=4096), NOT_BLANK]
 
+IdempotencyKey = Annotated[str, StringConstraints(min_length=1, max_length=256), NOT_BLANK]
+
 
 class CronJobType(StrEnum):
     """What a firing does."""
@@ -76,6 +78,10 @@ _MESSAGE = "What the user is sent."
 _PRIORITY = "`high` goes before everything that waits."
 _IS_ACTIVE = "False: it does not fire until it is true again."
 _STATUS = "`active`, `paused`, `done` (fired once, as it was to), or `failed`."
+_KEY = (
+    "Names this very wish: sent again with the same key, it makes no second job but answers the first. "
+    "Whoever may have to repeat a request, such as an assistant, sends one."
+)
 _TIME = "2026-12-24T17:00:00Z"
 
 
@@ -111,6 +117,7 @@ class CronJobCreate(Body):
     message: JobMessage = Field(description=_MESSAGE, examples=["Take your vitamins"])
     priority: Priority = Field(default=Priority.NORMAL, description=_PRIORITY, examples=["normal"])
     is_active: Flag = Field(default=True, description=_IS_ACTIVE, examples=[True])
+    idempotency_key: IdempotencyKey | None = Field(default=None, description=_KEY, examples=[None])
 
     @model_validator(mode="after")
     def _one_of_two_times(self) -> Self:

@@ -13,6 +13,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 QUEUE_TO_SECRETARY = "queue:to_secretary"
 QUEUE_TO_TELEGRAM = "queue:to_telegram"
 
+STREAM_TO_TELEGRAM = "stream:to_telegram"
+"""Channel of `PartialReply`."""
+
 MAX_INCOMING_TEXT = 32_768
 """Characters. Telegram sends at most 4,096 in one message; joined ones may be longer."""
 MAX_OUTGOING_TEXT = 131_072
@@ -92,6 +95,26 @@ class OutgoingMessage(Envelope):
             msg = "a message needs a chat_id or a user_id"
             raise ValueError(msg)
         return self
+
+
+class PartialReply(BaseModel):
+    """A reply's text so far, for whoever wants to show it growing.
+
+    Published on the Redis channel `STREAM_TO_TELEGRAM` (PUBLISH: nobody listening, nothing kept). It
+    promises nothing: any of them may be missing, and the reply itself comes on `queue:to_telegram`.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    v: Literal[1] = 1
+    in_reply_to: str
+    """Id of the message that is being answered."""
+    chat_id: int
+    user_id: int
+    seq: int = Field(ge=1)
+    """Counts up within one attempt at an answer; 1 begins anew."""
+    text: str = Field(min_length=1, max_length=MAX_OUTGOING_TEXT)
+    """All of it so far, in the model's Markdown, perhaps cut within a construct."""
 
 
 def reply_id(message_id: str, number: int = 0) -> str:

@@ -1,6 +1,6 @@
 """Every call of rest_service that a service makes, as data: written once, sent sync or async."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -23,7 +23,9 @@ from service_kit.contracts.cron import (
     FiringRead,
     FiringUpdate,
 )
+from service_kit.contracts.discards import DiscardRead
 from service_kit.contracts.threads import UserThreadCreate, UserThreadRead
+from service_kit.contracts.usage import UsageCreate, UsageStored
 from service_kit.contracts.users import UserCreate, UserRead, UserUpdate
 
 T = TypeVar("T")
@@ -63,6 +65,8 @@ _firing: TypeAdapter[FiringRead] = TypeAdapter(FiringRead)
 _firings: TypeAdapter[list[FiringRead]] = TypeAdapter(list[FiringRead])
 _calendar: TypeAdapter[CalendarRead] = TypeAdapter(CalendarRead)
 _calendar_tokens: TypeAdapter[CalendarTokens] = TypeAdapter(CalendarTokens)
+_discards: TypeAdapter[list[DiscardRead]] = TypeAdapter(list[DiscardRead])
+_usage: TypeAdapter[UsageStored] = TypeAdapter(UsageStored)
 _nothing: TypeAdapter[None] = TypeAdapter(None)
 
 
@@ -146,6 +150,22 @@ def delete_thread(thread_row_id: UUID) -> Call[None]:
     return Call("DELETE", f"/api/user-threads/{thread_row_id}", _nothing)
 
 
+def discards() -> Call[list[DiscardRead]]:
+    """The oldest page of what is to be forgotten elsewhere."""
+    return Call("GET", "/api/discards", _discards, params={"limit": PAGE})
+
+
+def delete_discard(discard_id: int) -> Call[None]:
+    """It is forgotten; 404 where another has said so already."""
+    return Call("DELETE", f"/api/discards/{discard_id}", _nothing)
+
+
+# usage
+def record_usage(records: Sequence[UsageCreate]) -> Call[UsageStored]:
+    """Up to `MAX_RECORDS` of them; those that are known already are left as they are."""
+    return Call("POST", "/api/usage", _usage, json=[_body(record) for record in records])
+
+
 # jobs
 def jobs(after_id: int = 0) -> Call[list[CronJobRead]]:
     """The active jobs with larger ids, a page of them, by id."""
@@ -157,9 +177,30 @@ def jobs(after_id: int = 0) -> Call[list[CronJobRead]]:
     )
 
 
+def user_jobs(user_id: int, offset: int = 0) -> Call[list[CronJobRead]]:
+    """A page of one user's jobs that may still fire, by id."""
+    return Call(
+        "GET",
+        "/api/cron-jobs",
+        _jobs,
+        params={"limit": PAGE, "offset": offset, "user_id": user_id, "status": "active"},
+    )
+
+
+def job(job_id: int) -> Call[CronJobRead]:
+    """404 where there is none."""
+    return Call("GET", f"/api/cron-jobs/{job_id}", _job)
+
+
 def create_job(new: CronJobCreate) -> Call[CronJobRead]:
-    """A new job."""
-    return Call("POST", "/api/cron-jobs", _job, json=_body(new), idempotent=False)
+    """A new job, or the one that was made with the same `idempotency_key`."""
+    keyed = new.idempotency_key is not None
+    return Call("POST", "/api/cron-jobs", _job, json=_body(new), idempotent=keyed)
+
+
+def delete_job(job_id: int) -> Call[None]:
+    """404 where it is gone already."""
+    return Call("DELETE", f"/api/cron-jobs/{job_id}", _nothing)
 
 
 def update_job(job_id: int, change: CronJobUpdate) -> Call[CronJobRead]:

@@ -35,6 +35,8 @@ class LLMChat(BaseAssistant):
         self._conversations = conversations
         self._history_tokens = row.settings.history_tokens or history_tokens
         choice = ModelChoice(
+            assistant_id=self.assistant_id,
+            assistant=self.name,
             models=(row.model, *row.settings.fallback_models),
             instructions=row.instructions,
             temperature=row.settings.temperature,

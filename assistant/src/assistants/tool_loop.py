@@ -53,8 +53,10 @@ class LoopLimits:
 
 @dataclass(frozen=True, slots=True)
 class ModelChoice:
-    """Which models are asked, and how."""
+    """Which models are asked, for which assistant, and how."""
 
+    assistant_id: str
+    assistant: str
     models: tuple[str, ...]
     instructions: str
     temperature: float | None = None
@@ -121,7 +123,8 @@ class ToolLoop:
             if last or not answer.tool_calls:
                 return _outcome(run, answer)
             rounds += 1
-            run.messages.append(AssistantMessage(answer.text, tuple(map(_repeatable, answer.tool_calls))))
+            calls = tuple(map(_repeatable, answer.tool_calls))
+            run.messages.append(AssistantMessage(answer.text, calls, answer.opaque))
             run.messages.extend(await self._call_all(run, answer.tool_calls))
 
     async def _ask(self, run: _Run, *, may_call: bool) -> ModelAnswer:
@@ -136,6 +139,7 @@ class ToolLoop:
                 temperature=self._choice.temperature,
                 max_output_tokens=self._choice.max_output_tokens,
             )
+            started = asyncio.get_running_loop().time()
             try:
                 answer = await self._backend.complete(request, on_text=run.context.on_text)
             except ContextOverflowError:
@@ -145,8 +149,13 @@ class ToolLoop:
                 run.overflowed = True
                 log.warning("history_halved", turns_left=len(run.history))
                 continue
-            run.context.totals.model_calls += 1
-            run.context.totals.usage += answer.usage
+            run.context.totals.add(
+                assistant_id=self._choice.assistant_id,
+                assistant=self._choice.assistant,
+                model=answer.model,
+                usage=answer.usage,
+                seconds=asyncio.get_running_loop().time() - started,
+            )
             return answer
 
     async def _call_all(self, run: _Run, calls: Sequence[ToolCall]) -> list[ToolMessage]:

@@ -68,7 +68,7 @@ class ChatCompletionsBackend:
         payload = await self._post(request_body(model, request))
         answer = parse_answer(payload, model)
         if on_text is not None and answer.text:
-            await on_text(answer.text)
+            on_text(answer.text)
         return answer
 
     async def _post(self, body: dict[str, Any]) -> bytes:

@@ -5,7 +5,8 @@ AssistantError
 │   ├── ModelUnavailableError      worth another try: timeouts, refused connections, 408, 409, 429, 5xx
 │   │   └── BadAnswerError         an answer that is none: not JSON, no choices, empty
 │   └── ModelRefusedError          the same request will fail again: 400, 401, 403, 404, quota exhausted
-│       └── ContextOverflowError   fewer messages may fit
+│       ├── ContextOverflowError   fewer messages may fit
+│       └── ThreadLostError        the provider's conversation is gone or cannot be continued; a new one can
 ├── ConfigurationError             the admin or operator must act
 │   ├── NoSecretaryError
 │   ├── UnknownProviderError
@@ -47,6 +48,10 @@ class ModelRefusedError(ModelError):
 
 class ContextOverflowError(ModelRefusedError):
     """The conversation is too long for the model."""
+
+
+class ThreadLostError(ModelRefusedError):
+    """A conversation kept at the provider is gone there, or stuck (a call that nobody answered)."""
 
 
 class ConfigurationError(AssistantError):

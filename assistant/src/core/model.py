@@ -4,13 +4,17 @@
 nothing of a protocol's own shape travels further up.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 JsonSchema = Mapping[str, Any]
-TextSink = Callable[[str], Awaitable[None]]
-"""Gets an answer's text piece by piece while it arrives."""
+TextSink = Callable[[str], None]
+"""Told an answer's text while it arrives: each time the whole of it so far.
+
+A shorter text than before replaces what was told: the answer began anew, after a failure in
+mid-stream or after a round of tool calls. Must not block and must not raise.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +36,15 @@ class UserMessage:
 
 @dataclass(frozen=True, slots=True)
 class AssistantMessage:
-    """What the model said: text, tool calls, or both."""
+    """What the model said: text, tool calls, or both.
+
+    `opaque` is what the provider wants back unchanged within the same run and nobody else can read
+    (JSON text, such as encrypted reasoning); it is never stored with a turn.
+    """
 
     text: str
     tool_calls: tuple[ToolCall, ...] = ()
+    opaque: str = ""
     role: Literal["assistant"] = "assistant"
 
 
@@ -102,7 +111,9 @@ class ModelAnswer:
     tool_calls: tuple[ToolCall, ...]
     usage: Usage
     model: str
-    """As the provider names it."""
+    """`provider/model` that answered, as the row named it: what usage is counted by."""
+    opaque: str = ""
+    """Goes into `AssistantMessage.opaque` of this answer."""
 
 
 class ModelBackend(Protocol):
@@ -111,7 +122,7 @@ class ModelBackend(Protocol):
     async def complete(self, request: ModelRequest, *, on_text: TextSink | None = None) -> ModelAnswer:
         """The whole answer.
 
-        `on_text` is told the text as it arrives; a backend that does not stream tells it at the end.
+        With `on_text` the answer is streamed and `on_text` told the text as it arrives; without, it is not.
 
         Raises:
             ModelUnavailableError: no usable answer now.

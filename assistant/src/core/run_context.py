@@ -39,12 +39,41 @@ class UserProfile:
 
 
 @dataclass(slots=True)
+class ModelUse:
+    """What one assistant used of one model for one message; `seconds` are those of waiting for it."""
+
+    assistant_id: str
+    assistant: str
+    model: str
+    usage: Usage = field(default_factory=Usage)
+    calls: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
 class RunTotals:
     """What one message has cost so far, sub-assistants included."""
 
-    usage: Usage = field(default_factory=Usage)
-    model_calls: int = 0
+    uses: dict[tuple[str, str], ModelUse] = field(default_factory=dict)
+    """By assistant's id and model."""
     tool_calls: int = 0
+
+    def add(self, *, assistant_id: str, assistant: str, model: str, usage: Usage, seconds: float) -> None:
+        """One call of a model."""
+        use = self.uses.setdefault((assistant_id, model), ModelUse(assistant_id, assistant, model))
+        use.usage += usage
+        use.calls += 1
+        use.seconds += seconds
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of all models."""
+        return sum((use.usage for use in self.uses.values()), Usage())
+
+    @property
+    def model_calls(self) -> int:
+        """Calls of all models."""
+        return sum(use.calls for use in self.uses.values())
 
 
 @dataclass(frozen=True, slots=True)

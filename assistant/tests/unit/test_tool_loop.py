@@ -24,7 +24,7 @@ from assistant.src.core.run_context import RunContext
 from assistant.src.storage.turns import Turn, turn_of
 from assistant.tests.fakes import FunctionTool, ScriptedBackend, calls, context_of, said
 
-CHOICE = ModelChoice(models=("m",), instructions="Be brief.")
+CHOICE = ModelChoice(assistant_id="a", assistant="Secretary", models=("m",), instructions="Be brief.")
 TEXT = {"text": {"type": "string"}}
 
 
@@ -256,17 +256,13 @@ async def test_tools_stand_in_the_same_order_however_they_were_linked():
 
 async def test_text_is_told_as_it_arrives():
     heard: list[str] = []
-
-    async def listen(text: str) -> None:
-        heard.append(text)
-
     base = context_of()
     context = RunContext(
         user=base.user,
         message_id="tg:1",
         deadline=base.deadline,
         tools_until=base.tools_until,
-        on_text=listen,
+        on_text=heard.append,
     )
     await run(loop_of(ScriptedBackend(said("Hello"))), context)
     assert heard == ["Hello"]

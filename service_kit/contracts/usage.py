@@ -1,0 +1,86 @@
+"""What answering cost: tokens and time by user, assistant, model and message (`/api/usage`)."""
+
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+from service_kit.contracts.base import NOT_BLANK, Body, ModelName, Moment, Name, RowId, Whole
+
+MAX_RECORDS = 500
+"""Records in one request."""
+
+
+class UsageKind(StrEnum):
+    """What the model was asked for."""
+
+    ANSWER = "answer"
+    SUMMARY = "summary"
+    """Older turns of a conversation were folded into a summary."""
+
+
+Count = Annotated[Whole, Field(ge=0, le=2**31 - 1)]
+Key = Annotated[str, StringConstraints(min_length=1, max_length=400), NOT_BLANK]
+
+_ID = "Names the record, so that one that is sent twice is stored once."
+_MESSAGE_ID = "The message that was answered."
+_USER_ID = "Whose message it was: the `id` of a user."
+_ASSISTANT_ID = "Which assistant asked the model; none once it is deleted."
+_ASSISTANT = "What that assistant was called."
+_MODEL = "`provider/name` of the model that answered."
+_KIND = "What the model was asked for."
+_INPUT = "Tokens of the requests, cached ones included."
+_CACHED = "Tokens of the requests that came from the provider's cache."
+_OUTPUT = "Tokens of the answers."
+_CALLS = "How often the model was asked."
+_DURATION = "Milliseconds of waiting for the model."
+_AT = "When the message was answered (UTC)."
+_ASSISTANT_UUID = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
+_TIME = "2026-11-22T09:00:00Z"
+
+
+class UsageCreate(Body):
+    """What one assistant used of one model for one message."""
+
+    id: Key = Field(description=_ID, examples=["tg:1001:3fa85f64:openai/gpt-6-luna"])
+    message_id: Key = Field(description=_MESSAGE_ID, examples=["tg:1001"])
+    user_id: RowId = Field(description=_USER_ID, examples=[1])
+    assistant_id: UUID | None = Field(default=None, description=_ASSISTANT_ID, examples=[_ASSISTANT_UUID])
+    assistant: Name = Field(description=_ASSISTANT, examples=["Secretary"])
+    model: ModelName = Field(description=_MODEL, examples=["openai/gpt-6-luna"])
+    kind: UsageKind = Field(default=UsageKind.ANSWER, description=_KIND, examples=["answer"])
+    input_tokens: Count = Field(default=0, description=_INPUT, examples=[1200])
+    cached_tokens: Count = Field(default=0, description=_CACHED, examples=[1000])
+    output_tokens: Count = Field(default=0, description=_OUTPUT, examples=[80])
+    model_calls: Count = Field(default=0, description=_CALLS, examples=[2])
+    duration_ms: Count = Field(default=0, description=_DURATION, examples=[1800])
+    at: Moment = Field(description=_AT, examples=[_TIME])
+
+
+class UsageRead(BaseModel):
+    """A record of use; it stays when its user or assistant is deleted, without naming them."""
+
+    model_config = ConfigDict(extra="ignore", from_attributes=True)
+
+    id: str = Field(description=_ID, examples=["tg:1001:3fa85f64:openai/gpt-6-luna"])
+    message_id: str = Field(description=_MESSAGE_ID, examples=["tg:1001"])
+    user_id: int | None = Field(default=None, description=_USER_ID, examples=[1])
+    assistant_id: UUID | None = Field(default=None, description=_ASSISTANT_ID, examples=[_ASSISTANT_UUID])
+    assistant: str = Field(description=_ASSISTANT, examples=["Secretary"])
+    model: str = Field(description=_MODEL, examples=["openai/gpt-6-luna"])
+    kind: str = Field(description=_KIND, examples=["answer"])
+    input_tokens: int = Field(description=_INPUT, examples=[1200])
+    cached_tokens: int = Field(description=_CACHED, examples=[1000])
+    output_tokens: int = Field(description=_OUTPUT, examples=[80])
+    model_calls: int = Field(description=_CALLS, examples=[2])
+    duration_ms: int = Field(description=_DURATION, examples=[1800])
+    at: AwareDatetime = Field(description=_AT, examples=[_TIME])
+    created_at: AwareDatetime = Field(description="When the row was made (UTC).", examples=[_TIME])
+    updated_at: AwareDatetime = Field(description="When the row last changed (UTC).", examples=[_TIME])
+
+
+class UsageStored(BaseModel):
+    """How many records were new."""
+
+    stored: int = Field(description="Records that were not known before.", examples=[2])
