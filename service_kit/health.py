@@ -9,7 +9,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
@@ -19,6 +19,8 @@ from service_kit.lifecycle import heed_cancellation
 
 Check = Callable[[], Awaitable[None]]
 """Raises when the part it looks at does not work; the exception's text is shown."""
+Page = Callable[[], tuple[str, bytes]]
+"""Content type and body of a page of a service's own; called in the server's thread."""
 
 BEAT_EVERY = 1.0
 CHECK_EVERY = 2.0
@@ -111,20 +113,29 @@ def answer(health: Health, path: str) -> tuple[int, HealthBody] | None:
 
 
 class HealthServer:
-    """A health page for a service that has no HTTP API of its own; a context manager."""
+    """A health page for a service that has no HTTP API of its own; a context manager.
 
-    def __init__(self, health: Health, host: str, port: int) -> None:
+    `pages` are further ones by their path, such as `/metrics`.
+    """
+
+    def __init__(
+        self, health: Health, host: str, port: int, *, pages: Mapping[str, Page] | None = None
+    ) -> None:
+        further = dict(pages or {})
+
         class Handler(BaseHTTPRequestHandler):
             timeout = 10.0
 
             def do_GET(self) -> None:
-                found = answer(health, self.path.split("?", 1)[0])
-                status, payload = (
-                    (404, {"code": "not_found"}) if found is None else (found[0], found[1].model_dump())
-                )
-                data = json.dumps(payload).encode()
+                path = self.path.split("?", 1)[0]
+                status, kind, data = 404, "application/json", b'{"code": "not_found"}'
+                if (found := answer(health, path)) is not None:
+                    status, data = found[0], json.dumps(found[1].model_dump()).encode()
+                elif (page := further.get(path.rstrip("/"))) is not None:
+                    status = 200
+                    kind, data = page()
                 self.send_response(status)
-                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)

@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 import time
+import urllib.request
 from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
@@ -152,6 +153,16 @@ def test_the_server_answers_over_http(server, health):
     health.set("redis", "away")
     assert get(server, "/health")[0] == 503
     assert get(server, "/secrets")[0] == 404
+
+
+def test_a_service_adds_pages_of_its_own(health):
+    pages = {"/metrics": lambda: ("text/plain", b"up 1\n"), "/health": lambda: ("text/plain", b"mine")}
+    with HealthServer(health, "127.0.0.1", 0, pages=pages) as server:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics?x=1", timeout=5) as answered:
+            assert answered.headers["Content-Type"] == "text/plain"
+            assert answered.read() == b"up 1\n"
+        assert get(server, "/health")[1]["service"] == "a_service"
+        assert get(server, "/metrics/secrets")[0] == 404
 
 
 async def test_a_stuck_event_loop_is_seen_from_outside():
