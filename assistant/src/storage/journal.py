@@ -11,8 +11,10 @@ after LIFETIME. A sub-assistant's run has the call path in its context's key, an
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
+import redis.asyncio as aioredis
 from pydantic import TypeAdapter, ValidationError
 
 from ..core.model import AssistantMessage, Message, ToolMessage, UserMessage
@@ -51,23 +53,50 @@ class NoJournal:
         """Keeps nothing."""
 
 
-_messages: TypeAdapter[tuple[Message, ...]] = TypeAdapter(tuple[Message, ...])
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """As it is stored; `asked` is the bare text of the message, whose run alone may go on from it."""
+
+    asked: str
+    messages: tuple[Message, ...]
+    v: Literal[1] = 1
 
 
-def dump_run(messages: Sequence[Message]) -> bytes:
-    """As it is stored."""
-    return _messages.dump_json(tuple(messages))
+_record: TypeAdapter[_Record] = TypeAdapter(_Record)
 
 
-def load_run(raw: bytes | None) -> tuple[Message, ...]:
-    """The stored messages; empty where there are none that a run can go on from."""
+class RunJournal:
+    """Implements `Journal` for one run, under one key of Redis."""
+
+    def __init__(
+        self, redis: aioredis.Redis, key: str, asked: str, begun: tuple[Message, ...], *, lifetime_ms: int
+    ) -> None:
+        self.begun = begun
+        self._redis = redis
+        self._key = key
+        self._asked = asked
+        self._lifetime_ms = lifetime_ms
+
+    async def note(self, messages: Sequence[Message]) -> None:
+        """Keeps them in place of what was noted before."""
+        record = _record.dump_json(_Record(self._asked, tuple(messages)))
+        await self._redis.set(self._key, record, px=self._lifetime_ms)
+
+
+def run_key(user_id: int, assistant_id: str, context_key: str) -> str:
+    """Where the run's journal stands."""
+    return f"run:{user_id}:{assistant_id}:{context_key}"
+
+
+def load_run(raw: bytes | None, asked: str) -> tuple[Message, ...]:
+    """The stored messages; empty where there are none that a run for `asked` can go on from."""
     if raw is None:
         return ()
     try:
-        messages = _messages.validate_json(raw)
+        record = _record.validate_json(raw)
     except ValidationError:
         return ()
-    return messages if _can_go_on(messages) else ()
+    return record.messages if record.asked == asked and _can_go_on(record.messages) else ()
 
 
 def _can_go_on(messages: Sequence[Message]) -> bool:

@@ -7,7 +7,7 @@ written it.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
@@ -38,8 +38,12 @@ _turn: TypeAdapter[Turn] = TypeAdapter(Turn)
 
 
 def turn_of(key: str, asked: str, messages: Sequence[Message]) -> Turn:
-    """A turn of these messages."""
-    return Turn(key=key, asked=asked, messages=tuple(messages), tokens=sum(map(_size, messages)))
+    """A turn of these messages, without what only its own run needs."""
+    kept = tuple(
+        replace(message, opaque="") if isinstance(message, AssistantMessage) and message.opaque else message
+        for message in messages
+    )
+    return Turn(key=key, asked=asked, messages=kept, tokens=sum(map(_size, kept)))
 
 
 def _size(message: Message) -> int:

@@ -5,8 +5,9 @@ import pytest
 import redis.asyncio as aioredis
 
 from assistant.src.core.model import AssistantMessage, UserMessage
-from assistant.src.storage.conversation import KEPT_AFTER_CUT, MAX_TURNS, ConversationStore
-from assistant.src.storage.turns import Turn, turn_of
+from assistant.src.storage.conversation import Conversation, ConversationStore
+from assistant.src.storage.turns import Turn, dump_turn, turn_of
+from assistant.src.storage.window import KEPT_AFTER_CUT, MAX_TURNS
 
 pytestmark = pytest.mark.integration
 
@@ -24,19 +25,22 @@ def turn(number: int, *, size: int = 100) -> Turn:
     return turn_of(f"tg:{number}", f"q{number}", [UserMessage(text), AssistantMessage("ok")])
 
 
+async def load(store: ConversationStore, user: int = 1, assistant: str = "a") -> Conversation:
+    return await store.load(user, assistant, key="tg:new", asked="new")
+
+
 async def add(store: ConversationStore, *turns: Turn, user: int = 1, assistant: str = "a") -> None:
     for one in turns:
-        past = await store.load(user, assistant, budget=BUDGET)
-        await store.append(user, assistant, one, before=past.turns, budget=BUDGET)
+        await store.append(user, assistant, one, before=await load(store, user, assistant), budget=BUDGET)
 
 
 async def keys(store: ConversationStore, user: int = 1, assistant: str = "a") -> list[str]:
-    return [one.key for one in (await store.load(user, assistant, budget=BUDGET)).turns]
+    return [one.key for one in (await load(store, user, assistant)).turns]
 
 
 async def test_turns_come_back_in_order(store):
     await add(store, turn(1), turn(2))
-    past = await store.load(1, "a", budget=BUDGET)
+    past = await load(store)
     assert past.turns == (turn(1), turn(2))
     assert past.find("tg:2", "q2") == turn(2)
     assert past.find("tg:2", "another text") is None
@@ -48,44 +52,37 @@ async def test_the_window_grows_at_its_end_and_is_cut_seldom(store):
     for number in range(40):
         await add(store, turn(number))
         firsts.append((await keys(store))[0])
-    window = (await store.load(1, "a", budget=BUDGET)).turns
+    window = (await load(store)).turns
     assert sum(one.tokens for one in window) <= BUDGET
     assert window[-1].key == "tg:39"
     moves = sum(before != after for before, after in pairwise(firsts))
     assert moves <= 40 / (10 * (1 - KEPT_AFTER_CUT)) + 1
 
 
-async def test_a_turn_above_the_budget_is_kept_alone_and_not_sent_again(store, redis_client):
+async def test_a_turn_above_the_budget_is_kept_alone_and_not_sent_again(store):
     await add(store, turn(1), turn(2, size=2 * BUDGET))
-    assert await redis_client.llen("conversation:1:a") == 1
-    assert await keys(store) == []
+    assert await keys(store) == ["tg:2"]
+    assert (await load(store)).window(BUDGET) == ()
 
 
 async def test_a_smaller_budget_sees_the_newest(store):
     await add(store, turn(1), turn(2), turn(3))
-    assert [one.key for one in (await store.load(1, "a", budget=220)).turns] == ["tg:2", "tg:3"]
-
-
-async def test_after_an_overflow_only_what_was_sent_stays(store):
-    await add(store, turn(1), turn(2), turn(3))
-    await store.append(1, "a", turn(4), before=[turn(3)], budget=BUDGET, cut=True)
-    assert await keys(store) == ["tg:3", "tg:4"]
+    assert [one.key for one in (await load(store)).window(220)] == ["tg:2", "tg:3"]
 
 
 async def test_two_runs_at_once_both_stay(store):
     """One message asks the same sub-assistant twice, side by side; neither has seen the other's turn."""
     await asyncio.gather(
-        store.append(1, "a", turn(1), before=[], budget=BUDGET),
-        store.append(1, "a", turn(2), before=[], budget=BUDGET),
+        store.append(1, "a", turn(1), before=Conversation(), budget=BUDGET),
+        store.append(1, "a", turn(2), before=Conversation(), budget=BUDGET),
     )
     assert sorted(await keys(store)) == ["tg:1", "tg:2"]
 
 
 async def test_many_short_turns_are_bounded(store, redis_client):
-    before = [turn(number, size=12) for number in range(MAX_TURNS + 3)]
-    for one in before:
-        await store.append(1, "a", one, before=(), budget=BUDGET)
-    await store.append(1, "a", turn(1), before=before, budget=10**6)
+    turns = tuple(turn(number, size=12) for number in range(MAX_TURNS))
+    await redis_client.rpush("conversation:1:a", *map(dump_turn, turns))
+    await store.append(1, "a", turn(1), before=Conversation(turns), budget=10**6)
     assert await redis_client.llen("conversation:1:a") == MAX_TURNS
 
 
