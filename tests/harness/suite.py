@@ -108,6 +108,8 @@ class Suite:
     processes: dict[str, Process] = field(default_factory=dict, init=False)
     _stopping: threading.Event = field(default_factory=threading.Event, init=False)
     _watcher: threading.Thread | None = field(default=None, init=False)
+    _turn: threading.Lock = field(default_factory=threading.Lock, init=False)
+    """Held by whoever decides whether a process shall run."""
 
     def __enter__(self) -> Self:
         self._plan()
@@ -154,17 +156,25 @@ class Suite:
         """Ask rest_service as the admin; the answer's JSON (None for 204)."""
         return call_json(method, self.rest_url + path, body, {"Authorization": f"Bearer {ADMIN_KEY}"})
 
-    def kill(self, name: str) -> int:
-        """`kill -9`; the watcher starts it again. Returns the pid that was killed."""
-        popen = self.processes[name].popen
-        assert popen is not None
-        popen.send_signal(signal.SIGKILL)
-        return popen.pid
+    @property
+    def assistants(self) -> list[str]:
+        """The names of the assistant processes."""
+        return [name for name, process in self.processes.items() if process.module == MODULES["assistant"]]
+
+    def kill(self, name: str, *, again: bool = True) -> int:
+        """`kill -9`; the watcher starts it again unless told not to. Returns the pid that was killed."""
+        with self._turn:
+            process = self.processes[name]
+            process.wanted = again
+            assert process.popen is not None
+            process.popen.send_signal(signal.SIGKILL)
+            return process.popen.pid
 
     def stop(self, name: str) -> None:
         """End it for good, gracefully."""
         process = self.processes[name]
-        process.wanted = False
+        with self._turn:
+            process.wanted = False
         if process.popen:
             process.popen.terminate()
             process.popen.wait(40)
@@ -243,6 +253,8 @@ class Suite:
             "GOOGLE_AUTH_URL": f"{outside}/google/o/oauth2/auth",
             "GOOGLE_TOKEN_URL": f"{outside}/google/token",
             "GOOGLE_API_URL": f"{outside}/google",
+            "WEATHER_API_URL": f"{outside}/weather",
+            "WEATHER_GEOCODING_URL": f"{outside}/weather",
         }
         return own | self.extra
 
@@ -277,8 +289,9 @@ class Suite:
     def _watch(self) -> None:
         while not self._stopping.wait(0.05):
             for process in self.processes.values():
-                if process.wanted and process.popen and process.popen.poll() is not None:
-                    process.launch()
+                with self._turn:
+                    if process.wanted and process.popen and process.popen.poll() is not None:
+                        process.launch()
 
 
 def _process(process: Process) -> psutil.Process:

@@ -2,7 +2,8 @@
 
 The sandbox would answer as well, but here the stand-in's own processor time must not be what is
 measured: no checks, no storage, one dictionary look-up a request. A question is `q<n>`, the model
-answers `a<n>`, so that every answer can be told and timed.
+answers `a<n>`, so that every answer can be told and timed. With `tool_round` the model asks for the time
+first: two calls of it for one answer, which share the latency.
 """
 
 import asyncio
@@ -33,12 +34,16 @@ class World:
     """Plays Telegram and the LLM on one port; all times are `time.monotonic()`."""
 
     model_latency: float = 0.0
+    """Seconds for one answer; with a tool round half of it for each of the two calls."""
+    tool_round: bool = False
     asked: dict[int, float] = field(default_factory=dict)
     answers: list[Answer] = field(default_factory=list)
     first_answer: dict[int, float] = field(default_factory=dict)
     times_answered: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     order_by_chat: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     model_calls: int = 0
+    tool_results: int = 0
+    """Requests that brought the result of a tool."""
     port: int = 0
     _updates: list[dict[str, Any]] = field(default_factory=list)
     _next_update: int = field(default_factory=lambda: int(time.time()))
@@ -77,13 +82,18 @@ class World:
         self.model_latency = model_latency
         for store in (self.asked, self.answers, self.first_answer, self.times_answered, self.order_by_chat):
             store.clear()
-        self.model_calls = 0
+        self.model_calls = self.tool_results = 0
 
     def ask(self, user: int) -> int:
         """The `user`-th person asks; returns the question's number."""
+        number = self.next_question()
+        self.say(user, f"q{number}")
+        return number
+
+    def next_question(self) -> int:
+        """The number of a question that is asked now, by whatever way."""
         number = self._next_question
         self._next_question += 1
-        self.say(user, f"q{number}")
         self.asked[number] = time.monotonic()
         return number
 
@@ -135,6 +145,18 @@ class World:
     async def _send_message(self, request: web.Request) -> web.Response:
         params = await _params(request)
         chat, text = int(params["chat_id"]), str(params["text"])
+        self.note_answer(chat, text)
+        return _ok(
+            {
+                "message_id": len(self.answers),
+                "date": 0,
+                "chat": {"id": chat, "type": "private"},
+                "text": text,
+            }
+        )
+
+    def note_answer(self, chat: int, text: str) -> None:
+        """The bot has said `text`, this moment."""
         now = time.monotonic()
         self.answers.append(Answer(now, chat, text))
         if text.startswith("a") and text[1:].isdigit():
@@ -144,14 +166,6 @@ class World:
                 self.first_answer[number] = now
                 self.order_by_chat[chat].append(number)
             self._answered.set()
-        return _ok(
-            {
-                "message_id": len(self.answers),
-                "date": 0,
-                "chat": {"id": chat, "type": "private"},
-                "text": text,
-            }
-        )
 
     async def _get_me(self, _request: web.Request) -> web.Response:
         return _ok({"id": 100000, "is_bot": True, "first_name": "Load", "username": "load_bot"})
@@ -162,11 +176,17 @@ class World:
     async def _complete(self, request: web.Request) -> web.Response:
         body = json.loads(await request.read())
         self.model_calls += 1
-        asked = next(message for message in reversed(body["messages"]) if message["role"] == "user")
+        messages = body["messages"]
+        answers_tool = messages[-1]["role"] == "tool"
+        self.tool_results += answers_tool
+        asked = next(message for message in reversed(messages) if message["role"] == "user")
         numbers = _QUESTION.findall(str(asked["content"]))
         if self.model_latency:
-            await asyncio.sleep(self.model_latency)
-        content = f"a{numbers[-1]}" if numbers else "hello"
+            await asyncio.sleep(self.model_latency / (2 if self.tool_round else 1))
+        if self.tool_round and not answers_tool:
+            choice = _tool_call(f"call_{numbers[-1]}")
+        else:
+            choice = {"role": "assistant", "content": f"a{numbers[-1]}" if numbers else "hello"}
         return web.json_response(
             {
                 "id": "chatcmpl-load",
@@ -176,13 +196,20 @@ class World:
                 "choices": [
                     {
                         "index": 0,
-                        "finish_reason": "stop",
-                        "message": {"role": "assistant", "content": content},
+                        "finish_reason": "tool_calls" if "tool_calls" in choice else "stop",
+                        "message": choice,
                     }
                 ],
                 "usage": {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12},
             }
         )
+
+
+def _tool_call(call_id: str) -> dict[str, Any]:
+    """The model's wish to know the time, by the tool of the default rows."""
+    function = {"name": "current_time", "arguments": '{"timezone": "Asia/Tokyo"}'}
+    call = {"id": call_id, "type": "function", "function": function}
+    return {"role": "assistant", "content": None, "tool_calls": [call]}
 
 
 async def _params(request: web.Request) -> dict[str, Any]:
