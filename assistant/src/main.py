@@ -17,8 +17,10 @@ from service_kit.settings import load
 
 from .assistants.factory import AssistantFactory, Limits
 from .config.settings import Settings
-from .core.chat_completions import ChatCompletionsBackend, connect_provider
+from .core.chat_completions import ChatCompletionsBackend
 from .core.model import ModelBackend
+from .core.provider import Provider, Timeouts
+from .core.retry import Retrying
 from .core.router import ModelResolver, ModelRouter
 from .orchestrator import AssistantOrchestrator
 from .services.rest_service import RestServiceClient
@@ -73,20 +75,19 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
 def _backend(settings: Settings, stack: AsyncExitStack) -> ModelBackend:
     key = settings.openai_api_key
-    client = connect_provider(
+    provider = Provider(
+        "openai",
         base_url=settings.openai_base_url,
         api_key=key.get_secret_value() if key else None,
-        timeout=settings.openai_timeout,
-        connect_timeout=settings.openai_connect_timeout,
-        max_connections=settings.assistant_concurrency,
+        timeouts=Timeouts(connect=settings.openai_connect_timeout, whole=settings.openai_timeout),
     )
-    stack.push_async_callback(client.close)
+    stack.push_async_callback(provider.aclose)
     resolver = ModelResolver(
-        {"openai": ChatCompletionsBackend(client, timeout=settings.openai_timeout)},
+        {"openai": ChatCompletionsBackend(provider)},
         default_provider="openai",
         default_model=settings.openai_default_model,
     )
-    return ModelRouter(resolver, attempts=settings.model_attempts)
+    return ModelRouter(resolver, Retrying(settings.model_attempts))
 
 
 def _orchestrator(

@@ -24,7 +24,15 @@ class AssistantError(Exception):
 
 
 class ModelError(AssistantError):
-    """No answer from a model."""
+    """No answer from a model.
+
+    `status` and `code` are the HTTP status and the provider's own code of the error, where it gave any.
+    """
+
+    def __init__(self, reason: str, *, status: int | None = None, code: str | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.code = code
 
 
 class ModelUnavailableError(ModelError):
@@ -33,8 +41,15 @@ class ModelUnavailableError(ModelError):
     `retry_after` is what the provider asked to wait, in seconds; None where it said nothing.
     """
 
-    def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
-        super().__init__(reason)
+    def __init__(
+        self,
+        reason: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(reason, status=status, code=code)
         self.retry_after = retry_after
 
 

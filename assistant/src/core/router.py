@@ -1,14 +1,10 @@
 """From a model's name to an answer: which provider, how often, and which model instead.
 
-Retries: ModelUnavailableError only, with exponential backoff and full jitter, or after as long as
-the provider asked for. A wait above MAX_WAIT is not waited: the next fallback model, or the friendly
-sentence, serves the user better. A refusal is never repeated, but the next model may take it; a
+A failure is retried as `retry` says. A refusal is never repeated, but the next model may take it; a
 conversation that is too long is the caller's to shorten, whatever the model.
 """
 
-import asyncio
-import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from service_kit.logging import get_logger
@@ -17,16 +13,14 @@ from .errors import (
     ContextOverflowError,
     ModelError,
     ModelRefusedError,
-    ModelUnavailableError,
     UnknownProviderError,
 )
 from .model import ModelAnswer, ModelBackend, ModelRequest, TextSink
+from .retry import Retrying
 
 log = get_logger(__name__)
 
 DEFAULT_MODEL = "default"
-MAX_WAIT = 20.0
-"""Seconds between two attempts, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +61,12 @@ class ModelResolver:
         return ResolvedModel(backend, provider, model)
 
 
-def full_jitter(attempt: int) -> float:
-    """Seconds before the attempt after `attempt` (from 0): up to 1, 2, 4, 8, never under 0.1."""
-    return 0.1 + random.random() * min(8.0, 2.0**attempt)  # noqa: S311 - jitter, not a secret
-
-
 class ModelRouter:
     """Implements `ModelBackend` over all providers; tries `request.models` in order."""
 
-    def __init__(
-        self,
-        resolver: ModelResolver,
-        *,
-        attempts: int = 3,
-        backoff: Callable[[int], float] = full_jitter,
-    ) -> None:
+    def __init__(self, resolver: ModelResolver, retrying: Retrying) -> None:
         self._resolver = resolver
-        self._attempts = attempts
-        self._backoff = backoff
+        self._retrying = retrying
 
     async def complete(self, request: ModelRequest, *, on_text: TextSink | None = None) -> ModelAnswer:
         """The first answer that any of the models gives; raises as `ModelBackend.complete`."""
@@ -108,20 +90,9 @@ class ModelRouter:
     async def _persistently(
         self, target: ResolvedModel, request: ModelRequest, on_text: TextSink | None
     ) -> ModelAnswer:
-        for attempt in range(self._attempts):
-            try:
-                return await target.backend.complete(request, on_text=on_text)
-            except ModelUnavailableError as exc:
-                wait = self._backoff(attempt) if exc.retry_after is None else exc.retry_after
-                if attempt == self._attempts - 1 or wait > MAX_WAIT:
-                    raise
-                log.info(
-                    "model_retry",
-                    provider=target.provider,
-                    model=target.model,
-                    attempt=attempt + 1,
-                    wait_s=round(wait, 2),
-                    reason=str(exc),
-                )
-            await asyncio.sleep(wait)
-        raise AssertionError  # the last attempt returns or raises
+        answer = await self._retrying(
+            lambda: target.backend.complete(request, on_text=on_text),
+            provider=target.provider,
+            model=target.model,
+        )
+        return replace(answer, model=f"{target.provider}/{target.model}")

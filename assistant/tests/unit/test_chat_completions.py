@@ -1,9 +1,9 @@
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 import pytest
 
-from assistant.src.core.chat_completions import ChatCompletionsBackend, connect_provider
+from assistant.src.core.chat_completions import ChatCompletionsBackend
 from assistant.src.core.errors import (
     BadAnswerError,
     ContextOverflowError,
@@ -19,6 +19,7 @@ from assistant.src.core.model import (
     Usage,
     UserMessage,
 )
+from assistant.src.core.provider import Provider, Timeouts
 from assistant.tests.standin import Reply, StandIn, completion, error
 
 REQUEST = ModelRequest(models=("small-1",), instructions="Be brief.", messages=[UserMessage("Hi")])
@@ -27,11 +28,11 @@ TOOL = ToolSpec("t", "does it", {"type": "object", "properties": {}})
 
 @asynccontextmanager
 async def backend_of(server: StandIn, *, limit: float = 5.0) -> AsyncIterator[ChatCompletionsBackend]:
-    client = connect_provider(
-        base_url=server.url, api_key="sk-test", timeout=limit, connect_timeout=2.0, max_connections=8
+    provider = Provider(
+        "p", base_url=server.url, api_key="sk-test", timeouts=Timeouts(2.0, limit, limit, limit)
     )
-    async with client:
-        yield ChatCompletionsBackend(client, timeout=limit)
+    async with aclosing(provider):
+        yield ChatCompletionsBackend(provider)
 
 
 async def ask(*replies: Reply, request: ModelRequest = REQUEST, limit: float = 5.0):
@@ -205,10 +206,10 @@ async def test_a_connection_that_breaks_in_the_middle(status):
 async def test_nobody_listens():
     async with StandIn(completion()) as server:
         url = server.url
-    client = connect_provider(base_url=url, api_key=None, timeout=2, connect_timeout=1, max_connections=1)
-    async with client:
+    provider = Provider("p", base_url=url, timeouts=Timeouts(1, 2, 2, 2))
+    async with aclosing(provider):
         with pytest.raises(ModelUnavailableError):
-            await ChatCompletionsBackend(client, timeout=2).complete(REQUEST)
+            await ChatCompletionsBackend(provider).complete(REQUEST)
 
 
 async def test_one_attempt_is_one_request():

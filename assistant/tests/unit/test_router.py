@@ -10,7 +10,8 @@ from assistant.src.core.errors import (
     UnknownProviderError,
 )
 from assistant.src.core.model import ModelRequest
-from assistant.src.core.router import MAX_WAIT, ModelResolver, ModelRouter, full_jitter
+from assistant.src.core.retry import MAX_WAIT, Retrying, full_jitter
+from assistant.src.core.router import ModelResolver, ModelRouter
 from assistant.tests.fakes import ScriptedBackend, said
 
 
@@ -18,7 +19,7 @@ def router_of(backend: ScriptedBackend, **more: ScriptedBackend) -> ModelRouter:
     resolver = ModelResolver(
         {"openai": backend, **more}, default_provider="openai", default_model="openai/big-1"
     )
-    return ModelRouter(resolver, attempts=3, backoff=lambda _attempt: 0.0)
+    return ModelRouter(resolver, Retrying(3, backoff=lambda _attempt: 0.0))
 
 
 def request_of(*models: str) -> ModelRequest:

@@ -1,0 +1,125 @@
+"""One table from what a provider says on the wire to our errors, for every protocol."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from .errors import ContextOverflowError, ModelError, ModelRefusedError, ModelUnavailableError
+
+_RETRYABLE = frozenset({408, 409, 425, 429})
+_OVERFLOW_CODES = frozenset(
+    {"context_length_exceeded", "exceed_context_size_error", "model_max_prompt_tokens_exceeded"}
+)
+_OVERFLOW_WORDS = (
+    "context length",  # OpenAI, vLLM, DeepSeek, OpenRouter, Ollama
+    "context_length",
+    "context window",  # MiniMax, Responses API
+    "context size",  # llama.cpp
+    "context limit",  # Anthropic
+    "context the overflows",  # LM Studio
+    "n_ctx",  # LM Studio
+    "prompt is too long",  # Anthropic
+    "prompt too long",  # Ollama
+    "prompt length",  # xAI: "maximum prompt length is 131072 but the request contains …"
+    "input token count",  # Gemini: "The input token count (…) exceeds the maximum number of tokens"
+    "input is too long",  # Bedrock
+    "too many tokens",  # Cohere
+    "too large for model",  # Mistral: "Prompt contains … tokens … too large for model with …"
+    "reduce the length of the messages",  # Groq
+    "max_new_tokens` must be",  # Together
+)
+_TOO_LARGE = "request too large for"
+"""OpenAI (429) and Groq (413), of a request above the limit of tokens a minute: waiting never helps."""
+
+_QUOTA_CODES = frozenset(
+    {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "credits_exhausted"}
+)
+_QUOTA_WORDS = (
+    "insufficient balance",
+    "insufficient credits",
+    "credit balance",
+    "used all available credits",
+)
+
+
+def refusal(
+    message: str,
+    *,
+    status: int | None = None,
+    code: str | None = None,
+    kind: str | None = None,
+    retry_after: float | None = None,
+) -> ModelError:
+    """The error for what a provider answered instead of an answer.
+
+    `status` is the HTTP status (None: an error in the middle of a stream), `code` and `kind` the
+    error object's `code` and `type`, `retry_after` the wait it asks for in seconds.
+    """
+    text = f"{status or 'in the stream'} {code or kind or ''}: {' '.join(message.split())[:300]}"
+    words = message.lower()
+    if {code, kind} & _QUOTA_CODES or any(some in words for some in _QUOTA_WORDS):
+        return ModelRefusedError(text, status=status, code=code)
+    if _is_overflow(status, {code, kind}, words):
+        return ContextOverflowError(text, status=status, code=code)
+    if status is None or status in _RETRYABLE or status >= 500:
+        return ModelUnavailableError(text, status=status, code=code, retry_after=retry_after)
+    return ModelRefusedError(text, status=status, code=code)
+
+
+def _is_overflow(status: int | None, codes: set[str | None], words: str) -> bool:
+    if status == 413 or _TOO_LARGE in words or codes & _OVERFLOW_CODES:
+        return True
+    # llama.cpp's wording comes with 500 in older releases, others' in the middle of a stream
+    return status in {None, 400, 422, 500} and any(some in words for some in _OVERFLOW_WORDS)
+
+
+def refusal_in_body(body: object, *, status: int | None, retry_after: float | None = None) -> ModelError:
+    """The error in a decoded error body: an object with `error`, or a list of such (Gemini), or text."""
+    if isinstance(body, list) and body:
+        body = body[0]
+    if isinstance(body, Mapping):
+        body = body.get("error", body)
+    if not isinstance(body, Mapping):
+        return refusal(str(body or "no reason given"), status=status, retry_after=retry_after)
+    message = body.get("message")
+    return refusal(
+        message if isinstance(message, str) else str(dict(body)),
+        status=status,
+        code=_word(body.get("code")),
+        kind=_word(body.get("type")),
+        retry_after=retry_after,
+    )
+
+
+def _word(value: object) -> str | None:
+    """Some servers repeat the status, a number, as `code`: it says nothing new."""
+    return value if isinstance(value, str) and value else None
+
+
+def wait_asked_for(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """Seconds that `Retry-After` (seconds or a date, RFC 9110 10.2.3) or `retry-after-ms` asks for.
+
+    None where it is nothing usable: then the usual backoff waits.
+    """
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        value = headers.get(name)
+        if value is None:
+            continue
+        try:
+            seconds = float(value) * unit
+        except ValueError:
+            seconds = _until(value, now or datetime.now(UTC))
+        if 0 <= seconds < 1e6:
+            return seconds
+    return None
+
+
+def _until(date: str, now: datetime) -> float:
+    """Seconds until a date, negative where it is over; NaN where it is none."""
+    try:
+        then = parsedate_to_datetime(date)
+    except ValueError:
+        return float("nan")
+    if then.tzinfo is None:
+        then = then.replace(tzinfo=UTC)
+    return (then - now).total_seconds()
