@@ -1,11 +1,13 @@
 """rest_service as this service needs it: a facade over the kit's client."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from pydantic import TypeAdapter
 
 from service_kit.contracts.assistants import AssistantRead, AssistantTree, ToolRead
 from service_kit.contracts.health import HealthBody
+from service_kit.contracts.usage import UsageCreate
 from service_kit.contracts.users import UserRead
 from service_kit.rest import endpoints
 from service_kit.rest.client import AsyncRestClient
@@ -14,7 +16,10 @@ _health: endpoints.Call[HealthBody] = endpoints.Call("GET", "/health", TypeAdapt
 
 
 class RestServiceClient:
-    """Reads configuration and users. All methods raise RestUnavailableError and RestError."""
+    """Reads configuration and users, writes what was used.
+
+    All methods raise RestUnavailableError and RestError.
+    """
 
     def __init__(self, client: AsyncRestClient) -> None:
         self._client = client
@@ -48,6 +53,10 @@ class RestServiceClient:
     async def get_user(self, user_id: int) -> UserRead:
         """The user with this internal id; NotFoundError where there is none."""
         return await self._client.send(endpoints.user(user_id))
+
+    async def record_usage(self, records: Sequence[UsageCreate]) -> int:
+        """Store up to MAX_RECORDS records; how many of them were new."""
+        return (await self._client.send(endpoints.record_usage(records))).stored
 
     async def check(self) -> None:
         """Raises unless rest_service is ready."""

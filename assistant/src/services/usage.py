@@ -1,0 +1,222 @@
+"""What messages cost, on its way to rest_service: recorded in Redis at once, posted about once a second.
+
+Keys: `usage:pending` LIST of `UsageCreate` as JSON, oldest first; `usage:poster` whose turn it is to post,
+among all replicas.
+
+A reply waits for its records to be in Redis (one command, shared by all messages that end at the same
+time), but not long, and never for rest_service. Posting happens at least once: a process that dies
+between the post and the removal leaves the records there, they are posted again, and rest_service knows
+them by their ids. Removal takes from the front what was posted and nothing else, so that two replicas
+that post at the same time do not harm each other.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from hashlib import sha256
+from typing import cast
+from uuid import UUID
+
+import redis.asyncio as aioredis
+from pydantic import ValidationError
+from redis.exceptions import RedisError
+
+from service_kit.clock import Clock
+from service_kit.contracts.usage import MAX_RECORDS, UsageCreate, UsageKind
+from service_kit.errors import KitError, RestError
+from service_kit.lifecycle import heed_cancellation
+from service_kit.logging import get_logger
+
+from ..core import metrics
+from ..core.metrics import UsageFate
+from ..core.run_context import ModelUse, RunTotals
+from .rest_service import RestServiceClient
+
+log = get_logger(__name__)
+
+PENDING = "usage:pending"
+POSTER = "usage:poster"
+MAX_PENDING = 100_000
+"""Records in Redis; of more, the oldest go."""
+MAX_UNWRITTEN = 10_000
+"""Records in memory while Redis is away; of more, the oldest go."""
+REPLY_WAITS = 0.5
+"""Seconds that a reply waits for its records to be in Redis, at most."""
+EVERY, LONGEST_PAUSE = 1.0, 15.0
+"""Seconds between two posts, and while rest_service is away."""
+DRAIN = 5.0
+"""Seconds for what is left at the end; the rest waits in Redis for another process."""
+
+_ID_LENGTH = 400
+_UNPROCESSABLE = 422
+
+_TAKE_FROM_FRONT = """
+local posted = {}
+for _, value in ipairs(ARGV) do posted[value] = true end
+local head = redis.call('LINDEX', KEYS[1], 0)
+while head and posted[head] do
+  redis.call('LPOP', KEYS[1])
+  head = redis.call('LINDEX', KEYS[1], 0)
+end
+"""
+
+
+class UsageLog:
+    """Records what models were used for, and posts it; one for the process."""
+
+    def __init__(self, redis: aioredis.Redis, rest: RestServiceClient, clock: Clock) -> None:
+        self._redis = redis
+        self._rest = rest
+        self._clock = clock
+        self._take_from_front = redis.register_script(_TAKE_FROM_FRONT)
+        self._unwritten: list[bytes] = []
+        self._writing = asyncio.Lock()
+
+    async def record(
+        self,
+        *,
+        user_id: int,
+        message_id: str,
+        totals: RunTotals,
+        kind: UsageKind = UsageKind.ANSWER,
+        attempt: int = 0,
+    ) -> None:
+        """Note what one message used; returns when it is in Redis, or after REPLY_WAITS. Never fails.
+
+        `attempt` counts the message's deliveries: each may have asked models, and each is counted.
+        """
+        for use in totals.uses.values():
+            record_id = _record_id(message_id, use, kind, attempt)
+            try:
+                record = self._record(record_id, user_id, message_id, use, kind)
+            except ValueError as exc:
+                log.warning("usage_not_recordable", record_id=record_id, reason=type(exc).__name__)
+                metrics.usage_records(UsageFate.REFUSED, 1)
+            else:
+                self._unwritten.append(record.model_dump_json().encode())
+        try:
+            async with asyncio.timeout(REPLY_WAITS):
+                await self._write()
+        except (RedisError, TimeoutError) as exc:
+            log.warning("usage_kept_in_memory", records=len(self._unwritten), reason=type(exc).__name__)
+
+    async def run(self) -> None:
+        """Post for ever."""
+        pause = EVERY
+        while True:
+            heed_cancellation()
+            await asyncio.sleep(pause)
+            try:
+                await self._write()
+                # one replica a second is enough
+                if await self._redis.set(POSTER, b"", nx=True, px=int(EVERY * 900)):
+                    await self._post_all()
+            except (KitError, RedisError) as exc:
+                if pause == EVERY:
+                    log.warning("usage_waits", reason=str(exc))
+                pause = min(LONGEST_PAUSE, pause * 2)
+            else:
+                if pause != EVERY:
+                    log.info("usage_goes_on")
+                pause = EVERY
+
+    async def drain(self) -> None:
+        """Post what is left, as far as that goes in DRAIN seconds; `run` has ended before."""
+        try:
+            async with asyncio.timeout(DRAIN):
+                await self._write()
+                await self._post_all()
+        except (KitError, RedisError, TimeoutError) as exc:
+            log.warning("usage_left_behind", unwritten=len(self._unwritten), reason=str(exc))
+
+    def _record(
+        self, record_id: str, user_id: int, message_id: str, use: ModelUse, kind: UsageKind
+    ) -> UsageCreate:
+        return UsageCreate(
+            id=record_id,
+            message_id=message_id,
+            user_id=user_id,
+            assistant_id=UUID(use.assistant_id),
+            assistant=use.assistant,
+            model=use.model,
+            kind=kind,
+            input_tokens=use.usage.input_tokens,
+            cached_tokens=use.usage.cached_tokens,
+            output_tokens=use.usage.output_tokens,
+            model_calls=use.calls,
+            duration_ms=round(use.seconds * 1000),
+            at=self._clock.now(),
+        )
+
+    async def _write(self) -> None:
+        """Bring what is in memory to Redis; raises RedisError, and then it is still in memory."""
+        async with self._writing:
+            # whoever waited here finds, most often, that the one before took its records along
+            if not self._unwritten:
+                return
+            batch, self._unwritten = self._unwritten, []
+            waiting = 0
+            try:
+                waiting = await self._redis.rpush(PENDING, *batch)
+            finally:
+                if not waiting:
+                    self._unwritten = _newest([*batch, *self._unwritten], MAX_UNWRITTEN)
+            if waiting > MAX_PENDING:
+                await cast("Awaitable[str]", self._redis.ltrim(PENDING, -MAX_PENDING, -1))
+                _dropped(waiting - MAX_PENDING)
+
+    async def _post_all(self) -> None:
+        full = True
+        while full:
+            raws = await cast("Awaitable[list[bytes]]", self._redis.lrange(PENDING, 0, MAX_RECORDS - 1))
+            full = len(raws) == MAX_RECORDS
+            if raws:
+                await self._post([record for raw in raws if (record := _parsed(raw)) is not None])
+                await self._take_from_front(keys=[PENDING], args=raws)
+
+    async def _post(self, records: Sequence[UsageCreate]) -> None:
+        """Post them; what rest_service refuses for good is looked for by halves and given up alone."""
+        if not records:
+            return
+        try:
+            await self._rest.record_usage(records)
+        except RestError as exc:
+            if exc.status != _UNPROCESSABLE:
+                raise
+            if len(records) > 1:
+                middle = len(records) // 2
+                await self._post(records[:middle])
+                await self._post(records[middle:])
+                return
+            log.warning("usage_record_refused", record_id=records[0].id, reason=str(exc))
+            metrics.usage_records(UsageFate.REFUSED, 1)
+        else:
+            metrics.usage_records(UsageFate.STORED, len(records))
+
+
+def _record_id(message_id: str, use: ModelUse, kind: UsageKind, attempt: int) -> str:
+    """The same for the same use, whoever posts it; its end is a hash where it would be too long."""
+    whole = f"{message_id}:{use.assistant_id}:{use.model}:{kind}" + (f":{attempt}" if attempt else "")
+    if len(whole) <= _ID_LENGTH:
+        return whole
+    digest = sha256(whole.encode()).hexdigest()
+    return f"{whole[: _ID_LENGTH - len(digest) - 1]}~{digest}"
+
+
+def _parsed(raw: bytes) -> UsageCreate | None:
+    try:
+        return UsageCreate.model_validate_json(raw)
+    except ValidationError as exc:
+        log.warning("usage_record_broken", size=len(raw), problems=exc.error_count())
+        metrics.usage_records(UsageFate.REFUSED, 1)
+        return None
+
+
+def _newest(records: list[bytes], limit: int) -> list[bytes]:
+    if len(records) > limit:
+        _dropped(len(records) - limit)
+    return records[-limit:]
+
+
+def _dropped(count: int) -> None:
+    log.error("usage_records_dropped", records=count)
+    metrics.usage_records(UsageFate.DROPPED, count)
