@@ -24,7 +24,9 @@ from .core.retry import Retrying
 from .core.router import ModelResolver, ModelRouter
 from .orchestrator import AssistantOrchestrator
 from .services.rest_service import RestServiceClient
+from .services.weather import WeatherClient
 from .storage.conversation import ConversationStore
+from .tools.registry import ToolServices, announce_tool_types
 
 SERVICE = "assistant"
 HANDLER_GRACE = 60.0
@@ -41,9 +43,11 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
         redis = connect(settings)
         stack.push_async_callback(redis.aclose)
-        rest = RestServiceClient(await stack.enter_async_context(AsyncRestClient(settings)))
+        client = await stack.enter_async_context(AsyncRestClient(settings))
+        rest = RestServiceClient(client)
         backend = _backend(settings, stack)
-        orchestrator = _orchestrator(settings, redis, rest, backend)
+        services = _tool_services(settings, client, stack)
+        orchestrator = _orchestrator(settings, redis, rest, backend, services)
 
         health = Health(SERVICE)
         health.add_check("redis", lambda: _ping(redis))
@@ -67,6 +71,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         log.info("started", port=server.port, queue=settings.input_queue, slot=settings.service_slot)
         async with asyncio.TaskGroup() as group:
             watching = group.create_task(health.watch())
+            await announce_tool_types(redis)
             await orchestrator.initialize()
             await consumer.run(stop)
             watching.cancel()
@@ -90,8 +95,20 @@ def _backend(settings: Settings, stack: AsyncExitStack) -> ModelBackend:
     return ModelRouter(resolver, Retrying(settings.model_attempts))
 
 
+def _tool_services(settings: Settings, rest: AsyncRestClient, stack: AsyncExitStack) -> ToolServices:
+    weather = WeatherClient(
+        forecast_url=settings.weather_api_url, geocoding_url=settings.weather_geocoding_url
+    )
+    stack.push_async_callback(weather.aclose)
+    return ToolServices(rest=rest, weather=weather)
+
+
 def _orchestrator(
-    settings: Settings, redis: aioredis.Redis, rest: RestServiceClient, backend: ModelBackend
+    settings: Settings,
+    redis: aioredis.Redis,
+    rest: RestServiceClient,
+    backend: ModelBackend,
+    services: ToolServices,
 ) -> AssistantOrchestrator:
     conversations = ConversationStore(redis, retention_s=settings.history_retention_days * 86_400)
     limits = Limits(
@@ -103,7 +120,9 @@ def _orchestrator(
     )
     return AssistantOrchestrator(
         rest=rest,
-        factory=AssistantFactory(backend=backend, conversations=conversations, limits=limits),
+        factory=AssistantFactory(
+            backend=backend, conversations=conversations, limits=limits, services=services
+        ),
         conversations=conversations,
         redis=redis,
         clock=SystemClock(),

@@ -7,9 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+from pydantic import SecretStr
+
 from assistant.src.core.model import ModelAnswer, ModelRequest, TextSink, ToolCall, Usage
 from assistant.src.core.run_context import RunContext, UserProfile
+from assistant.src.services.weather import WeatherClient
 from assistant.src.tools.base import Arguments, BaseTool
+from assistant.src.tools.registry import ToolServices
 from service_kit.contracts.assistants import (
     AssistantRead,
     AssistantToolRead,
@@ -18,6 +22,8 @@ from service_kit.contracts.assistants import (
     ToolRead,
 )
 from service_kit.contracts.users import UserRead, UserRole
+from service_kit.rest.client import AsyncRestClient
+from service_kit.settings import RestClientSettings
 from service_kit.testing.clock import FakeClock
 
 THEN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -97,6 +103,17 @@ def context_of(
         deadline=now + seconds,
         tools_until=now + seconds,
         clock=FakeClock(),
+    )
+
+
+def tool_services(
+    rest: AsyncRestClient | None = None, *, weather_url: str = "http://127.0.0.1:1"
+) -> ToolServices:
+    """What tools may use; without arguments nobody answers."""
+    nobody = RestClientSettings(rest_service_url="http://127.0.0.1:1", service_api_key=SecretStr("key"))
+    return ToolServices(
+        rest=rest or AsyncRestClient(nobody),
+        weather=WeatherClient(forecast_url=weather_url, geocoding_url=weather_url),
     )
 
 

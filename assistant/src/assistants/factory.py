@@ -15,7 +15,8 @@ from ..core.errors import BrokenRowError, ConfigurationError, UnknownAssistantTy
 from ..core.model import ModelBackend
 from ..storage.conversation import ConversationStore
 from ..tools.base import BaseTool
-from ..tools.rest_service_tool import BUILDERS, RestServiceTool, ToolBuilder, ToolSite
+from ..tools.registry import ToolServices, ToolSite
+from ..tools.rest_service_tool import RestServiceTool
 from .base import BaseAssistant
 from .secretary import SecretaryLLMChat
 from .sub_assistant import SubAssistantLLMChat
@@ -58,12 +59,12 @@ class AssistantFactory:
         backend: ModelBackend,
         conversations: ConversationStore,
         limits: Limits,
-        builders: Mapping[str, ToolBuilder] = BUILDERS,
+        services: ToolServices,
     ) -> None:
         self._backend = backend
         self._conversations = conversations
         self._limits = limits
-        self._builders = builders
+        self._services = services
 
     def create_main_assistant(self, tree: AssistantTree) -> BaseAssistant:
         """The secretary at the tree's root, with all that works below it.
@@ -111,6 +112,7 @@ class AssistantFactory:
         rows = {tool.id: tool for tool in place.tree.tools}
         site = ToolSite(
             sub_assistant=lambda assistant_id: self.create_sub_assistant(assistant_id, place),
+            services=self._services,
             tool_timeout=self._limits.tool_timeout,
             max_depth=self._limits.depth,
         )
@@ -120,7 +122,7 @@ class AssistantFactory:
             if tool_row is None or not tool_row.is_active:
                 continue
             try:
-                tools.append(RestServiceTool(tool_row, link, site, self._builders).to_tool())
+                tools.append(RestServiceTool(tool_row, link, site).to_tool())
             except ConfigurationError as exc:
                 log.warning("tool_skipped", assistant=row.name, tool=tool_row.name, reason=str(exc))
         return tools

@@ -53,6 +53,13 @@ class Settings(ServiceSettings, RedisSettings, QueueSettings, RestClientSettings
         default=30.0, gt=0, description="Days after which an unused conversation is forgotten."
     )
 
+    weather_api_url: str = Field(
+        default="https://api.open-meteo.com", description="Where Open-Meteo tells the weather."
+    )
+    weather_geocoding_url: str = Field(
+        default="https://geocoding-api.open-meteo.com", description="Where Open-Meteo finds places by name."
+    )
+
     @model_validator(mode="after")
     def _somebody_answers(self) -> Self:
         if self.openai_api_key is None and "api.openai.com" in self.openai_base_url:

@@ -7,11 +7,13 @@ from uuid import UUID
 
 from service_kit.logging import get_logger
 
-from ..core.errors import AssistantError
+from ..core.errors import AssistantError, BrokenRowError
 from ..core.model import JsonSchema
 from ..core.run_context import RunContext
 from ..utils.text import compact_json
 from .base import Arguments, BaseTool, ToolExecutionError
+from .registry import ToolKind, ToolSite
+from .rest_service_tool import RestServiceTool
 
 if TYPE_CHECKING:
     from ..assistants.base import BaseAssistant
@@ -119,3 +121,21 @@ def _request(arguments: Arguments) -> str:
     """The text for the assistant; a row's own schema may ask for other fields than `request`."""
     request = arguments.get("request")
     return request if isinstance(request, str) and request else compact_json(dict(arguments))
+
+
+def _build(source: RestServiceTool, site: ToolSite) -> BaseTool:
+    assistant_id = source.link.sub_assistant_id or source.row.assistant_id
+    if assistant_id is None:
+        msg = f"tool {source.row.name!r}: it names no assistant to ask"
+        raise BrokenRowError(msg)
+    return SubAssistantTool(
+        site.sub_assistant(assistant_id),
+        assistant_id=assistant_id,
+        name=source.row.name,
+        description=source.row.description,
+        schema=source.schema_or(REQUEST_SCHEMA),
+        max_depth=site.max_depth,
+    )
+
+
+TOOL_KIND = ToolKind("sub_assistant", _build)

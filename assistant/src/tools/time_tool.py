@@ -10,6 +10,8 @@ from ..core.run_context import RunContext
 from ..utils.text import compact_json
 from ..utils.zones import zone_or_none, zones_like
 from .base import Arguments, BaseTool, InvalidInputError
+from .registry import ToolKind, ToolSite
+from .rest_service_tool import RestServiceTool
 
 TIME_SCHEMA: JsonSchema = {
     "type": "object",
@@ -122,3 +124,15 @@ def offset_text(local: datetime) -> str:
     minutes = int((local.utcoffset() or timedelta()).total_seconds() // 60)
     sign = "-" if minutes < 0 else "+"
     return f"{sign}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+
+
+def _build(source: RestServiceTool, site: ToolSite) -> BaseTool:
+    return TimeTool(
+        name=source.row.name,
+        description=source.row.description,
+        schema=source.schema_or(TIME_SCHEMA),
+        timeout=site.tool_timeout,
+    )
+
+
+TOOL_KIND = ToolKind("time", _build)

@@ -12,6 +12,7 @@ from assistant.src.core.model import ModelBackend
 from assistant.src.orchestrator import AssistantOrchestrator
 from assistant.src.services.rest_service import RestServiceClient
 from assistant.src.storage.conversation import ConversationStore
+from assistant.tests.fakes import tool_services
 from assistant.tests.standin import RestStandIn
 from service_kit.contracts.messages import IncomingMessage, IncomingType, OutgoingMessage
 from service_kit.queue.base import Delivery
@@ -62,7 +63,12 @@ async def make_service(redis_client: aioredis.Redis) -> AsyncIterator[MakeServic
             conversations = ConversationStore(redis_client, retention_s=3600)
             orchestrator = AssistantOrchestrator(
                 rest=RestServiceClient(client),
-                factory=AssistantFactory(backend=backend, conversations=conversations, limits=Limits()),
+                factory=AssistantFactory(
+                    backend=backend,
+                    conversations=conversations,
+                    limits=Limits(),
+                    services=tool_services(client),
+                ),
                 conversations=conversations,
                 redis=redis_client,
                 clock=FakeClock(),

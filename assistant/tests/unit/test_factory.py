@@ -26,6 +26,7 @@ from assistant.tests.fakes import (
     link_row,
     said,
     tool_row,
+    tool_services,
     tree_of,
 )
 from service_kit.contracts.assistants import AssistantTree
@@ -34,7 +35,10 @@ from service_kit.contracts.assistants import AssistantTree
 def factory_of(depth: int = 4) -> AssistantFactory:
     unused = ConversationStore(aioredis.Redis(), retention_s=1)
     return AssistantFactory(
-        backend=ScriptedBackend(said("hi")), conversations=unused, limits=Limits(depth=depth)
+        backend=ScriptedBackend(said("hi")),
+        conversations=unused,
+        limits=Limits(depth=depth),
+        services=tool_services(),
     )
 
 

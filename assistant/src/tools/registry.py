@@ -1,0 +1,96 @@
+"""Tool types: each is one file of this folder, `<type>_tool.py`, that names itself in `TOOL_KIND`.
+
+The files are found when the first tool is built; nothing else lists them. At start the service makes
+its types known in Redis, so that rest_service takes rows of a type that it has never heard of.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import redis.asyncio as aioredis
+from redis.exceptions import RedisError
+
+from service_kit.logging import get_logger
+from service_kit.rest.client import AsyncRestClient
+
+from ..services.weather import WeatherClient
+from .base import BaseTool
+
+if TYPE_CHECKING:
+    from ..assistants.base import BaseAssistant
+    from .rest_service_tool import RestServiceTool
+
+log = get_logger(__name__)
+
+TOOL_TYPES = "tool_types"
+"""SET in Redis: the types that any assistant service has known. rest_service reads it."""
+_SUFFIX = "_tool"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolServices:
+    """What tools may use of the outside; made once, in `main`."""
+
+    rest: AsyncRestClient
+    weather: WeatherClient
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSite:
+    """Where a tool is built: what there is besides the row."""
+
+    sub_assistant: Callable[[UUID], "BaseAssistant"]
+    """Builds the assistant with this id; raises ConfigurationError where that is impossible."""
+    services: ToolServices
+    tool_timeout: float = 20.0
+    max_depth: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ToolKind:
+    """A tool type: what rows call it, and how a row of it becomes a tool.
+
+    `build` raises BrokenRowError for a row that contradicts itself.
+    """
+
+    name: str
+    build: Callable[["RestServiceTool", ToolSite], BaseTool]
+
+
+@cache
+def tool_kinds() -> Mapping[str, ToolKind]:
+    """All tool types, by name.
+
+    Raises:
+        ValueError: two files claim the same type.
+        ImportError: a file cannot be imported.
+    """
+    kinds: dict[str, ToolKind] = {}
+    package = importlib.import_module(__package__)
+    for module in pkgutil.iter_modules(package.__path__):
+        if not module.name.endswith(_SUFFIX):
+            continue
+        kind = getattr(importlib.import_module(f"{__package__}.{module.name}"), "TOOL_KIND", None)
+        if not isinstance(kind, ToolKind):
+            continue
+        if kind.name in kinds:
+            msg = f"{module.name}.py: there is a tool type {kind.name!r} already"
+            raise ValueError(msg)
+        kinds[kind.name] = kind
+    return kinds
+
+
+async def announce_tool_types(redis: aioredis.Redis) -> None:
+    """Let rest_service know which types rows may have; without Redis it knows those of before."""
+    kinds = sorted(tool_kinds())
+    try:
+        await redis.sadd(TOOL_TYPES, *kinds)
+    except RedisError as exc:
+        log.warning("tool_types_not_announced", reason=type(exc).__name__)
+    else:
+        log.info("tool_types_announced", types=kinds)
