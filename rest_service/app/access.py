@@ -35,11 +35,13 @@ class Scope(StrEnum):
     USERS = "users"
     """Make and change users."""
     THREADS = "threads"
-    """Make, change and delete provider-side threads."""
+    """Make, change and delete provider-side threads, and what is to be forgotten there."""
     JOBS = "jobs"
     """Make, change and delete jobs."""
     FIRINGS = "firings"
     """Claim firings and report on them."""
+    USAGE = "usage"
+    """Store what answering has cost."""
     CALENDAR = "calendar"
     """Note that a grant was revoked; forget it."""
     TOKENS = "tokens"
@@ -60,7 +62,7 @@ class Role(StrEnum):
 
 
 _OF_SERVICES: dict[Role, frozenset[Scope]] = {
-    Role.ASSISTANT: frozenset({Scope.READ, Scope.USERS, Scope.THREADS, Scope.JOBS}),
+    Role.ASSISTANT: frozenset({Scope.READ, Scope.USERS, Scope.THREADS, Scope.JOBS, Scope.USAGE}),
     Role.TG_BOT: frozenset({Scope.READ, Scope.USERS, Scope.THREADS, Scope.JOBS, Scope.CALENDAR}),
     Role.CRON_SERVICE: frozenset({Scope.READ, Scope.FIRINGS}),
     Role.CALENDAR: frozenset({Scope.READ, Scope.CALENDAR, Scope.TOKENS}),
@@ -146,5 +148,5 @@ def _rule(scope: Scope) -> list[Any]:
     return [Depends(Allow(scope))]
 
 
-READ, USERS, THREADS, JOBS, FIRINGS, CALENDAR, TOKENS, ADMIN = (_rule(scope) for scope in Scope)
+READ, USERS, THREADS, JOBS, FIRINGS, USAGE, CALENDAR, TOKENS, ADMIN = (_rule(scope) for scope in Scope)
 """`dependencies=` of a route."""

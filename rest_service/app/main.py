@@ -38,9 +38,11 @@ from .routers import (
     assistants,
     calendar,
     cron_jobs,
+    discards,
     health,
     tools,
     transfer,
+    usage,
     user_threads,
     users,
 )
@@ -80,7 +82,8 @@ def _api() -> APIRouter:
     scheme = HTTPBearer(auto_error=False, scheme_name=openapi.KEY, description=openapi.KEY_DESCRIPTION)
     api = APIRouter(prefix="/api", dependencies=[Depends(scheme)])
     # routes are tried in this order: first what is asked for at every message; the documents go by tags
-    for module in (users, assistants, cron_jobs, user_threads, tools, assistant_tools, calendar, transfer):
+    asked_often = (users, assistants, cron_jobs, user_threads, usage, discards)
+    for module in (*asked_often, tools, assistant_tools, calendar, transfer):
         api.include_router(module.router)
     return api
 

@@ -44,8 +44,10 @@ TAGS: list[dict[str, Any]] = [
     {"name": "import and export", "description": "The assistants, tools and links as one document."},
     {"name": "users", "description": "Who may talk to the assistants."},
     {"name": "cron-jobs", "description": "Reminders and other jobs, and their firings."},
+    {"name": "usage", "description": "What answering has cost: tokens and time."},
     {"name": "calendar", "description": "Who has linked Google Calendar."},
     {"name": "user-threads", "description": "Conversations kept at the provider."},
+    {"name": "discards", "description": "What was deleted here and is still kept at the provider."},
     {"name": "health", "description": "Whether the service works. Open to everybody."},
 ]
 PARAMETERS = {
@@ -57,6 +59,7 @@ PARAMETERS = {
     "telegram_id": "The user's id at Telegram.",
     "job_id": "The job's number.",
     "firing_id": "The firing's number.",
+    "discard_id": "The number of the row.",
     "is_active": "Only rows that are active, or only those that are not.",
     "is_secretary": "Only secretaries, or only the others.",
     "assistant_type": "Only assistants of this type: `llm` or `openai_api`.",

@@ -122,13 +122,16 @@ def _curl(document: Document, method: str, path: str, operation: Document) -> It
     if "requestBody" not in operation:
         yield command
         return
-    schema = _resolved(document, operation["requestBody"]["content"]["application/json"]["schema"])
-    example = json.dumps(_example(schema), ensure_ascii=False, indent=2)
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    example = json.dumps(_example(document, schema), ensure_ascii=False, indent=2)
     yield f"{command} \\"
     yield f"  -H 'Content-Type: application/json' -d '{example}'"
 
 
-def _example(schema: Document) -> Any:  # noqa: ANN401 - JSON
+def _example(document: Document, schema: Document) -> Any:  # noqa: ANN401 - JSON
+    if schema.get("type") == "array":
+        return [_example(document, schema["items"])]
+    schema = _resolved(document, schema)
     if "examples" in schema:
         return schema["examples"][0]
     fields = schema.get("properties", {})

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from service_kit.contracts.base import NOT_BLANK, Body, ModelName, Moment, Name, RowId, Whole
+from service_kit.contracts.base import NOT_BLANK, Body, ModelName, Moment, Name, Resource, RowId, Whole
 
 MAX_RECORDS = 500
 """Records in one request."""
@@ -29,7 +29,7 @@ _USER_ID = "Whose message it was: the `id` of a user."
 _ASSISTANT_ID = "Which assistant asked the model; none once it is deleted."
 _ASSISTANT = "What that assistant was called."
 _MODEL = "`provider/name` of the model that answered."
-_KIND = "What the model was asked for."
+_KIND = "`answer` to the message, or `summary` of older turns."
 _INPUT = "Tokens of the requests, cached ones included."
 _CACHED = "Tokens of the requests that came from the provider's cache."
 _OUTPUT = "Tokens of the answers."
@@ -42,6 +42,26 @@ _TIME = "2026-11-22T09:00:00Z"
 
 class UsageCreate(Body):
     """What one assistant used of one model for one message."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "tg:1001:3fa85f64:openai/gpt-6-luna",
+                    "message_id": "tg:1001",
+                    "user_id": 1,
+                    "assistant": "Secretary",
+                    "model": "openai/gpt-6-luna",
+                    "input_tokens": 1200,
+                    "cached_tokens": 1000,
+                    "output_tokens": 80,
+                    "model_calls": 2,
+                    "duration_ms": 1800,
+                    "at": _TIME,
+                }
+            ]
+        }
+    )
 
     id: Key = Field(description=_ID, examples=["tg:1001:3fa85f64:openai/gpt-6-luna"])
     message_id: Key = Field(description=_MESSAGE_ID, examples=["tg:1001"])
@@ -58,10 +78,8 @@ class UsageCreate(Body):
     at: Moment = Field(description=_AT, examples=[_TIME])
 
 
-class UsageRead(BaseModel):
-    """A record of use; it stays when its user or assistant is deleted, without naming them."""
-
-    model_config = ConfigDict(extra="ignore", from_attributes=True)
+class UsageRead(Resource):
+    """A record of use; it stays when its user or assistant is deleted, without their ids."""
 
     id: str = Field(description=_ID, examples=["tg:1001:3fa85f64:openai/gpt-6-luna"])
     message_id: str = Field(description=_MESSAGE_ID, examples=["tg:1001"])
@@ -76,11 +94,34 @@ class UsageRead(BaseModel):
     model_calls: int = Field(description=_CALLS, examples=[2])
     duration_ms: int = Field(description=_DURATION, examples=[1800])
     at: AwareDatetime = Field(description=_AT, examples=[_TIME])
-    created_at: AwareDatetime = Field(description="When the row was made (UTC).", examples=[_TIME])
-    updated_at: AwareDatetime = Field(description="When the row last changed (UTC).", examples=[_TIME])
 
 
 class UsageStored(BaseModel):
     """How many records were new."""
 
     stored: int = Field(description="Records that were not known before.", examples=[2])
+
+
+class UsageGroup(StrEnum):
+    """What totals are summed over."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+    MODEL = "model"
+    DAY = "day"
+    """In UTC."""
+
+
+class UsageTotal(BaseModel):
+    """What all messages of one user, assistant, model or day have cost."""
+
+    key: str | None = Field(
+        description="The user's `id`, the assistant's name, the model, or the day; none: users who are gone.",
+        examples=["openai/gpt-6-luna"],
+    )
+    messages: int = Field(description="Messages that were answered.", examples=[12])
+    input_tokens: int = Field(description=_INPUT, examples=[14_400])
+    cached_tokens: int = Field(description=_CACHED, examples=[12_000])
+    output_tokens: int = Field(description=_OUTPUT, examples=[960])
+    model_calls: int = Field(description=_CALLS, examples=[24])
+    duration_ms: int = Field(description=_DURATION, examples=[21_600])

@@ -109,6 +109,9 @@ RULES: dict[str, Rule] = {
     "ck_cron_jobs_name_given": _empty("name"),
     "ck_cron_jobs_message_given": _empty("message"),
     "fk_cron_jobs_user_id": _missing("user_id", _USER_GONE),
+    "uq_cron_jobs_user_id_idempotency_key": Rule(
+        ConflictError, "That user has a job that was made with the key of this one. Delete one.", "user_id"
+    ),
     # firings
     "uq_cron_job_records_cron_job_id_scheduled_for": Rule(
         ConflictError, "This firing is claimed already.", "scheduled_for"
@@ -117,4 +120,10 @@ RULES: dict[str, Rule] = {
     "fk_cron_job_records_cron_job_id": _missing(
         "cron_job_id", "There is no job with this id. Take one from GET /api/cron-jobs."
     ),
+    # usage
+    "ck_usage_records_kind_known": _unknown("kind"),
+    "fk_usage_records_user_id": _missing("user_id", _USER_GONE),
+    "fk_usage_records_assistant_id": _missing("assistant_id", _ASSISTANT_GONE),
+    # discards
+    "ck_discards_kind_known": _unknown("kind"),
 }

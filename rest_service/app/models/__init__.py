@@ -4,6 +4,8 @@ from .assistant import Assistant, AssistantToolLink, Tool, UserAssistantThread
 from .base import BaseModel, table
 from .calendar import CalendarCredentials
 from .cron import CronJob, CronJobRecord
+from .discard import Discard
+from .usage import UsageRecord
 from .user import TelegramUser
 
 metadata = BaseModel.metadata
@@ -16,6 +18,8 @@ users = table(TelegramUser)
 calendar_credentials = table(CalendarCredentials)
 cron_jobs = table(CronJob)
 cron_job_records = table(CronJobRecord)
+usage_records = table(UsageRecord)
+discards = table(Discard)
 
 __all__ = [
     "Assistant",
@@ -24,16 +28,20 @@ __all__ = [
     "CalendarCredentials",
     "CronJob",
     "CronJobRecord",
+    "Discard",
     "TelegramUser",
     "Tool",
+    "UsageRecord",
     "UserAssistantThread",
     "assistants",
     "calendar_credentials",
     "cron_job_records",
     "cron_jobs",
+    "discards",
     "links",
     "metadata",
     "threads",
     "tools",
+    "usage_records",
     "users",
 ]

@@ -104,6 +104,7 @@ class UserAssistantThread(BaseModel, table=True):
         UniqueConstraint("user_id", "assistant_id"),
         Index(None, "assistant_id"),
         Index(None, "created_at", "id"),
+        Index(None, "thread_id"),
         given("thread_id"),
     )
 

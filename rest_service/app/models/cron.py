@@ -21,7 +21,8 @@ class CronJob(BaseModel, table=True):
         one_of("status", CronJobStatus),
         given("name"),
         given("message"),
-        Index(None, "user_id"),
+        # for repeats, and for the jobs of a user: PostgreSQL counts null keys as different
+        UniqueConstraint("user_id", "idempotency_key"),
         Index("ix_cron_jobs_running", "id", postgresql_where=text("is_active AND status = 'active'")),
         Index(
             "ix_cron_jobs_due",
@@ -53,6 +54,7 @@ class CronJob(BaseModel, table=True):
     )
     next_run_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
     last_run_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    idempotency_key: str | None = Field(default=None, sa_type=String(256))
 
 
 class CronJobRecord(BaseModel, table=True):

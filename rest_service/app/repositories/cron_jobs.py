@@ -6,7 +6,8 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Select, insert, literal_column, select, update
+from sqlalchemy import ColumnElement, Select, literal_column, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from service_kit.changes import Topic
 from service_kit.clock import Clock
@@ -29,6 +30,8 @@ _RUNNING: tuple[Condition, ...] = (
 _DECIDES = _TIMES | {"timezone", "is_active", "status"}
 """What `next_run_at` follows from. Other changes leave it alone: it may stand in the past, for a firing
 that was missed and that cron_service is about to catch up."""
+_NEW: ColumnElement[bool] = literal_column("xmax = 0")
+"""Of a row that an insert answers: no other transaction has touched it, so it was made just now."""
 SHOWN = 3
 """Firings that the answer to one job foretells."""
 
@@ -70,18 +73,28 @@ class CronJobRepository(Repository[CronJobRead]):
         """The condition that a job comes after `job_id`."""
         return [] if job_id is None else [cron_jobs.c.id > job_id]
 
-    async def create(self, body: CronJobCreate) -> CronJobRead:
-        """A new job, with its first firing worked out; raises InvalidError for a wrong expression."""
+    async def create(self, body: CronJobCreate) -> tuple[CronJobRead, bool]:
+        """A new job, with its first firing worked out, or the one that this key has made; whether it is new.
+
+        Raises:
+            InvalidError: the expression is wrong.
+        """
         values = body.model_dump()
         values["next_run_at"] = self._next(values | {"status": CronJobStatus.ACTIVE, "last_run_at": None})
-        statement = insert(cron_jobs).values(values).returning(cron_jobs.c.id)
-        job_id = await self.unit.connection.scalar(statement)
-        self._changed(values)
-        return await self.get(int(job_id or 0))
+        made = insert(cron_jobs).values(values)
+        # a change that changes nothing: it waits for whoever makes the same job now, and answers their row
+        made = made.on_conflict_do_update(
+            index_elements=["user_id", "idempotency_key"],
+            set_={"idempotency_key": made.excluded.idempotency_key},
+        )
+        job_id, is_new = (await self.unit.connection.execute(made.returning(cron_jobs.c.id, _NEW))).one()
+        if is_new:
+            self._changed(values)
+        return await self.get(job_id), is_new
 
     async def replace(self, job_id: int, body: CronJobCreate) -> CronJobRead:
-        """All columns anew; raises NotFoundError, InvalidError."""
-        return await self._change(job_id, body.model_dump())
+        """All columns anew, save the key under which it was made; raises NotFoundError, InvalidError."""
+        return await self._change(job_id, body.model_dump(exclude={"idempotency_key"}))
 
     async def patch(self, job_id: int, body: CronJobUpdate) -> CronJobRead:
         """The columns in `body`; raises NotFoundError, InvalidError."""

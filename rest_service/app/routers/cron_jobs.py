@@ -32,10 +32,14 @@ from ..dependencies import (
 )
 from ..repositories.cron_jobs import CronJobRepository
 from ..repositories.firings import FiringRepository
-from ..routing import BODY, CLASH, MISSING, TOTAL
+from ..routing import BODY, CLASH, MISSING, TOTAL, Responses
 from ..routing import router as new_router
 
 router = new_router("/cron-jobs", "cron-jobs")
+
+KNOWN: Responses = {
+    200: {"model": CronJobRead, "description": "The job that the `idempotency_key` has made before."}
+}
 
 
 class JobFilter(Page):
@@ -108,10 +112,16 @@ async def list_cron_jobs(
     return rows
 
 
-@router.post("", status_code=201, dependencies=JOBS, responses=BODY)
-async def create_cron_job(jobs: Jobs, body: CronJobCreate) -> CronJobRead:
-    """A new job: recurring by `cron_expression` in its own zone, or once at `run_at`."""
-    return await jobs.create(body)
+@router.post("", status_code=201, dependencies=JOBS, responses=BODY | KNOWN)
+async def create_cron_job(jobs: Jobs, response: Response, body: CronJobCreate) -> CronJobRead:
+    """A new job: recurring by `cron_expression` in its own zone, or once at `run_at`.
+
+    With an `idempotency_key` that has made a job of this user before, the answer is that job, as it is now.
+    """
+    job, is_new = await jobs.create(body)
+    if not is_new:
+        response.status_code = 200
+    return job
 
 
 @router.get("/firings", dependencies=READ, responses=TOTAL)
@@ -130,9 +140,9 @@ async def get_cron_job(jobs: JobsToRead, job_id: RowPath) -> CronJobRead:
     return await jobs.get(job_id)
 
 
-@router.put("/{job_id}", dependencies=JOBS, responses=BODY | MISSING)
+@router.put("/{job_id}", dependencies=JOBS, responses=BODY | MISSING | CLASH)
 async def replace_cron_job(jobs: Jobs, job_id: RowPath, body: CronJobCreate) -> CronJobRead:
-    """The whole job anew; what is not sent takes its default."""
+    """The whole job anew; what is not sent takes its default. The `idempotency_key` stays as it is."""
     return await jobs.replace(job_id, body)
 
 

@@ -237,3 +237,71 @@ async def test_extensions_of_other_crons_are_refused_with_the_reason(api, user):
     refused = await api.post("/api/cron-jobs", body)
     assert (refused.status_code, refused.json()["field"]) == (422, "cron_expression")
     assert "extensions" in refused.json()["message"]
+
+
+async def keyed(api, user, key="reminder 1", **more):
+    """One wish for a job, as somebody sends it who may send it again."""
+    body = {"name": "n", "run_at": "2026-12-24T18:00:00Z", "user_id": user["id"], "message": "m"}
+    return await api.post("/api/cron-jobs", body | {"idempotency_key": key} | more)
+
+
+async def test_the_same_key_answers_the_job_that_it_made(api, user, redis_client):
+    made = await keyed(api, user)
+    assert made.status_code == 201
+    assert "idempotency_key" not in made.json()
+    announced = await redis_client.get(Topic.JOBS)
+    again = await keyed(api, user, message="another", run_at="2026-12-25T18:00:00Z")
+    assert (again.status_code, again.json()) == (200, made.json())
+    assert await redis_client.get(Topic.JOBS) == announced, "nothing has changed"
+    await api.patch(f"/api/cron-jobs/{made.json()['id']}", {"status": "done"})
+    over = await keyed(api, user)
+    assert (over.status_code, over.json()["status"]) == (200, "done"), "as it is now"
+
+
+async def test_the_same_key_at_once_makes_one_job(api, user):
+    answers = await asyncio.gather(*(keyed(api, user) for _ in range(20)))
+    assert sorted(answer.status_code for answer in answers) == [200] * 19 + [201]
+    (row,) = (await api.get("/api/cron-jobs", params={"user_id": user["id"]})).json()
+    assert {answer.json()["id"] for answer in answers} == {row["id"]}
+
+
+async def test_keys_of_others_and_other_keys_make_jobs_of_their_own(api, user):
+    other = await api.a_user(4243)
+    answers = [await keyed(api, user), await keyed(api, other), await keyed(api, user, "reminder 2")]
+    answers += [await keyed(api, user, None), await keyed(api, user, None)]
+    assert [answer.status_code for answer in answers] == [201] * 5
+    assert len({answer.json()["id"] for answer in answers}) == 5
+
+
+async def test_a_job_keeps_its_key_through_every_change(api, user):
+    made = (await keyed(api, user)).json()
+    path = f"/api/cron-jobs/{made['id']}"
+    whole = {"name": "new", "run_at": "2026-12-24T18:00:00Z", "user_id": user["id"], "message": "m"}
+    assert (await api.put(path, whole | {"idempotency_key": "another"})).status_code == 200
+    assert (await api.patch(path, {"idempotency_key": "another"})).status_code == 422
+    assert (await keyed(api, user)).json()["id"] == made["id"]
+    assert (await keyed(api, user, "another")).status_code == 201
+
+
+async def test_a_job_does_not_go_over_to_a_user_who_has_its_key(api, user):
+    other = await api.a_user(4243)
+    made, theirs = (await keyed(api, user)).json(), (await keyed(api, other)).json()
+    whole = {"name": "n", "run_at": "2026-12-24T18:00:00Z", "user_id": other["id"], "message": "m"}
+    refused = await api.put(f"/api/cron-jobs/{made['id']}", whole)
+    assert (refused.status_code, refused.json()["field"]) == (409, "user_id")
+    assert (await api.get(f"/api/cron-jobs/{theirs['id']}")).json() == theirs
+
+
+async def test_a_key_comes_free_with_its_job(api, user):
+    made = (await keyed(api, user)).json()
+    await api.delete(f"/api/cron-jobs/{made['id']}")
+    assert (await keyed(api, user)).status_code == 201
+
+
+async def test_jobs_of_a_user_that_may_still_fire(api, user):
+    mine = (await keyed(api, user)).json()
+    over = (await keyed(api, user, "over")).json()
+    await api.patch(f"/api/cron-jobs/{over['id']}", {"status": "done"})
+    await keyed(api, await api.a_user(4243))
+    query = {"user_id": user["id"], "status": "active"}
+    assert [row["id"] for row in (await api.get("/api/cron-jobs", params=query)).json()] == [mine["id"]]

@@ -21,6 +21,20 @@ ROWS = 100_000
 ROOT = assistant_id(500)
 USER = 77_777
 """Its row's id; the first is 1."""
+DAY = "2026-03-01"
+
+MORE = (
+    f"""
+    INSERT INTO usage_records SELECT 'tg:' || n, 'tg:' || n, u.id, a.id, a.name, 'provider/' || n % 100, 'answer',
+           1, 1, 1, 1, 1, TIMESTAMPTZ '2026-01-01Z' + n * INTERVAL '5 minutes'
+    FROM generate_series(1, {ROWS}) n
+    JOIN (SELECT id, row_number() OVER () AS n FROM telegram_users) u USING (n)
+    JOIN (SELECT id, name, row_number() OVER () AS n FROM assistants) a USING (n)
+    """,
+    f"INSERT INTO discards (kind, reference) SELECT 'thread', 'conv_' || n FROM generate_series(1, {ROWS}) n",
+    "ANALYZE usage_records, discards",
+)
+"""Rows of the tables that grow with use."""
 
 READS = {
     "user by id": f"/api/users/{USER}",
@@ -42,8 +56,15 @@ READS = {
     "open firings": "/api/cron-jobs/firings?status=running&limit=200",
     "firings of a job": "/api/cron-jobs/50000/firings",
     "calendar": f"/api/calendar/{USER}",
+    "jobs of a user that may fire": f"/api/cron-jobs?user_id={USER}&status=active&limit=200",
+    "discards": "/api/discards?limit=200",
+    "usage": "/api/usage",
+    "usage of a user": f"/api/usage?user_id={USER}",
+    "usage of an assistant": f"/api/usage?assistant_id={assistant_id(USER)}",
+    "usage of a model": "/api/usage?model=provider/7",
+    "totals of a day": f"/api/usage/totals?group_by=user&since={DAY}T00:00:00Z&until={DAY}T23:59:59Z",
 }
-COUNTED = {"tools", "active jobs for people"}
+COUNTED = {"tools", "active jobs for people", "usage", "discards"}
 """Lists of nearly all rows: their total is a number that PostgreSQL can only count."""
 
 WRITES = {
@@ -56,6 +77,36 @@ WRITES = {
         201,
     ),
     "firing is reported": ("PATCH", "/api/cron-jobs/51000/firings/51000", {"status": "done"}, 200),
+    "job is made once": (
+        "POST",
+        "/api/cron-jobs",
+        {
+            "name": "n",
+            "run_at": "2027-01-01T00:00:00Z",
+            "user_id": USER,
+            "message": "m",
+            "idempotency_key": "k",
+        },
+        201,
+    ),
+    "usage is stored": (
+        "POST",
+        "/api/usage",
+        [
+            {
+                "id": f"tg:new{number}",
+                "message_id": "tg:new",
+                "user_id": USER + number,
+                "assistant": "A",
+                "model": "m",
+                "assistant_id": str(assistant_id(USER + number)),
+                "at": "2026-11-22T09:00:00Z",
+            }
+            for number in range(20)
+        ],
+        200,
+    ),
+    "discard is forgotten": ("DELETE", "/api/discards/50000", None, 204),
     "thread is forgotten": ("DELETE", "/api/user-threads/{thread}", None, 204),
     "user is deleted": ("DELETE", "/api/users/40000", None, 204),
     "secretary is deleted": ("DELETE", f"/api/assistants/{assistant_id(77_000)}", None, 204),
@@ -72,8 +123,11 @@ def full_url(database_url):
         with engine.begin() as connection:
             connection.execute(text("ALTER SEQUENCE telegram_users_id_seq RESTART"))
             connection.execute(text("ALTER SEQUENCE cron_jobs_id_seq RESTART"))
-        engine.dispose()
         fill(url, Amounts(users=ROWS, assistants=ROWS, jobs=ROWS))
+        with engine.begin() as connection:
+            for statement in MORE:
+                connection.execute(text(statement))
+        engine.dispose()
         yield url
 
 
