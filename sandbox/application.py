@@ -7,7 +7,8 @@ from service_kit.health import Health, answer
 from .control import Control
 from .faults import FaultBoard
 from .guard import Guard
-from .openai.api import OpenAIApi, Pace
+from .openai.api import OpenAIApi
+from .openai.pace import Pace
 from .stats import Stats
 from .storage import Store
 from .telegram.api import BotApi

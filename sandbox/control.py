@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from .bodies import read
 from .faults import Fault, FaultBoard
 from .guard import Guard, Handler, problem
-from .openai.api import OpenAIApi, Pace
+from .openai.api import OpenAIApi
+from .openai.pace import Pace
 from .stats import Stats
 from .telegram.messenger import Messenger
 
@@ -96,11 +97,11 @@ class Control:
         return web.json_response(asdict(self._pace))
 
     async def _reset(self, _request: web.Request) -> web.Response:
-        """Forgets people, messages, updates, faults and counters; the pace stays."""
+        """Forgets people, messages, updates, conversations, faults and counters; the pace stays."""
         self._messenger.reset()
         self._faults.clear()
         self._stats.clear()
-        self._openai.requests.clear()
+        self._openai.clear()
         return web.json_response({"ok": True})
 
     async def _say_many(self, request: web.Request) -> web.Response:

@@ -8,6 +8,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 FOREVER = 3600.0
+_LOOK_EVERY = 0.05
 
 
 class Fault(BaseModel):
@@ -16,8 +17,11 @@ class Fault(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     target: Literal["openai", "telegram", "google", "weather"]
-    kind: Literal["status", "hang", "disconnect", "garbage", "slow", "truncate"]
-    method: str | None = Field(default=None, description="sendMessage, chat.completions, models, …")
+    kind: Literal["status", "hang", "disconnect", "garbage", "slow", "truncate", "stall", "fail"]
+    method: str | None = Field(
+        default=None,
+        description="sendMessage, chat.completions, responses.create, …; `responses` means all of them.",
+    )
     chat_id: int | None = Field(default=None, description="Telegram only.")
     model: str | None = Field(default=None, description="OpenAI only.")
     times: int | None = Field(default=None, ge=1, description="How often; None: until cleared.")
@@ -25,8 +29,37 @@ class Fault(BaseModel):
     retry_after: int | None = Field(default=None, ge=0)
     description: str | None = Field(default=None, description="The error's text instead of the usual one.")
     code: str | None = Field(default=None, description="OpenAI's error code, such as insufficient_quota.")
-    seconds: float = Field(default=1.0, ge=0, description="How long `slow` waits, and `hang` if below 3600.")
+    seconds: float = Field(default=1.0, ge=0, description="How long `slow` waits; others if given.")
     after: bool = Field(default=False, description="The call takes effect first; only its answer is lost.")
+    after_chunks: int | None = Field(
+        default=None, ge=0, description="Events of a stream before it breaks; None: half of them."
+    )
+
+    @property
+    def breaks_streams(self) -> bool:
+        """Whether a stream begins well and breaks in the middle."""
+        return self.kind in {"truncate", "stall"} or (self.kind == "disconnect" and self.after)
+
+    @property
+    def takes_effect(self) -> bool:
+        """Whether a call whose stream breaks is done all the same."""
+        return self.after or self.kind == "truncate"
+
+    @property
+    def silence(self) -> float:
+        """Seconds without an answer."""
+        return self.seconds if "seconds" in self.model_fields_set else FOREVER
+
+    def pieces_of(self, whole: int) -> int:
+        """How many of a stream's `whole` events arrive; never the last."""
+        return min(whole // 2 if self.after_chunks is None else self.after_chunks, whole - 1)
+
+    def concerns(self, method: str) -> bool:
+        """Whether `method` is the one, or among those, that this fault is for."""
+        if self.method is None:
+            return True
+        wanted, called = self.method.lower(), method.lower()
+        return called == wanted or called.startswith(f"{wanted}.")
 
 
 class FaultBoard:
@@ -55,7 +88,7 @@ class FaultBoard:
         for number, fault in enumerate(self._faults):
             if (
                 fault.target == target
-                and (fault.method is None or fault.method.lower() == method.lower())
+                and fault.concerns(method)
                 and (fault.chat_id is None or fault.chat_id == chat_id)
                 and (fault.model is None or fault.model == model)
             ):
@@ -81,7 +114,7 @@ async def suffer(
         return await proceed()
     whole = await proceed() if fault.after or fault.kind == "truncate" else None
     match fault.kind:
-        case "status":
+        case "status" | "fail":
             return refuse(fault)
         case "garbage":
             return web.Response(
@@ -89,8 +122,8 @@ async def suffer(
             )
         case "truncate" if isinstance(whole, web.Response):
             return await _half(request, whole)
-        case "hang":
-            await asyncio.sleep(fault.seconds if "seconds" in fault.model_fields_set else FOREVER)
+        case "hang" | "stall":
+            await silence(request, fault.silence)
     cut(request)
     return web.Response()
 
@@ -105,6 +138,29 @@ async def _half(request: web.Request, whole: web.Response) -> web.StreamResponse
     await response.write(body[: len(body) // 2])
     cut(request)
     return response
+
+
+async def break_off(fault: Fault, request: web.Request, response: web.StreamResponse) -> None:
+    """End a stream that `fault` broke."""
+    if fault.kind == "truncate":
+        await response.write_eof()
+        return
+    if fault.kind == "stall":
+        await silence(request, fault.silence)
+    cut(request)
+
+
+async def silence(request: web.Request, seconds: float) -> None:
+    """Say nothing for `seconds`, or until the other side hangs up."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    # a handler is not told that its client left: it has to look
+    while (left := end - loop.time()) > 0 and not _gone(request):  # noqa: ASYNC110 - see above
+        await asyncio.sleep(min(left, _LOOK_EVERY))
+
+
+def _gone(request: web.Request) -> bool:
+    return request.transport is None or request.transport.is_closing()
 
 
 def cut(request: web.Request) -> None:

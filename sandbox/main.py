@@ -12,7 +12,7 @@ from service_kit.settings import load
 
 from .application import create_app
 from .config import Settings
-from .openai.api import Pace
+from .openai.pace import Pace
 from .storage import Store
 
 SERVICE = "sandbox"

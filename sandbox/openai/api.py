@@ -1,151 +1,75 @@
-"""`/openai/v1`: Chat Completions and the list of models."""
+"""`/openai/v1`: all of it. Any key and any model name are welcome; all models are the scripted one."""
 
-import asyncio
-import json
-import random
 from collections import deque
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from functools import partial
 
 from aiohttp import web
 
-from ..faults import Fault, FaultBoard, cut, suffer
-from ..model import scripted
-from ..model.conversation import Reply
-from ..model.toolbox import Hints, call
+from ..faults import Fault, FaultBoard
+from ..model.conversation import JsonObject
 from ..stats import Stats
+from .answering import answer
 from .chat_request import ChatRequest, read_chat_request
 from .completion import Completion
-from .errors import ApiError, error_of
+from .conversations import Conversations
+from .errors import ApiError
+from .events import DONE, event, stream
+from .front import Front, Job
+from .pace import Pace
+from .responses import Responses
 
 MODELS = ("sandbox-demo",)
-_METHOD = "chat.completions"
-_REQUESTS_KEPT = 100
-
-
-@dataclass(slots=True)
-class Pace:
-    """How long the model thinks: `latency` seconds, give or take up to `jitter`; then `chunk` a piece."""
-
-    latency: float = 0.0
-    jitter: float = 0.0
-    chunk: float = 0.0
-
-    async def think(self) -> None:
-        """Let the time pass."""
-        seconds = self.latency + random.uniform(-self.jitter, self.jitter)  # noqa: S311 - no secret
-        if seconds > 0:
-            await asyncio.sleep(seconds)
 
 
 class OpenAIApi:
-    """Any key and any model name are welcome; all models are the scripted one."""
+    """Chat Completions and the list of models; hands the rest to the other protocols."""
 
     def __init__(self, stats: Stats, faults: FaultBoard, pace: Pace) -> None:
-        self._stats = stats
-        self._faults = faults
         self._pace = pace
-        self.requests: deque[bytes] = deque(maxlen=_REQUESTS_KEPT)
-        """The newest request bodies, for tests."""
+        self._front = Front(stats, faults)
+        self._conversations = Conversations()
+        self._responses = Responses(self._conversations, pace)
+
+    @property
+    def requests(self) -> deque[bytes]:
+        """The newest bodies of calls that asked the model."""
+        return self._front.requests
 
     def add_routes(self, app: web.Application) -> None:
         """The paths below the base URL."""
-        app.router.add_post("/openai/v1/chat/completions", self._chat)
-        app.router.add_get("/openai/v1/models", self._models)
-        app.router.add_route("*", "/openai/{rest:.*}", self._unknown)
+        self._front.model_route(app, "/chat/completions", "chat.completions", self._chat)
+        self._front.plain_route(app, "GET", "/models", "models", _models)
+        self._responses.add_routes(app, self._front)
+        self._conversations.add_routes(app, self._front)
+        app.router.add_route("*", "/openai/{rest:.*}", _unknown)
 
-    async def _unknown(self, request: web.Request) -> web.Response:
-        return ApiError(
-            404, f"Invalid URL ({request.method} {request.path.removeprefix('/openai')})"
-        ).response()
+    def clear(self) -> None:
+        """Forget what was asked and what is kept for the clients."""
+        self.requests.clear()
+        self._responses.clear()
+        self._conversations.clear()
 
-    async def _models(self, request: web.Request) -> web.StreamResponse:
-        self._stats.count("openai", "models")
+    def _chat(self, request: web.Request, body: JsonObject) -> Job:
+        chat = read_chat_request(body)
+        return Job(partial(self._complete, request, chat), model=chat.model, streamed=chat.stream)
 
-        async def proceed() -> web.Response:
-            listed = [{"id": name, "object": "model", "created": 0, "owned_by": "sandbox"} for name in MODELS]
-            return web.json_response({"object": "list", "data": listed})
-
-        refused = _key_refused(request)
-        if refused is not None:
-            return refused
-        fault = self._faults.take("openai", "models")
-        return await (proceed() if fault is None else suffer(fault, request, proceed, error_of))
-
-    async def _chat(self, request: web.Request) -> web.StreamResponse:
-        self._stats.count("openai", _METHOD)
-        refused = _key_refused(request)
-        if refused is not None:
-            return refused
-        body = await request.read()
-        self.requests.append(body)
-        try:
-            chat = read_chat_request(body)
-        except ApiError as error:
-            return error.response()
-        fault = self._faults.take("openai", _METHOD, model=chat.model)
-        if fault is None:
-            return await self._answer(request, chat, None)
-        self._stats.faults[f"openai.{fault.kind}"] += 1
-        if chat.stream and (fault.kind == "truncate" or (fault.kind == "disconnect" and fault.after)):
-            return await self._answer(request, chat, fault)
-
-        async def proceed() -> web.StreamResponse:
-            return await self._answer(request, chat, None)
-
-        return await suffer(fault, request, proceed, error_of)
-
-    async def _answer(
+    async def _complete(
         self, request: web.Request, chat: ChatRequest, broken: Fault | None
     ) -> web.StreamResponse:
         await self._pace.think()
-        completion = Completion.of(_reply(chat), chat)
-        if chat.stream:
-            return await self._stream(request, completion, include_usage=chat.include_usage, broken=broken)
-        data = json.dumps(completion.as_json(), separators=(",", ":")).encode()
-        return web.Response(
-            body=data, content_type="application/json", headers={"x-request-id": completion.id}
+        completion = Completion.of(answer(chat.question), chat.model)
+        if not chat.stream:
+            return web.json_response(completion.as_json(), headers={"x-request-id": completion.id})
+        events = [event(chunk) for chunk in completion.chunks(include_usage=chat.include_usage)]
+        return await stream(
+            request, [*events, DONE], pace=self._pace, broken=broken, request_id=completion.id
         )
 
-    async def _stream(
-        self, request: web.Request, completion: Completion, *, include_usage: bool, broken: Fault | None
-    ) -> web.StreamResponse:
-        """Server-sent events; a `broken` stream stops in the middle, without its terminal event."""
-        response = web.StreamResponse(
-            headers={"Content-Type": "text/event-stream", "x-request-id": completion.id}
-        )
-        await response.prepare(request)
-        chunks = list(completion.chunks(include_usage=include_usage))
-        for chunk in chunks[: len(chunks) // 2] if broken else chunks:
-            await response.write(f"data: {json.dumps(chunk)}\n\n".encode())
-            if self._pace.chunk:
-                await asyncio.sleep(self._pace.chunk)
-        if broken is None:
-            await response.write(b"data: [DONE]\n\n")
-        elif broken.kind == "disconnect":
-            cut(request)
-            return response
-        await response.write_eof()
-        return response
+
+def _models(_request: web.Request, _body: JsonObject) -> JsonObject:
+    listed = [{"id": name, "object": "model", "created": 0, "owned_by": "sandbox"} for name in MODELS]
+    return {"object": "list", "data": listed}
 
 
-def _reply(chat: ChatRequest) -> Reply:
-    reply = scripted.answer(chat.messages, chat.tools, datetime.now(UTC))
-    answers_tool = chat.messages[-1].role == "tool"
-    if chat.forced is None or reply.calls or answers_tool:
-        return reply
-    tool = next((tool for tool in chat.tools if chat.forced in {tool.name, ""}), chat.tools[0])
-    request = next((message.text for message in reversed(chat.messages) if message.role == "user"), "")
-    return Reply(calls=(call(tool, Hints(text=request, title=request)),))
-
-
-def _key_refused(request: web.Request) -> web.Response | None:
-    scheme, _space, key = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and key.strip():
-        return None
-    return ApiError(
-        401,
-        "You didn't provide an API key. You need to provide your API key in an Authorization header using "
-        "Bearer "
-        "auth (i.e. Authorization: Bearer YOUR_KEY).",
-    ).response()
+async def _unknown(request: web.Request) -> web.Response:
+    return ApiError(404, f"Invalid URL ({request.method} {request.path.removeprefix('/openai')})").response()

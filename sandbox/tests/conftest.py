@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from sandbox.application import create_app
-from sandbox.openai.api import Pace
+from sandbox.openai.pace import Pace
 from sandbox.storage import Store
 from service_kit.health import Health
 
