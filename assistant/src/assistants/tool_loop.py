@@ -7,6 +7,10 @@ conversation with an open call.
 
 The loop ends with one last answer without tools when the rounds are used up, the same call came
 REPEATS times, or the run's time for tools is over.
+
+Calls are judged before anything runs; then they are noted in the run's journal together with the
+refusals, run side by side, and noted again with their results. A repeat of the message goes on from
+there: the calls keep their numbers, and so their idempotency keys.
 """
 
 import asyncio
@@ -15,6 +19,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from service_kit.logging import get_logger
 
@@ -27,18 +32,22 @@ from ..core.model import (
     ModelRequest,
     ToolCall,
     ToolMessage,
+    ToolSpec,
     UserMessage,
 )
 from ..core.run_context import RunContext
+from ..storage.journal import Journal, NoJournal
 from ..storage.turns import Turn
-from ..tools.base import BaseTool
-from ..utils.text import canonical_json, compact_json, shortened
+from ..tools.base import Arguments, BaseTool
+from ..tools.wrappers import UNKNOWN, Call, CallOutcome, CallResult, observe, refusal, wrapped
+from ..utils.text import canonical_json, shortened
 
 log = get_logger(__name__)
 
 REPEATS = 3
 """The same call with the same arguments is not run this often."""
 CALLS_A_ROUND = 16
+NO_JOURNAL = NoJournal()
 
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 
@@ -82,16 +91,37 @@ class _Run:
     """The state of one run."""
 
     context: RunContext
+    journal: Journal
     history: tuple[Turn, ...]
     messages: list[Message]
     seen: Counter[str] = field(default_factory=Counter)
     calls: int = 0
+    rounds: int = 0
     overflowed: bool = False
     stop_calling: bool = False
 
     def everything(self) -> list[Message]:
         """All messages for the model, oldest first."""
         return [message for turn in self.history for message in turn.messages] + self.messages
+
+    def is_repeat(self, call: ToolCall) -> bool:
+        """Counts the call; from the REPEATS-th same one on it is refused and ends the calling."""
+        same = f"{call.name} {_comparable(call.arguments)}"
+        self.seen[same] += 1
+        if self.seen[same] < REPEATS:
+            return False
+        self.stop_calling = True
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """A call that is fit to run; `number` is its place among all calls of the run."""
+
+    call: ToolCall
+    arguments: Arguments
+    number: int
+    repeated: bool = False
 
 
 class ToolLoop:
@@ -106,36 +136,47 @@ class ToolLoop:
         self._tools: Mapping[str, BaseTool] = {
             tool.name: tool for tool in sorted(tools, key=lambda tool: tool.name)
         }
+        self._calls: Mapping[str, Call] = {name: wrapped(tool) for name, tool in self._tools.items()}
         self._specs = tuple(tool.spec for tool in self._tools.values())
         self._limits = limits
 
-    async def run(self, opening: UserMessage, history: tuple[Turn, ...], context: RunContext) -> Outcome:
-        """From the user's message to the answer.
+    async def run(
+        self,
+        opening: UserMessage,
+        history: tuple[Turn, ...],
+        context: RunContext,
+        journal: Journal = NO_JOURNAL,
+    ) -> Outcome:
+        """From the user's message to the answer; from where an earlier delivery came to, by the journal.
 
         Raises:
             ModelError: no model answered, or the message alone is too long for it.
+            RedisError: the journal could not be kept.
         """
-        run = _Run(context, history, [opening])
-        rounds = 0
-        while True:
-            last = run.stop_calling or rounds >= self._limits.rounds or _time_is_over(context)
-            answer = await self._ask(run, may_call=not last)
-            if last or not answer.tool_calls:
+        run = _Run(context, journal, history, list(journal.begun) or [opening])
+        await self._resume(run)
+        while not (run.stop_calling or run.rounds >= self._limits.rounds or _time_is_over(context)):
+            answer = await self._ask(run, self._specs, "auto")
+            if not answer.tool_calls:
                 return _outcome(run, answer)
-            rounds += 1
-            calls = tuple(map(_repeatable, answer.tool_calls))
-            run.messages.append(AssistantMessage(answer.text, calls, answer.opaque))
-            run.messages.extend(await self._call_all(run, answer.tool_calls))
+            await self._round(run, answer)
+        answer = await self._ask(run, self._specs, "none")
+        if not answer.text.strip():
+            log.warning("calls_in_the_last_answer", assistant=self._choice.assistant, model=answer.model)
+            answer = await self._ask(run, (), "none")
+        return _outcome(run, answer)
 
-    async def _ask(self, run: _Run, *, may_call: bool) -> ModelAnswer:
+    async def _ask(
+        self, run: _Run, tools: Sequence[ToolSpec], tool_choice: Literal["auto", "none"]
+    ) -> ModelAnswer:
         """One answer; where the conversation is too long, with half of its history, and so on."""
         while True:
             request = ModelRequest(
                 models=self._choice.models,
                 instructions=self._choice.instructions,
                 messages=run.everything(),
-                tools=self._specs,
-                tool_choice="auto" if may_call else "none",
+                tools=tools,
+                tool_choice=tool_choice,
                 temperature=self._choice.temperature,
                 max_output_tokens=self._choice.max_output_tokens,
             )
@@ -158,67 +199,106 @@ class ToolLoop:
             )
             return answer
 
-    async def _call_all(self, run: _Run, calls: Sequence[ToolCall]) -> list[ToolMessage]:
-        """The results of one round, in the order of the calls; the calls run side by side."""
+    async def _round(self, run: _Run, answer: ModelAnswer) -> None:
+        """The calls of one answer, each with its result behind them, in their order."""
+        run.rounds += 1
+        planned: list[_Planned] = []
+        results: dict[str, ToolMessage] = {}
+        for position, call in enumerate(answer.tool_calls):
+            run.calls += 1
+            judged = self._judged(run, call, position)
+            if isinstance(judged, CallResult):
+                self._observe_refusal(run, call, judged)
+                results[call.id] = self._message(call, judged)
+            else:
+                planned.append(_Planned(call, judged, run.calls))
+        calls = tuple(map(_repeatable, answer.tool_calls))
+        run.messages.append(AssistantMessage(answer.text, calls, answer.opaque))
+        if planned:
+            await run.journal.note([*run.messages, *_in_order(calls, results)])
+        await self._finish(run, calls, planned, results)
+
+    async def _resume(self, run: _Run) -> None:
+        """Take up what the journal holds: count it, and run the calls that have no result yet."""
+        results: dict[str, ToolMessage] = {}
+        calls: tuple[ToolCall, ...] = ()
+        for message in run.messages:
+            if isinstance(message, ToolMessage):
+                results[message.call_id] = message
+            elif isinstance(message, AssistantMessage):
+                run.rounds += 1
+                run.calls += len(message.tool_calls)
+                for call in message.tool_calls:
+                    run.is_repeat(call)
+                calls, results = message.tool_calls, {}
+        missing = [
+            (number, call)
+            for number, call in enumerate(calls, run.calls - len(calls) + 1)
+            if call.id not in results
+        ]
+        if not missing:
+            return
+        planned: list[_Planned] = []
+        for number, call in missing:
+            arguments = self._checked(call)
+            if isinstance(arguments, CallResult):
+                results[call.id] = self._message(call, arguments)
+            else:
+                planned.append(_Planned(call, arguments, number, repeated=True))
+        while isinstance(run.messages[-1], ToolMessage):
+            run.messages.pop()
+        await self._finish(run, calls, planned, results)
+
+    async def _finish(
+        self,
+        run: _Run,
+        calls: Sequence[ToolCall],
+        planned: Sequence[_Planned],
+        results: dict[str, ToolMessage],
+    ) -> None:
+        """Run what is planned, side by side; then put all results of the round behind its calls."""
         async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(self._answered(run, call, position)) for position, call in enumerate(calls)
-            ]
-        return [task.result() for task in tasks]
+            tasks = [group.create_task(self._executed(run, one)) for one in planned]
+        for one, task in zip(planned, tasks, strict=True):
+            results[one.call.id] = self._message(one.call, task.result())
+        run.messages.extend(_in_order(calls, results))
+        await run.journal.note(run.messages)
 
-    async def _answered(self, run: _Run, call: ToolCall, position: int) -> ToolMessage:
-        # no await before the numbers are taken: they follow the order of the calls, in a repeat too
-        run.calls += 1
+    async def _executed(self, run: _Run, planned: _Planned) -> CallResult:
         run.context.totals.tool_calls += 1
-        context = run.context.for_call(run.calls)
-        started = asyncio.get_running_loop().time()
-        if position >= CALLS_A_ROUND:
-            outcome, text = "limit", _error("limit", f"only {CALLS_A_ROUND} calls at once are run")
-        else:
-            outcome, text = await self._executed(run, call, context)
-        log.info(
-            "tool_called",
-            tool=call.name if call.name in self._tools else "unknown",
-            call=context.path,
-            outcome=outcome,
-            ms=round((asyncio.get_running_loop().time() - started) * 1000, 1),
-        )
-        note = f"… [cut: {len(text)} characters]"
-        return ToolMessage(call.id, shortened(text, self._limits.output_chars, note))
+        context = run.context.for_call(planned.number, repeated=planned.repeated)
+        return await self._calls[planned.call.name](planned.arguments, context)
 
-    async def _executed(self, run: _Run, call: ToolCall, context: RunContext) -> tuple[str, str]:
-        """Outcome and text of one call."""
+    def _judged(self, run: _Run, call: ToolCall, position: int) -> Arguments | CallResult:
+        """The arguments of a call that may run, or why it may not. Nothing is run here."""
+        if position >= CALLS_A_ROUND:
+            return refusal(CallOutcome.LIMIT, f"only {CALLS_A_ROUND} calls at once are run")
+        if run.is_repeat(call):
+            text = f"this same call came {REPEATS} times; its result stays: answer with what you have"
+            return refusal(CallOutcome.LIMIT, text)
+        return self._checked(call)
+
+    def _checked(self, call: ToolCall) -> Arguments | CallResult:
         tool = self._tools.get(call.name)
         if tool is None:
             names = ", ".join(self._tools) or "none"
-            return "unknown_tool", _error(
-                "unknown_tool", f"there is no tool {call.name[:64]!r}; there are: {names}"
-            )
+            text = f"there is no tool {call.name[:64]!r}; there are: {names}"
+            return refusal(CallOutcome.UNKNOWN_TOOL, text)
         try:
-            arguments = tool.check(_parsed(call.arguments))
-            if self._is_repeat(run, tool, canonical_json(arguments)):
-                text = f"this same call came {REPEATS} times; its result stays: answer with what you have"
-                return "limit", _error("limit", text)
-            async with asyncio.timeout_at(_call_deadline(tool, context)):
-                return "ok", await tool.execute(arguments, context)
+            return tool.check(_parsed(call.arguments))
         except InvalidInputError as exc:
-            return "invalid_input", _error("invalid_input", str(exc))
+            return refusal(CallOutcome.INVALID_INPUT, str(exc))
         except ToolError as exc:
-            return "failed", _error("failed", str(exc))
-        except TimeoutError:
-            return "timeout", _error("timeout", f"{tool.name} took too long and was stopped")
-        except Exception:  # a bug in one tool must not take the user's answer: the model goes on without it
-            log.exception("tool_broken", tool=tool.name)
-            return "failed", _error("failed", f"{tool.name} does not work at the moment")
+            return refusal(CallOutcome.FAILED, str(exc))
 
-    def _is_repeat(self, run: _Run, tool: BaseTool, arguments: str) -> bool:
-        """Counts the call; from the REPEATS-th on it is refused and ends the calling."""
-        same = f"{tool.name} {arguments}"
-        run.seen[same] += 1
-        if run.seen[same] < REPEATS:
-            return False
-        run.stop_calling = True
-        return True
+    def _observe_refusal(self, run: _Run, call: ToolCall, result: CallResult) -> None:
+        run.context.totals.tool_calls += 1
+        name = call.name if call.name in self._tools else UNKNOWN
+        observe(name, run.context.for_call(run.calls), result)
+
+    def _message(self, call: ToolCall, result: CallResult) -> ToolMessage:
+        note = f"… [cut: {len(result.text)} characters]"
+        return ToolMessage(call.id, shortened(result.text, self._limits.output_chars, note))
 
 
 def _outcome(run: _Run, answer: ModelAnswer) -> Outcome:
@@ -232,14 +312,20 @@ def _outcome(run: _Run, answer: ModelAnswer) -> Outcome:
     )
 
 
+def _in_order(calls: Sequence[ToolCall], results: Mapping[str, ToolMessage]) -> list[ToolMessage]:
+    return [results[call.id] for call in calls if call.id in results]
+
+
 def _time_is_over(context: RunContext) -> bool:
     return asyncio.get_running_loop().time() >= context.tools_until
 
 
-def _call_deadline(tool: BaseTool, context: RunContext) -> float:
-    if tool.timeout is None:
-        return context.deadline
-    return min(context.deadline, asyncio.get_running_loop().time() + tool.timeout)
+def _comparable(arguments: str) -> str:
+    """The same text for arguments that mean the same."""
+    try:
+        return canonical_json(_parsed(arguments))
+    except (InvalidInputError, RecursionError):
+        return arguments
 
 
 def _repeatable(call: ToolCall) -> ToolCall:
@@ -258,7 +344,3 @@ def _parsed(arguments: str) -> object:
     except (ValueError, RecursionError) as exc:
         msg = f"the arguments are not JSON: {exc}"
         raise InvalidInputError(msg) from exc
-
-
-def _error(kind: str, message: str) -> str:
-    return compact_json({"error": {"type": kind, "message": message}})

@@ -16,6 +16,7 @@ AssistantError
 └── ToolError                      its text goes to the model
     ├── InvalidInputError          the model's to correct
     └── ToolExecutionError         the tool failed; other arguments may or may not help
+        └── ToolTimeoutError       it was stopped: whether it had done its work is not known
 """
 
 
@@ -103,3 +104,7 @@ class InvalidInputError(ToolError):
 
 class ToolExecutionError(ToolError):
     """The tool could not do what it was asked."""
+
+
+class ToolTimeoutError(ToolExecutionError):
+    """The tool was stopped, for it took too long."""

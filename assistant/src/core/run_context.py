@@ -13,6 +13,8 @@ from ..utils.zones import zone_or_none
 from .model import TextSink, Usage
 
 DEFAULT_TIME = 90.0
+SHARE_FOR_TOOLS = 2 / 3
+"""Of a run's time; the rest is for the last answer, without tools."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,8 @@ class RunContext:
     """Which tool call led here, such as `2/1`: the first call of what the second call asked."""
     totals: RunTotals = field(default_factory=RunTotals)
     on_text: TextSink | None = None
+    repeated: bool = False
+    """This very call was begun by an earlier delivery of the message: its effect may be there already."""
 
     @classmethod
     def anonymous(cls, user_id: int) -> "RunContext":
@@ -103,7 +107,7 @@ class RunContext:
             user=UserProfile(user_id),
             message_id=f"anonymous:{uuid4().hex}",
             deadline=now + DEFAULT_TIME,
-            tools_until=now + DEFAULT_TIME,
+            tools_until=now + DEFAULT_TIME * SHARE_FOR_TOOLS,
         )
 
     @property
@@ -122,10 +126,21 @@ class RunContext:
         """The current time, aware, in UTC."""
         return self.clock.now().astimezone(UTC)
 
-    def for_call(self, number: int) -> "RunContext":
+    def for_call(self, number: int, *, repeated: bool = False) -> "RunContext":
         """The context of this run's `number`-th tool call (from 1)."""
-        return replace(self, path=f"{self.path}/{number}" if self.path else str(number))
+        path = f"{self.path}/{number}" if self.path else str(number)
+        return replace(self, path=path, repeated=repeated)
 
     def deeper(self) -> "RunContext":
-        """The context of a sub-assistant's run; its text is not the user's to see."""
-        return replace(self, depth=self.depth + 1, on_text=None)
+        """The context of a sub-assistant's run, within the time for tools of the run above it.
+
+        Its text is not the user's to see. Needs a running event loop.
+        """
+        now = asyncio.get_running_loop().time()
+        return replace(
+            self,
+            depth=self.depth + 1,
+            deadline=self.tools_until,
+            tools_until=now + (self.tools_until - now) * SHARE_FOR_TOOLS,
+            on_text=None,
+        )

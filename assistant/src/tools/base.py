@@ -5,7 +5,7 @@ A tool object is shared by all users: whatever belongs to one message comes in t
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import jsonschema
 from jsonschema.protocols import Validator
@@ -16,6 +16,7 @@ from referencing.exceptions import Unresolvable
 from ..core.errors import BrokenRowError, InvalidInputError, ToolError, ToolExecutionError
 from ..core.model import JsonSchema, ToolSpec
 from ..core.run_context import RunContext
+from .nulls import without_nulls
 
 __all__ = ["Arguments", "BaseTool", "InvalidInputError", "ToolError", "ToolExecutionError"]
 
@@ -29,11 +30,15 @@ NO_REFERENCES: Registry[Any] = Registry()
 class BaseTool(ABC):
     """Something a model may call.
 
-    `timeout` is in seconds; None means as long as the run may take.
+    `timeout` is in seconds; None means as long as the run may take. `has_effect` is for tools that change
+    something outside: hand `context.key` to the far end, so that a call that is repeated after a crash
+    changes it once.
 
     Raises:
         BrokenRowError: the schema is none, or does not describe an object.
     """
+
+    has_effect: ClassVar[bool] = False
 
     def __init__(
         self, *, name: str, description: str, schema: JsonSchema, timeout: float | None = None
@@ -50,7 +55,7 @@ class BaseTool(ABC):
         return ToolSpec(self.name, self.description, self.schema)
 
     def check(self, arguments: object) -> Arguments:
-        """The arguments, when they fit the schema.
+        """The arguments, when they fit the schema; without nulls that mean "not given".
 
         Raises:
             InvalidInputError: they do not; the text says where and why.
@@ -59,13 +64,17 @@ class BaseTool(ABC):
             msg = f"the arguments must be one JSON object, not {type(arguments).__name__}"
             raise InvalidInputError(msg)
         try:
-            problems = [_problem(error) for error in self._validator.iter_errors(arguments)]
+            given: dict[str, Any] = without_nulls(arguments, self.schema, self.schema)
+            problems = [_problem(error) for error in self._validator.iter_errors(given)]
         except Unresolvable as exc:
             msg = "the tool's schema refers to something that is not there; it cannot be used"
             raise ToolExecutionError(msg) from exc
+        except RecursionError as exc:
+            msg = "the arguments nest too deeply"
+            raise InvalidInputError(msg) from exc
         if problems:
             raise InvalidInputError("; ".join(problems[:5]))
-        return arguments
+        return given
 
     @abstractmethod
     async def execute(self, arguments: Arguments, context: RunContext) -> str:

@@ -1,0 +1,156 @@
+"""What all tool calls have in common: each in one small wrapper, `wrapped` puts them around a tool.
+
+observed                 one log line and one measurement for each call
+└── typed                errors become results that say who must act: the model, nobody, we
+    └── once             a call with an effect that a redelivery repeats here is not run again
+        └── limited      no longer than its own limit, and than the run's time for tools
+            └── execute  the tool
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from service_kit.logging import get_logger
+
+from ..core import metrics
+from ..core.errors import InvalidInputError, ToolError, ToolTimeoutError
+from ..core.run_context import RunContext
+from ..utils.kept import Kept
+from ..utils.text import canonical_json, compact_json
+from .base import Arguments, BaseTool
+
+log = get_logger(__name__)
+
+Execute = Callable[[Arguments, RunContext], Awaitable[str]]
+REMEMBERED_SECONDS = 3600.0
+REMEMBERED_CALLS = 1000
+UNKNOWN = "unknown"
+"""Stands for the names that models invent, in logs and metrics."""
+
+
+class CallOutcome(StrEnum):
+    """How a call ended."""
+
+    OK = "ok"
+    INVALID_INPUT = "invalid_input"
+    """The model's to correct."""
+    UNKNOWN_TOOL = "unknown_tool"
+    """The model's to correct."""
+    FAILED = "failed"
+    """The tool could not do it; the same call will hardly help."""
+    TIMEOUT = "timeout"
+    LIMIT = "limit"
+    """The model shall stop calling."""
+    BROKEN = "broken"
+    """Ours: a bug. The model is told `failed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallResult:
+    """What the model gets back from a call."""
+
+    outcome: CallOutcome
+    text: str
+
+
+Call = Callable[[Arguments, RunContext], Awaitable[CallResult]]
+
+
+def wrapped(tool: BaseTool) -> Call:
+    """The tool as the loop calls it: raises nothing but a cancellation."""
+    execute = limited(tool)
+    if tool.has_effect:
+        execute = once(tool, execute)
+    return observed(tool, typed(tool, execute))
+
+
+def limited(tool: BaseTool) -> Execute:
+    """Stops the tool after its own time, or when the run's time for tools is over."""
+
+    async def execute(arguments: Arguments, context: RunContext) -> str:
+        until = context.tools_until
+        if tool.timeout is not None:
+            until = min(until, asyncio.get_running_loop().time() + tool.timeout)
+        try:
+            async with asyncio.timeout_at(until):
+                return await tool.execute(arguments, context)
+        except TimeoutError as exc:
+            unsure = "; it may or may not have been done, so look before you call again"
+            msg = f"{tool.name} took too long and was stopped{unsure if tool.has_effect else ''}"
+            raise ToolTimeoutError(msg) from exc
+
+    return execute
+
+
+def once(tool: BaseTool, execute: Execute) -> Execute:
+    """The result of the first time for a call with the same key and arguments.
+
+    The journal of the run and the key at the far end are what makes an effect happen once, across
+    processes. This is for what they leave open: Redis fails between the effect and its note, and the
+    far end knows no keys.
+    """
+    done: Kept[tuple[str, str], str] = Kept(seconds=REMEMBERED_SECONDS, limit=REMEMBERED_CALLS)
+
+    async def execute_once(arguments: Arguments, context: RunContext) -> str:
+        key = (context.key, canonical_json(arguments))
+        text = done.get(key)
+        if text is None:
+            text = await execute(arguments, context)
+            done.put(key, text)
+        else:
+            log.info("tool_call_was_done", tool=tool.name, call=context.path)
+        return text
+
+    return execute_once
+
+
+def typed(tool: BaseTool, execute: Execute) -> Call:
+    """Turns every error into a result."""
+
+    async def call(arguments: Arguments, context: RunContext) -> CallResult:
+        try:
+            return CallResult(CallOutcome.OK, await execute(arguments, context))
+        except InvalidInputError as exc:
+            return refusal(CallOutcome.INVALID_INPUT, str(exc))
+        except ToolTimeoutError as exc:
+            return refusal(CallOutcome.TIMEOUT, str(exc))
+        except ToolError as exc:
+            return refusal(CallOutcome.FAILED, str(exc))
+        except Exception:  # a bug in one tool must not take the user's answer: the model goes on without it
+            log.exception("tool_broken", tool=tool.name, call=context.path)
+            return refusal(CallOutcome.BROKEN, f"{tool.name} does not work at the moment")
+
+    return call
+
+
+def observed(tool: BaseTool, call: Call) -> Call:
+    """Logs and measures."""
+
+    async def timed(arguments: Arguments, context: RunContext) -> CallResult:
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        result = await call(arguments, context)
+        observe(tool.name, context, result, clock() - started)
+        return result
+
+    return timed
+
+
+def observe(tool: str, context: RunContext, result: CallResult, seconds: float = 0.0) -> None:
+    """One call in the log and in the metrics; nothing of what it said."""
+    log.info(
+        "tool_called",
+        tool=tool,
+        call=context.path,
+        outcome=result.outcome,
+        ms=round(seconds * 1000, 1),
+    )
+    metrics.tool_call(tool, result.outcome, seconds)
+
+
+def refusal(outcome: CallOutcome, message: str) -> CallResult:
+    """A result that is an error: `{"error": {"type", "message"}}`."""
+    kind = CallOutcome.FAILED if outcome is CallOutcome.BROKEN else outcome
+    return CallResult(outcome, compact_json({"error": {"type": kind, "message": message}}))
