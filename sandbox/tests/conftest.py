@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import openai
 import pytest
 from aiohttp import web
 
@@ -77,3 +78,11 @@ async def outside() -> AsyncIterator[Outside]:
 def restarted(tmp_path: Path):
     """Starts a sandbox that keeps its state; used again, the same state."""
     return lambda: running(tmp_path / "state" / "sandbox.sqlite")
+
+
+@pytest.fixture
+async def client(outside: Any) -> AsyncIterator[openai.AsyncOpenAI]:
+    async with openai.AsyncOpenAI(
+        api_key="sk-test", base_url=f"{outside.url}/openai/v1", max_retries=0, timeout=5.0
+    ) as client:
+        yield client

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import openai
@@ -20,14 +19,6 @@ TOOL: Any = {
 
 def user(text: str) -> Any:
     return {"role": "user", "content": text}
-
-
-@pytest.fixture
-async def client(outside: Any) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(
-        api_key="sk-test", base_url=f"{outside.url}/openai/v1", max_retries=0, timeout=5.0
-    ) as client:
-        yield client
 
 
 async def chat(client: openai.AsyncOpenAI, *messages: Any, **more: Any) -> Any:
