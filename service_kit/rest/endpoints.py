@@ -24,7 +24,7 @@ from service_kit.contracts.cron import (
     FiringUpdate,
 )
 from service_kit.contracts.discards import DiscardRead
-from service_kit.contracts.threads import UserThreadCreate, UserThreadRead
+from service_kit.contracts.threads import UserThreadCreate, UserThreadRead, UserThreadUpdate
 from service_kit.contracts.usage import UsageCreate, UsageStored
 from service_kit.contracts.users import UserCreate, UserRead, UserUpdate
 
@@ -140,9 +140,19 @@ def threads(user_id: int, assistant_id: UUID) -> Call[list[UserThreadRead]]:
     return Call("GET", "/api/user-threads", _threads, params=params)
 
 
+def user_threads(user_id: int) -> Call[list[UserThreadRead]]:
+    """A page of a user's threads, one an assistant; 200 assistants are more than anybody has."""
+    return Call("GET", "/api/user-threads", _threads, params={"user_id": user_id, "limit": PAGE})
+
+
 def create_thread(new: UserThreadCreate) -> Call[UserThreadRead]:
     """409 where the pair has one already."""
     return Call("POST", "/api/user-threads", _thread, json=_body(new), idempotent=False)
+
+
+def update_thread(thread_row_id: UUID, change: UserThreadUpdate) -> Call[UserThreadRead]:
+    """404 where it is gone."""
+    return Call("PATCH", f"/api/user-threads/{thread_row_id}", _thread, json=_body(change))
 
 
 def delete_thread(thread_row_id: UUID) -> Call[None]:
