@@ -136,6 +136,7 @@ SERVICES: dict[str, Service] = {
                 "MODEL_ATTEMPTS",
                 "MESSAGE_TIMEOUT",
                 "ASSISTANT_CONCURRENCY",
+                "STREAM_REPLIES",
                 "TOOL_TIMEOUT",
                 "TOOL_OUTPUT_LIMIT",
                 "MAX_TOOL_ROUNDS",

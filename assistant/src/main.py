@@ -16,7 +16,10 @@ from service_kit.rest.client import AsyncRestClient
 from service_kit.settings import load
 
 from .assistants.factory import AssistantFactory, Limits
+from .assistants.folding import Folding
+from .assistants.memory import Memories
 from .config.settings import Settings
+from .core import metrics
 from .core.chat_completions import ChatCompletionsBackend
 from .core.model import ModelBackend
 from .core.provider import Provider, Timeouts
@@ -24,6 +27,7 @@ from .core.retry import Retrying
 from .core.router import ModelResolver, ModelRouter
 from .orchestrator import AssistantOrchestrator
 from .services.rest_service import RestServiceClient
+from .services.usage import UsageLog
 from .services.weather import WeatherClient
 from .storage.conversation import ConversationStore
 from .tools.registry import ToolServices, announce_tool_types
@@ -47,12 +51,35 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         rest = RestServiceClient(client)
         backend = _backend(settings, stack)
         services = _tool_services(settings, client, stack)
-        orchestrator = _orchestrator(settings, redis, rest, backend, services)
+        usage = UsageLog(redis, rest, SystemClock())
+        conversations = ConversationStore(redis, retention_s=settings.history_retention_days * 86_400)
+        folding = Folding(conversations, usage.record)
+        memories = Memories(conversations, history_tokens=settings.history_tokens, folding=folding)
+        limits = Limits(
+            tool_rounds=settings.max_tool_rounds,
+            tool_timeout=settings.tool_timeout,
+            tool_output_chars=settings.tool_output_limit,
+            depth=settings.max_assistant_depth,
+        )
+        factory = AssistantFactory(backend=backend, memories=memories, limits=limits, services=services)
+        orchestrator = AssistantOrchestrator(
+            rest=rest,
+            factory=factory,
+            user_data=[conversations],
+            usage=usage,
+            redis=redis,
+            clock=SystemClock(),
+            message_timeout=settings.message_timeout,
+            stream_replies=settings.stream_replies,
+        )
 
         health = Health(SERVICE)
         health.add_check("redis", lambda: _ping(redis))
         health.add_check("rest_service", rest.check)
-        server = stack.enter_context(HealthServer(health, settings.http_host, settings.http_port))
+        pages = {metrics.PATH: metrics.page}
+        server = stack.enter_context(
+            HealthServer(health, settings.http_host, settings.http_port, pages=pages)
+        )
         consumer = RedisConsumer(
             settings,
             ConsumerOptions(
@@ -70,11 +97,13 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         )
         log.info("started", port=server.port, queue=settings.input_queue, slot=settings.service_slot)
         async with asyncio.TaskGroup() as group:
-            watching = group.create_task(health.watch())
+            chores = [group.create_task(chore) for chore in (health.watch(), usage.run())]
             await announce_tool_types(redis)
             await orchestrator.initialize()
             await consumer.run(stop)
-            watching.cancel()
+            await folding.drain()
+            await lifecycle.end_tasks(chores)
+        await usage.drain()
     log.info("stopped")
 
 
@@ -101,33 +130,6 @@ def _tool_services(settings: Settings, rest: AsyncRestClient, stack: AsyncExitSt
     )
     stack.push_async_callback(weather.aclose)
     return ToolServices(rest=rest, weather=weather)
-
-
-def _orchestrator(
-    settings: Settings,
-    redis: aioredis.Redis,
-    rest: RestServiceClient,
-    backend: ModelBackend,
-    services: ToolServices,
-) -> AssistantOrchestrator:
-    conversations = ConversationStore(redis, retention_s=settings.history_retention_days * 86_400)
-    limits = Limits(
-        history_tokens=settings.history_tokens,
-        tool_rounds=settings.max_tool_rounds,
-        tool_timeout=settings.tool_timeout,
-        tool_output_chars=settings.tool_output_limit,
-        depth=settings.max_assistant_depth,
-    )
-    return AssistantOrchestrator(
-        rest=rest,
-        factory=AssistantFactory(
-            backend=backend, conversations=conversations, limits=limits, services=services
-        ),
-        conversations=conversations,
-        redis=redis,
-        clock=SystemClock(),
-        message_timeout=settings.message_timeout,
-    )
 
 
 async def _ping(redis: aioredis.Redis) -> None:

@@ -9,7 +9,7 @@ nobody we know, goes to the dead letters at once.
 import asyncio
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Protocol
 from uuid import uuid4
 
 import redis.asyncio as aioredis
@@ -25,13 +25,16 @@ from service_kit.queue.base import Delivery, Reject, RetryLater
 
 from .assistants.base import BaseAssistant
 from .assistants.factory import AssistantFactory
-from .core.errors import AssistantError, ConfigurationError, ContextOverflowError, NoSecretaryError
-from .core.run_context import RunContext, UserProfile
+from .core import metrics
+from .core.errors import AssistantError, ConfigurationError, NoSecretaryError
+from .core.metrics import MessageOutcome
+from .core.run_context import RunContext, RunTotals, UserProfile
 from .messages.incoming import parse
 from .messages.outgoing import answer_to
-from .messages.texts import Text, say
+from .messages.partials import PartialReplies
+from .messages.texts import Text, say, text_for
 from .services.rest_service import RestServiceClient
-from .storage.conversation import ConversationStore
+from .services.usage import UsageLog
 
 log = get_logger(__name__)
 
@@ -40,12 +43,12 @@ SHARE_FOR_TOOLS = 2 / 3
 """Of a message's time; the rest is for the last answer, without tools."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    """A sentence for the user and the reason for the log."""
+class UserData(Protocol):
+    """Something that keeps what users said."""
 
-    text: Text
-    reason: str
+    async def forget(self, user_id: int) -> int:
+        """Drop all of this user's; returns how many conversations there were."""
+        ...
 
 
 class AssistantOrchestrator:
@@ -56,27 +59,30 @@ class AssistantOrchestrator:
         *,
         rest: RestServiceClient,
         factory: AssistantFactory,
-        conversations: ConversationStore,
+        user_data: Sequence[UserData],
+        usage: UsageLog,
         redis: aioredis.Redis,
         clock: Clock,
         message_timeout: float,
+        stream_replies: bool = False,
     ) -> None:
         self._rest = rest
         self._factory = factory
-        self._conversations = conversations
+        self._user_data = user_data
+        self._usage = usage
+        self._redis = redis
         self._clock = clock
         self._message_timeout = message_timeout
+        self._stream_replies = stream_replies
         self._users: ChangeAwareCache[UserRead] = ChangeAwareCache(redis, Topic.USERS)
         self._secretaries: ChangeAwareCache[BaseAssistant] = ChangeAwareCache(redis, Topic.CONFIGURATION)
 
     async def initialize(self) -> None:
         """Build the secretary before the first message; where that fails, the first message tries again."""
         try:
-            secretary = await self._secretary()
+            await self._secretary()
         except (KitError, ConfigurationError) as exc:
             log.warning("no_secretary_yet", reason=str(exc))
-        else:
-            log.info("secretary_ready", assistant=secretary.name)
 
     async def handle(self, delivery: Delivery) -> Sequence[OutgoingMessage]:
         """The queue's handler.
@@ -85,19 +91,32 @@ class AssistantOrchestrator:
             Reject: no message, or of an unknown or blocked user.
             RetryLater: rest_service or Redis is away and what we need of it is not known.
         """
-        message = parse(delivery)
-        with correlated(message.correlation, user_id=message.user_id):
-            log.info("message_received", type=message.type, attempt=delivery.attempt)
+        with metrics.message() as measured:
             try:
-                return [await self.process_message(message)]
+                message = parse(delivery)
+                reply = await self._served(message, delivery.attempt)
+            except Reject:
+                measured.outcome = MessageOutcome.REJECTED
+                raise
+            except RetryLater:
+                measured.outcome = MessageOutcome.WAITS
+                raise
+            measured.outcome = _outcome(message, reply)
+            return [reply]
+
+    async def _served(self, message: IncomingMessage, attempt: int) -> OutgoingMessage:
+        with correlated(message.correlation, user_id=message.user_id):
+            log.info("message_received", type=message.type, attempt=attempt)
+            try:
+                return await self.process_message(message, attempt=attempt)
             except (KitError, RedisError) as exc:
                 log.warning("message_waits", reason=str(exc))
                 raise RetryLater(str(exc)) from exc
             except Exception as exc:  # a bug of ours: tried again, but not as long as a service is waited for
-                if delivery.attempt < BUG_RETRIES or isinstance(exc, Reject):
+                if attempt < BUG_RETRIES or isinstance(exc, Reject):
                     raise
                 log.exception("message_breaks_the_service")
-                raise Reject(f"{type(exc).__name__} in each of {delivery.attempt + 1} tries") from exc
+                raise Reject(f"{type(exc).__name__} in each of {attempt + 1} tries") from exc
 
     def failure_notice(self, delivery: Delivery) -> OutgoingMessage | None:
         """What a user hears whose message the queue gives up; strangers and the blocked hear nothing."""
@@ -118,8 +137,10 @@ class AssistantOrchestrator:
         text = say(Text.GIVEN_UP, language=user.language, message=message.text, incident=incident)
         return answer_to(message, text, kind=OutgoingType.NOTICE)
 
-    async def process_message(self, message: IncomingMessage) -> OutgoingMessage:
+    async def process_message(self, message: IncomingMessage, *, attempt: int = 0) -> OutgoingMessage:
         """The answer to one message: a reply, or a notice of the service itself.
+
+        `attempt` counts the deliveries of this message before this one.
 
         Raises:
             Reject: the user is unknown, not active or blocked.
@@ -127,54 +148,53 @@ class AssistantOrchestrator:
         """
         user = await self._user(message.user_id)
         if message.type is IncomingType.RESET:
-            removed = await self._conversations.forget(user.id)
+            removed = sum([await data.forget(user.id) for data in self._user_data])
             log.info("conversations_forgotten", conversations=removed)
-            text = say(Text.RESET_DONE, language=user.language)
-            return answer_to(message, text, kind=OutgoingType.NOTICE)
-        return await self._answered(message, user)
+            return answer_to(message, say(Text.RESET_DONE, language=user.language), kind=OutgoingType.NOTICE)
+        return await self._answered(message, user, attempt)
 
-    async def _answered(self, message: IncomingMessage, user: UserRead) -> OutgoingMessage:
+    async def _answered(self, message: IncomingMessage, user: UserRead, attempt: int) -> OutgoingMessage:
         loop = asyncio.get_running_loop()
         started = loop.time()
-        context = RunContext(
-            user=UserProfile.of(user),
-            message_id=message.id or f"anonymous:{uuid4().hex}",
-            deadline=started + self._message_timeout,
-            tools_until=started + self._message_timeout * SHARE_FOR_TOOLS,
-            clock=self._clock,
-        )
-        answer = await self._run(message, context)
-        totals = context.totals
-        cost = {
-            "ms": round((loop.time() - started) * 1000, 1),
-            "input_tokens": totals.usage.input_tokens,
-            "output_tokens": totals.usage.output_tokens,
-            "cached_tokens": totals.usage.cached_tokens,
-            "model_calls": totals.model_calls,
-            "tool_calls": totals.tool_calls,
-        }
+        async with PartialReplies(self._redis, message) as partials:
+            context = RunContext(
+                user=UserProfile.of(user),
+                message_id=message.id or f"anonymous:{uuid4().hex}",
+                deadline=started + self._message_timeout,
+                tools_until=started + self._message_timeout * SHARE_FOR_TOOLS,
+                clock=self._clock,
+                on_text=partials.on_text if self._stream_replies else None,
+            )
+            try:
+                answer = await self._run(message, context)
+            finally:
+                await self._usage.record(
+                    user_id=user.id, message_id=context.message_id, totals=context.totals, attempt=attempt
+                )
+        cost = {"ms": round((loop.time() - started) * 1000, 1), **_cost(context.totals)}
         if isinstance(answer, str):
             log.info("reply_sent", **cost)
             return answer_to(message, answer, kind=OutgoingType.REPLY)
         incident = _incident()
-        log.error("message_failed", incident=incident, reason=answer.reason, **cost)
-        text = say(answer.text, language=user.language, message=message.text, incident=incident)
+        log.error("message_failed", incident=incident, reason=self._reason(answer), **cost)
+        text = say(text_for(answer), language=user.language, message=message.text, incident=incident)
         return answer_to(message, text, kind=OutgoingType.NOTICE)
 
-    async def _run(self, message: IncomingMessage, context: RunContext) -> str | _Failure:
+    async def _run(
+        self, message: IncomingMessage, context: RunContext
+    ) -> str | AssistantError | TimeoutError:
         """The secretary's answer, or why there is none."""
         try:
             async with asyncio.timeout_at(context.deadline):
                 secretary = await self._secretary()
                 return await secretary.process_message(message.text, message.user_id, context)
-        except NoSecretaryError as exc:
-            return _Failure(Text.NO_SECRETARY, str(exc))
-        except ContextOverflowError as exc:
-            return _Failure(Text.TOO_LONG, str(exc))
-        except AssistantError as exc:
-            return _Failure(Text.FAILED, f"{type(exc).__name__}: {exc}")
-        except TimeoutError:
-            return _Failure(Text.FAILED, f"no answer in {self._message_timeout:g} s")
+        except (AssistantError, TimeoutError) as exc:
+            return exc
+
+    def _reason(self, error: AssistantError | TimeoutError) -> str:
+        if isinstance(error, TimeoutError):
+            return f"no answer in {self._message_timeout:g} s"
+        return f"{type(error).__name__}: {error}"
 
     async def _user(self, user_id: int) -> UserRead:
         try:
@@ -197,14 +217,38 @@ class AssistantOrchestrator:
             NoSecretaryError: there is none.
             KitError: rest_service did not answer.
         """
+        left_out: list[str] = []
         for row in await self._rest.get_secretaries():
             try:
-                return self._factory.create_main_assistant(await self._rest.get_tree(row.id))
+                tree = await self._rest.get_tree(row.id)
+                secretary = self._factory.create_main_assistant(tree, left_out)
             except NotFoundError:
                 log.info("secretary_gone", assistant=row.name)
             except ConfigurationError as exc:
                 log.warning("secretary_skipped", assistant=row.name, reason=str(exc))
+                left_out.append(row.name)
+            else:
+                log.info("secretary_ready", assistant=secretary.name, left_out=left_out)
+                metrics.configuration_built(len(left_out))
+                return secretary
+        metrics.configuration_built(len(left_out))
         raise NoSecretaryError("no active assistant with is_secretary that can be built")
+
+
+def _outcome(message: IncomingMessage, reply: OutgoingMessage) -> MessageOutcome:
+    if message.type is IncomingType.RESET:
+        return MessageOutcome.RESET
+    return MessageOutcome.ANSWERED if reply.type is OutgoingType.REPLY else MessageOutcome.FAILED
+
+
+def _cost(totals: RunTotals) -> dict[str, int]:
+    return {
+        "input_tokens": totals.usage.input_tokens,
+        "output_tokens": totals.usage.output_tokens,
+        "cached_tokens": totals.usage.cached_tokens,
+        "model_calls": totals.model_calls,
+        "tool_calls": totals.tool_calls,
+    }
 
 
 def _is_welcome(user: UserRead) -> bool:

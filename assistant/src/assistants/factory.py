@@ -5,7 +5,7 @@ out and logged; what is left works.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from service_kit.contracts.assistants import AssistantRead, AssistantToolRead, AssistantTree, AssistantType
@@ -44,10 +44,12 @@ class _Place:
     tree: AssistantTree
     path: tuple[UUID, ...] = ()
     built: dict[UUID, BaseAssistant] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+    """Names of the branches that cannot be built."""
 
     def below(self, assistant_id: UUID) -> "_Place":
         """One level deeper."""
-        return _Place(self.assistants, self.tree, (*self.path, assistant_id), self.built)
+        return replace(self, path=(*self.path, assistant_id))
 
 
 class AssistantFactory:
@@ -66,13 +68,16 @@ class AssistantFactory:
         self._limits = limits
         self._services = services
 
-    def create_main_assistant(self, tree: AssistantTree) -> BaseAssistant:
+    def create_main_assistant(self, tree: AssistantTree, left_out: list[str] | None = None) -> BaseAssistant:
         """The secretary at the tree's root, with all that works below it.
+
+        The names of the branches that do not are added to `left_out`, as `assistant/tool`.
 
         Raises:
             ConfigurationError: the root itself cannot be built.
         """
-        place = _Place({row.id: row for row in tree.assistants}, tree)
+        rows = {row.id: row for row in tree.assistants}
+        place = _Place(rows, tree, left_out=[] if left_out is None else left_out)
         return self._create(_row(place, tree.root_id), place, SecretaryLLMChat)
 
     def create_sub_assistant(self, assistant_id: UUID, place: _Place) -> BaseAssistant:
@@ -125,6 +130,7 @@ class AssistantFactory:
                 tools.append(RestServiceTool(tool_row, link, site).to_tool())
             except ConfigurationError as exc:
                 log.warning("tool_skipped", assistant=row.name, tool=tool_row.name, reason=str(exc))
+                place.left_out.append(f"{row.name}/{tool_row.name}")
         return tools
 
 

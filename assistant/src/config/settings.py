@@ -35,6 +35,9 @@ class Settings(ServiceSettings, RedisSettings, QueueSettings, RestClientSettings
     assistant_concurrency: int = Field(
         default=256, ge=1, le=4096, description="Messages of different users served at once."
     )
+    stream_replies: bool = Field(
+        default=False, description="Publish replies while they grow; the bot does not show them yet."
+    )
     tool_timeout: float = Field(default=20.0, gt=0, description="Seconds for one call of a tool.")
     tool_output_limit: int = Field(
         default=16_000, ge=200, description="Characters of a tool's result that the model gets."

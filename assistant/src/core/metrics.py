@@ -6,6 +6,10 @@ settings name; a tool that a model invents is `unknown`), and the child of a set
 once, so that an observation costs a few microseconds and may stand on the hot path.
 """
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
@@ -92,7 +96,7 @@ class MessageOutcome(StrEnum):
     WAITS = "waits"
     """Back to the queue: a part of the suite is away."""
     REJECTED = "rejected"
-    """None of ours: dead letters."""
+    """Dead letters: no message, of nobody we know, or one that meets the same bug again and again."""
     BROKEN = "broken"
     """A bug."""
 
@@ -123,15 +127,24 @@ def page() -> tuple[str, bytes]:
     return CONTENT_TYPE_LATEST, generate_latest(_registry)
 
 
-def message_started() -> None:
-    """A message is being answered; `message_ended` follows, whatever happens."""
+@dataclass(slots=True)
+class Measured:
+    """A message at work; whoever knows how it ends says so."""
+
+    outcome: MessageOutcome = MessageOutcome.BROKEN
+
+
+@contextmanager
+def message() -> Iterator[Measured]:
+    """Around everything that is done for one message."""
+    measured = Measured()
+    started = time.perf_counter()
     _running.inc()
-
-
-def message_ended(outcome: MessageOutcome, seconds: float) -> None:
-    """It is answered, or given up."""
-    _running.dec()
-    _message(outcome).observe(seconds)
+    try:
+        yield measured
+    finally:
+        _running.dec()
+        _message(measured.outcome).observe(time.perf_counter() - started)
 
 
 def model_call(

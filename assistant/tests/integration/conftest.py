@@ -11,6 +11,7 @@ from assistant.src.assistants.factory import AssistantFactory, Limits
 from assistant.src.core.model import ModelBackend
 from assistant.src.orchestrator import AssistantOrchestrator
 from assistant.src.services.rest_service import RestServiceClient
+from assistant.src.services.usage import UsageLog
 from assistant.src.storage.conversation import ConversationStore
 from assistant.tests.fakes import tool_services
 from assistant.tests.standin import RestStandIn
@@ -56,7 +57,13 @@ MakeService = Callable[..., Awaitable[Service]]
 async def make_service(redis_client: aioredis.Redis) -> AsyncIterator[MakeService]:
     async with AsyncExitStack() as stack:
 
-        async def make(backend: ModelBackend, rest: RestStandIn, *, message_timeout: float = 10.0) -> Service:
+        async def make(
+            backend: ModelBackend,
+            rest: RestStandIn,
+            *,
+            message_timeout: float = 10.0,
+            stream_replies: bool = False,
+        ) -> Service:
             await stack.enter_async_context(rest)
             settings = RestClientSettings(rest_service_url=rest.url, service_api_key="key")
             client = await stack.enter_async_context(AsyncRestClient(settings))
@@ -69,10 +76,12 @@ async def make_service(redis_client: aioredis.Redis) -> AsyncIterator[MakeServic
                     limits=Limits(),
                     services=tool_services(client),
                 ),
-                conversations=conversations,
+                user_data=[conversations],
+                usage=UsageLog(redis_client, RestServiceClient(client), FakeClock()),
                 redis=redis_client,
                 clock=FakeClock(),
                 message_timeout=message_timeout,
+                stream_replies=stream_replies,
             )
             return Service(orchestrator, rest)
 
