@@ -18,7 +18,9 @@ from rest_service.tests.support import SERVICE_KEY, empty, make_settings, migrat
 from service_kit.contracts.assistants import AssistantRead, ToolRead
 from service_kit.contracts.calendar import CalendarTokensWrite, CalendarUpdate
 from service_kit.contracts.cron import CronJobCreate, CronJobUpdate, FiringUpdate
+from service_kit.contracts.discards import DiscardKind
 from service_kit.contracts.threads import UserThreadCreate
+from service_kit.contracts.usage import UsageCreate
 from service_kit.contracts.users import UserCreate, UserRead, UserUpdate
 from service_kit.errors import AccessError, ConflictError, NotFoundError, RestError
 from service_kit.rest import endpoints
@@ -121,6 +123,53 @@ async def test_threads(world):
     await send(endpoints.delete_thread(made.id))
     with pytest.raises(NotFoundError):
         await send(endpoints.delete_thread(made.id))
+
+
+async def test_discards(world):
+    send = world.client.send
+    new = UserThreadCreate(user_id=world.user.id, assistant_id=world.secretary.id, thread_id="conv_1")
+    await send(endpoints.delete_thread((await send(endpoints.create_thread(new))).id))
+    (discard,) = await send(endpoints.discards())
+    assert (discard.kind, discard.reference) == (DiscardKind.THREAD, "conv_1")
+    await send(endpoints.delete_discard(discard.id))
+    assert await send(endpoints.discards()) == []
+    with pytest.raises(NotFoundError):
+        await send(endpoints.delete_discard(discard.id))
+
+
+async def test_usage(world):
+    record = UsageCreate(
+        id="tg:1:Secretary:a/b", message_id="tg:1", user_id=world.user.id, assistant_id=world.secretary.id,
+        assistant="Secretary", model="a/b", input_tokens=9, at=WHEN,
+    )  # fmt: skip
+    gone = record.model_copy(update={"id": "tg:1:Gone:a/b", "assistant_id": GONE})
+    call = endpoints.record_usage([record, gone])
+    assert call.idempotent
+    assert (await world.client.send(call)).stored == 2
+    assert (await world.client.send(call)).stored == 0
+
+
+async def test_a_job_with_a_key_is_made_once(world):
+    send = world.client.send
+    new = CronJobCreate(
+        name="Vitamins",
+        run_at=WHEN,
+        user_id=world.user.id,
+        message="Take them",
+        idempotency_key="tg:1:call_1",
+    )
+    call = endpoints.create_job(new)
+    assert call.idempotent
+    job = await send(call)
+    assert await send(call) == job
+    other = await send(endpoints.create_user(UserCreate(telegram_id=43)))
+    await send(endpoints.create_job(new.model_copy(update={"user_id": other.id})))
+    assert await send(endpoints.user_jobs(world.user.id)) == [job]
+    assert await send(endpoints.job(job.id)) == job
+    await send(endpoints.delete_job(job.id))
+    assert await send(endpoints.user_jobs(world.user.id)) == []
+    with pytest.raises(NotFoundError):
+        await send(endpoints.delete_job(job.id))
 
 
 async def test_jobs_and_firings(world):

@@ -1,16 +1,20 @@
 """Queries on what is to be forgotten elsewhere."""
 
-from sqlalchemy import exists
+from sqlalchemy import select
 
 from service_kit.contracts.discards import DiscardKind, DiscardRead
 
 from ..models import discards, threads
 from .base import Repository, Window
 
-_IN_USE_AGAIN = exists().where(
-    discards.c.kind == DiscardKind.THREAD.value, threads.c.thread_id == discards.c.reference
+_USING_IT_AGAIN = (
+    select(threads.c.id)
+    .where(discards.c.kind == DiscardKind.THREAD.value, threads.c.thread_id == discards.c.reference)
+    .limit(1)
+    .scalar_subquery()
 )
-"""A row names a thread that it, or another one, had given up: whoever forgot it now would break that row."""
+"""A row that names a thread which it, or another one, had given up: to forget that now would break the row.
+Not `exists`: PostgreSQL would make a join of it, and read both tables whole for one page."""
 
 
 class DiscardRepository(Repository[DiscardRead]):
@@ -23,4 +27,4 @@ class DiscardRepository(Repository[DiscardRead]):
 
     async def due(self, window: Window) -> tuple[list[DiscardRead], int]:
         """One page of what nothing here uses any more, and how much there is on all pages."""
-        return await self.page(window, [~_IN_USE_AGAIN])
+        return await self.page(window, [_USING_IT_AGAIN.is_(None)])

@@ -25,8 +25,8 @@ DAY = "2026-03-01"
 
 MORE = (
     f"""
-    INSERT INTO usage_records SELECT 'tg:' || n, 'tg:' || n, u.id, a.id, a.name, 'provider/' || n % 100, 'answer',
-           1, 1, 1, 1, 1, TIMESTAMPTZ '2026-01-01Z' + n * INTERVAL '5 minutes'
+    INSERT INTO usage_records SELECT 'tg:' || n, 'tg:' || n, u.id, a.id, a.name, 'provider/' || n % 100,
+           'answer', 1, 1, 1, 1, 1, TIMESTAMPTZ '2026-01-01Z' + n * INTERVAL '5 minutes'
     FROM generate_series(1, {ROWS}) n
     JOIN (SELECT id, row_number() OVER () AS n FROM telegram_users) u USING (n)
     JOIN (SELECT id, name, row_number() OVER () AS n FROM assistants) a USING (n)
