@@ -64,7 +64,7 @@ class BaseTool(ABC):
             msg = f"the arguments must be one JSON object, not {type(arguments).__name__}"
             raise InvalidInputError(msg)
         try:
-            given: dict[str, Any] = without_nulls(arguments, self.schema, self.schema)
+            given: dict[str, Any] = without_nulls(arguments, self.schema)
             problems = [_problem(error) for error in self._validator.iter_errors(given)]
         except Unresolvable as exc:
             msg = "the tool's schema refers to something that is not there; it cannot be used"
