@@ -55,16 +55,11 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         conversations = ConversationStore(redis, retention_s=settings.history_retention_days * 86_400)
         folding = Folding(conversations, usage.record)
         memories = Memories(conversations, history_tokens=settings.history_tokens, folding=folding)
-        limits = Limits(
-            tool_rounds=settings.max_tool_rounds,
-            tool_timeout=settings.tool_timeout,
-            tool_output_chars=settings.tool_output_limit,
-            depth=settings.max_assistant_depth,
-        )
-        factory = AssistantFactory(backend=backend, memories=memories, limits=limits, services=services)
         orchestrator = AssistantOrchestrator(
             rest=rest,
-            factory=factory,
+            factory=AssistantFactory(
+                backend=backend, memories=memories, limits=_limits(settings), services=services
+            ),
             user_data=[conversations],
             usage=usage,
             redis=redis,
@@ -130,6 +125,15 @@ def _tool_services(settings: Settings, rest: AsyncRestClient, stack: AsyncExitSt
     )
     stack.push_async_callback(weather.aclose)
     return ToolServices(rest=rest, weather=weather)
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        tool_rounds=settings.max_tool_rounds,
+        tool_timeout=settings.tool_timeout,
+        tool_output_chars=settings.tool_output_limit,
+        depth=settings.max_assistant_depth,
+    )
 
 
 async def _ping(redis: aioredis.Redis) -> None:

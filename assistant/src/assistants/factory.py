@@ -13,11 +13,11 @@ from service_kit.logging import get_logger
 
 from ..core.errors import BrokenRowError, ConfigurationError, UnknownAssistantTypeError
 from ..core.model import ModelBackend
-from ..storage.conversation import ConversationStore
 from ..tools.base import BaseTool
 from ..tools.registry import ToolServices, ToolSite
 from ..tools.rest_service_tool import RestServiceTool
 from .base import BaseAssistant
+from .memory import Memories
 from .secretary import SecretaryLLMChat
 from .sub_assistant import SubAssistantLLMChat
 from .tool_loop import LoopLimits
@@ -27,9 +27,8 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What all assistants built here are held to; a row's settings may narrow or widen the first two."""
+    """What all assistants built here are held to; a row's settings may narrow or widen the first."""
 
-    history_tokens: int = 16_000
     tool_rounds: int = 8
     tool_timeout: float = 20.0
     tool_output_chars: int = 16_000
@@ -59,12 +58,12 @@ class AssistantFactory:
         self,
         *,
         backend: ModelBackend,
-        conversations: ConversationStore,
+        memories: Memories,
         limits: Limits,
         services: ToolServices,
     ) -> None:
         self._backend = backend
-        self._conversations = conversations
+        self._memories = memories
         self._limits = limits
         self._services = services
 
@@ -104,13 +103,13 @@ class AssistantFactory:
         if row.assistant_type != AssistantType.LLM:
             msg = f"assistant {row.name!r}: unknown type {row.assistant_type!r}"
             raise UnknownAssistantTypeError(msg)
+        tools = self._tools(row, place.below(row.id))
         return llm(
             row,
             backend=self._backend,
-            tools=self._tools(row, place.below(row.id)),
-            conversations=self._conversations,
+            tools=tools,
+            memory=self._memories.of(row, backend=self._backend, tools=tools),
             limits=LoopLimits(self._limits.tool_rounds, self._limits.tool_output_chars),
-            history_tokens=self._limits.history_tokens,
         )
 
     def _tools(self, row: AssistantRead, place: _Place) -> list[BaseTool]:

@@ -1,16 +1,15 @@
 """An assistant over any chat model: instructions and tools from its row, conversation in Redis."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from service_kit.contracts.assistants import AssistantRead
 
 from ..core.model import ModelBackend
 from ..core.run_context import RunContext
-from ..storage.conversation import ConversationStore
 from ..tools.base import BaseTool
 from .base import BaseAssistant
-from .memory import Memory
-from .tool_loop import LoopLimits, ModelChoice, ToolLoop
+from .memory import Memory, Opening
+from .tool_loop import LoopLimits, ModelChoice, Outcome, ToolLoop
 
 
 class LLMChat(BaseAssistant):
@@ -22,18 +21,12 @@ class LLMChat(BaseAssistant):
         *,
         backend: ModelBackend,
         tools: Sequence[BaseTool],
-        conversations: ConversationStore,
+        memory: Memory,
         limits: LoopLimits,
-        history_tokens: int,
     ) -> None:
         super().__init__(assistant_id=str(row.id), name=row.name)
         self.tools = tuple(tools)
-        self._memory = Memory(
-            conversations,
-            assistant_id=self.assistant_id,
-            assistant=self.name,
-            history_tokens=row.settings.history_tokens or history_tokens,
-        )
+        self._memory = memory
         choice = ModelChoice(
             assistant_id=self.assistant_id,
             assistant=self.name,
@@ -47,6 +40,8 @@ class LLMChat(BaseAssistant):
 
     async def answer(self, message: str, context: RunContext) -> str:
         """The model's answer, remembered together with the message."""
-        return await self._memory.answer(
-            message, context, lambda opening: self._loop.run(opening.message, opening.history, context)
-        )
+
+        def run(opening: Opening) -> Awaitable[Outcome]:
+            return self._loop.run(opening.message, opening.history, context, opening.journal)
+
+        return await self._memory.answer(message, context, run)

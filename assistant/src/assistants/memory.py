@@ -1,21 +1,29 @@
 """What every type of assistant does around its model, in one place.
 
 Load the past of (user, assistant); a message that was answered before gets the stored answer; else run,
-and append the turn whole. What runs is the type's own business: a tool loop over history sent along, or
-over a conversation kept at the provider.
+append the turn whole, and have what falls out of the window folded. What runs is the type's own
+business: a tool loop over history sent along, or over a conversation kept at the provider.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from service_kit.contracts.assistants import AssistantRead
 from service_kit.logging import get_logger
 
-from ..core.model import UserMessage
+from ..core.model import ModelBackend, ToolSpec, UserMessage
 from ..core.run_context import RunContext
 from ..messages.context_block import with_context
-from ..storage.conversation import ConversationStore
+from ..storage.conversation import Conversation, ConversationStore
 from ..storage.journal import Journal
-from ..storage.turns import Turn, turn_of
+from ..storage.summary import SUMMARY_KEY
+from ..storage.turns import Turn, size_of, turn_of
+from ..storage.window import HARD_LIMIT, Budget, budget_of, is_due
+from ..tools.base import BaseTool
+from ..utils.text import compact_json
+from ..utils.tokens import MESSAGE_OVERHEAD, estimate_tokens
+from .folding import Fold, Folding
+from .summarizer import Summarizer
 from .tool_loop import Outcome
 
 log = get_logger(__name__)
@@ -42,12 +50,12 @@ class Memory:
     """What one assistant remembers of all its users."""
 
     def __init__(
-        self, store: ConversationStore, *, assistant_id: str, assistant: str, history_tokens: int
+        self, store: ConversationStore, folding: Folding | None, summarizer: Summarizer, budget: Budget
     ) -> None:
         self._store = store
-        self._assistant_id = assistant_id
-        self._assistant = assistant
-        self._budget = history_tokens
+        self._summarizer = summarizer
+        self._budget = budget
+        self._folding = folding
 
     async def answer(self, message: str, context: RunContext, run: Run) -> str:
         """The answer of `run`, remembered together with the message.
@@ -55,17 +63,97 @@ class Memory:
         A message that was answered before, and is delivered again because the acknowledgement was
         lost, gets the stored answer without another run. One whose run was cut off is run again from
         its journal. Raises what `run` raises, and then remembers nothing.
+
+        Raises:
+            ContextOverflowError: the message alone is too long for the model.
         """
-        user, assistant, key = context.user.id, self._assistant_id, context.key
+        user, assistant, key = context.user.id, self._summarizer.assistant_id, context.key
         past = await self._store.load(user, assistant, key=key, asked=message)
         if (stored := past.find(key, message)) is not None:
-            log.info("answer_was_stored", assistant=self._assistant)
+            log.info("answer_was_stored", assistant=self._summarizer.assistant)
             return stored.answer
-        if past.begun:
-            log.info("run_goes_on", assistant=self._assistant, messages=len(past.begun))
-        journal = self._store.journal(user, assistant, key=key, asked=message, begun=past.begun)
-        opening = UserMessage(with_context(message, context))
-        outcome = await run(Opening(opening, past.window(self._budget), journal))
-        turn = turn_of(key, message, outcome.messages)
-        await self._store.append(user, assistant, turn, before=past, budget=self._budget)
+        outcome = await run(self._opening(past, message, context))
+        turn = turn_of(key, message, outcome.messages).within(self._budget.history)
+        await self._store.append(user, assistant, turn, before=past, budget=self._budget.history)
+        self._fold(past, turn, outcome, context)
         return outcome.answer
+
+    def _opening(self, past: Conversation, message: str, context: RunContext) -> Opening:
+        begun = past.begun
+        if begun and isinstance(first := begun[0], UserMessage):
+            log.info("run_goes_on", assistant=self._summarizer.assistant, messages=len(begun))
+            opening = first
+        else:
+            opening = UserMessage(with_context(message, context))
+        size = sum(map(size_of, begun)) or size_of(opening)
+        return Opening(
+            message=opening,
+            history=past.window(self._budget.for_history(size)),
+            journal=self._store.journal(
+                context.user.id, self._summarizer.assistant_id, key=context.key, asked=message, begun=begun
+            ),
+        )
+
+    def _fold(self, past: Conversation, turn: Turn, outcome: Outcome, context: RunContext) -> None:
+        if self._folding is None:
+            return
+        sizes = [each.tokens for each in (*past.turns, turn)]
+        if not outcome.overflowed and not is_due(sizes, self._budget.history):
+            return
+        # what the model could not take along this time, it cannot the next time either
+        taken = sum(each.key != SUMMARY_KEY for each in outcome.history) + 1
+        self._folding.begin(
+            Fold(
+                user_id=context.user.id,
+                message_id=context.message_id,
+                summarizer=self._summarizer,
+                budget=self._budget.history,
+                at_most=taken if outcome.overflowed else None,
+            )
+        )
+
+
+def _unknown(model: str) -> int | None:  # noqa: ARG001 - it knows no model
+    return None
+
+
+class Memories:
+    """Makes the memories of assistants; one for the process.
+
+    `history_tokens` is the budget where a row names none, `context_tokens` tells the size of a model's
+    window by the name that rows give the model; None where it is not known. Without `folding`, what
+    falls out of a conversation is forgotten.
+    """
+
+    def __init__(
+        self,
+        store: ConversationStore,
+        *,
+        history_tokens: int = 16_000,
+        context_tokens: Callable[[str], int | None] = _unknown,
+        folding: Folding | None = None,
+    ) -> None:
+        self._store = store
+        self._folding = folding
+        self._history_tokens = history_tokens
+        self._context_tokens = context_tokens
+
+    def of(self, row: AssistantRead, *, backend: ModelBackend, tools: Sequence[BaseTool]) -> Memory:
+        """The memory of the assistant in `row`; `backend` is asked for its summaries."""
+        fixed = estimate_tokens(row.instructions) + sum(_size(tool.spec) for tool in tools)
+        history = row.settings.history_tokens or self._history_tokens
+        window = self._context_tokens(row.model)
+        budget = budget_of(history, window=window, fixed=fixed, output=row.settings.max_output_tokens)
+        summarizer = Summarizer(
+            backend,
+            assistant_id=str(row.id),
+            assistant=row.name,
+            models=(row.model, *row.settings.fallback_models),
+            transcript_tokens=window // 2 if window else history * HARD_LIMIT,
+            max_output_tokens=row.settings.max_output_tokens,
+        )
+        return Memory(self._store, self._folding, summarizer, budget)
+
+
+def _size(tool: ToolSpec) -> int:
+    return estimate_tokens(compact_json([tool.name, tool.description, tool.schema])) + MESSAGE_OVERHEAD

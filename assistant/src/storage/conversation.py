@@ -1,17 +1,21 @@
-"""Conversations in Redis: one list of turns a user and assistant.
+"""Conversations in Redis: one list of turns a user and assistant, and a summary of what fell out of it.
 
 Keys, each alive until nobody has used the conversation for the retention time:
 `conversation:<user id>:<assistant id>` LIST of turns as JSON, oldest first;
+`summary:<user id>:<assistant id>` STRING, what is left of the turns before them;
 `conversations:<user id>` SET of the assistant ids that have one.
 Beside them stand the journals of runs at work (`journal`).
 
 Loading and appending are one round trip each; the turn itself is one command, so it is there whole or
 not at all. Order: the queue serves one user's messages one by one; sub-assistants that one message asks
-twice at once append whole turns, in any order.
+twice at once append whole turns, in any order. A fold may come at any time: it takes turns from the
+front, and its script does nothing where the front is no longer what was folded.
 """
 
-from collections.abc import Awaitable
+import hashlib
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from typing import cast
 
 import redis.asyncio as aioredis
@@ -20,17 +24,22 @@ from service_kit.logging import get_logger
 
 from ..core.model import Message
 from .journal import LIFETIME, RunJournal, load_run, run_key
+from .summary import Summary, dump_summary, load_summary
 from .turns import Turn, dump_turn, load_turn
-from .window import newest_within, turns_to_keep
+from .window import count_within, is_due, kept_by_fold, kept_by_force
 
 log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """What is remembered: whole turns, oldest first, and what a run of this message had begun."""
+    """What is remembered: whole turns, oldest first, and a summary of those before them.
+
+    `begun` is what an earlier run of this very message came to.
+    """
 
     turns: tuple[Turn, ...] = ()
+    summary: Summary | None = None
     begun: tuple[Message, ...] = ()
 
     def find(self, key: str, asked: str) -> Turn | None:
@@ -38,30 +47,48 @@ class Conversation:
         return next((turn for turn in self.turns if turn.key == key and turn.asked == asked), None)
 
     def window(self, tokens: int) -> tuple[Turn, ...]:
-        """The newest turns, of at most so many estimated tokens, for the model."""
-        return newest_within(self.turns, tokens)
+        """For the model: the summary as the first exchange, then the newest turns; at most so many tokens."""
+        shown: tuple[Turn, ...] = ()
+        if self.summary is not None and (first := self.summary.as_turn()).tokens <= tokens:
+            shown = (first,)
+            tokens -= first.tokens
+        count = count_within(_sizes(self.turns), tokens)
+        return shown + self.turns[len(self.turns) - count :]
+
+
+@dataclass(frozen=True, slots=True)
+class Fallen:
+    """The oldest turns of a conversation as they were read, to be folded into a summary."""
+
+    user_id: int
+    assistant_id: str
+    turns: tuple[Turn, ...]
+    summary: Summary | None
+    """Of what fell out before."""
+    witness: tuple[str, int, str, str]
+    """For `fold.lua`: digest of the old summary, number of stored turns, digests of the first and last."""
 
 
 class ConversationStore:
-    """Loads, appends and forgets conversations."""
+    """Loads, appends, folds and forgets conversations."""
 
     def __init__(self, redis: aioredis.Redis, *, retention_s: float) -> None:
         self._redis = redis
         self._retention_ms = int(retention_s * 1000)
+        self._fold = redis.register_script((resources.files(__package__) / "fold.lua").read_text("utf-8"))
 
     async def load(self, user_id: int, assistant_id: str, *, key: str, asked: str) -> Conversation:
         """All that is kept, and how far the run with this `key` (of `RunContext`) for `asked` had come."""
         async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.lrange(_key(user_id, assistant_id), 0, -1)
+            pipe.lrange(_conversation(user_id, assistant_id), 0, -1)
+            pipe.get(_summary(user_id, assistant_id))
             pipe.get(run_key(user_id, assistant_id, key))
-            raws, run = await pipe.execute()
-        turns: list[Turn] = []
-        for raw in raws:
-            if (turn := load_turn(raw)) is not None:
-                turns.append(turn)
-            else:
-                log.warning("broken_turn_skipped", user_id=user_id, assistant_id=assistant_id, size=len(raw))
-        return Conversation(tuple(turns), load_run(run, asked))
+            raws, summary, run = await pipe.execute()
+        turns = tuple(turn for raw in raws if (turn := load_turn(raw)) is not None)
+        if len(turns) < len(raws):
+            broken = len(raws) - len(turns)
+            log.warning("broken_turns_skipped", user_id=user_id, assistant_id=assistant_id, turns=broken)
+        return Conversation(turns, load_summary(summary), load_run(run, asked))
 
     def journal(
         self, user_id: int, assistant_id: str, *, key: str, asked: str, begun: tuple[Message, ...]
@@ -78,31 +105,92 @@ class ConversationStore:
     async def append(
         self, user_id: int, assistant_id: str, turn: Turn, *, before: Conversation, budget: int
     ) -> None:
-        """Store `turn` behind what was there `before`, and drop the run's journal."""
-        key, index = _key(user_id, assistant_id), _index(user_id)
-        keep = turns_to_keep((*before.turns, turn), budget)
+        """Store `turn` behind what was there `before`, and drop the run's journal.
+
+        The oldest turns go without a summary where they are far beyond the budget.
+        """
+        key, index = _conversation(user_id, assistant_id), _index(user_id)
+        keep = kept_by_force(_sizes((*before.turns, turn)), budget)
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.rpush(key, dump_turn(turn))
             if keep is not None:
                 pipe.ltrim(key, -keep, -1)
             pipe.pexpire(key, self._retention_ms)
+            pipe.pexpire(_summary(user_id, assistant_id), self._retention_ms)
             pipe.sadd(index, assistant_id)
             pipe.pexpire(index, self._retention_ms)
             pipe.delete(run_key(user_id, assistant_id, turn.key))
             await pipe.execute()
+        if keep is not None:
+            dropped = len(before.turns) + 1 - keep
+            log.warning("turns_dropped_without_summary", assistant_id=assistant_id, turns=dropped)
+
+    async def fallen(
+        self, user_id: int, assistant_id: str, *, budget: int, at_most: int | None = None
+    ) -> Fallen | None:
+        """The turns to be folded now; None: there are none.
+
+        With `at_most` no more than so many of the newest stay, though the budget may hold more.
+        """
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.lrange(_conversation(user_id, assistant_id), 0, -1)
+            pipe.get(_summary(user_id, assistant_id))
+            raws, summary = await pipe.execute()
+        turns = [load_turn(raw) for raw in raws]
+        sizes = [turn.tokens if turn else 0 for turn in turns]
+        keep = kept_by_fold(sizes, budget) if is_due(sizes, budget) else len(raws)
+        if at_most is not None:
+            keep = min(keep, max(1, at_most))
+        count = len(raws) - keep
+        if count <= 0:
+            return None
+        return Fallen(
+            user_id,
+            assistant_id,
+            tuple(turn for turn in turns[:count] if turn is not None),
+            load_summary(summary),
+            (_digest(summary), count, _digest(raws[0]), _digest(raws[count - 1])),
+        )
+
+    async def fold(self, fallen: Fallen, summary: Summary) -> bool:
+        """Put `summary` in the place of the fallen turns, in one step.
+
+        False: it is not the conversation any more that was read; nothing was changed.
+        """
+        place = fallen.user_id, fallen.assistant_id
+        folded = await self._fold(
+            keys=[_conversation(*place), _summary(*place)], args=[*fallen.witness, dump_summary(summary)]
+        )
+        return bool(folded)
 
     async def forget(self, user_id: int) -> int:
-        """Drop all conversations of this user; returns how many there were."""
+        """Drop all conversations of this user, with their summaries; returns how many there were.
+
+        A journal of a run that failed is not among them; it ends by itself, within the hour.
+        """
         index = _index(user_id)
         members = await cast("Awaitable[set[bytes]]", self._redis.smembers(index))
-        keys = [_key(user_id, member.decode()) for member in members]
-        removed: int = await self._redis.delete(index, *keys)
-        return max(0, removed - 1)
+        assistants = [member.decode() for member in members]
+        keys = [make(user_id, each) for each in assistants for make in (_conversation, _summary)]
+        await self._redis.delete(index, *keys)
+        return len(assistants)
 
 
-def _key(user_id: int, assistant_id: str) -> str:
+def _conversation(user_id: int, assistant_id: str) -> str:
     return f"conversation:{user_id}:{assistant_id}"
+
+
+def _summary(user_id: int, assistant_id: str) -> str:
+    return f"summary:{user_id}:{assistant_id}"
 
 
 def _index(user_id: int) -> str:
     return f"conversations:{user_id}"
+
+
+def _sizes(turns: Sequence[Turn]) -> list[int]:
+    return [turn.tokens for turn in turns]
+
+
+def _digest(raw: bytes | None) -> str:
+    return "" if raw is None else hashlib.sha1(raw, usedforsecurity=False).hexdigest()

@@ -33,6 +33,15 @@ class Turn:
         last = self.messages[-1]
         return last.text if isinstance(last, AssistantMessage) else ""
 
+    def within(self, tokens: int) -> "Turn":
+        """This turn, or only question and answer of it where it is larger than that.
+
+        So one flood of tool results does not push everything else out.
+        """
+        if self.tokens <= tokens:
+            return self
+        return turn_of(self.key, self.asked, (self.messages[0], self.messages[-1]))
+
 
 _turn: TypeAdapter[Turn] = TypeAdapter(Turn)
 
@@ -43,10 +52,11 @@ def turn_of(key: str, asked: str, messages: Sequence[Message]) -> Turn:
         replace(message, opaque="") if isinstance(message, AssistantMessage) and message.opaque else message
         for message in messages
     )
-    return Turn(key=key, asked=asked, messages=kept, tokens=sum(map(_size, kept)))
+    return Turn(key=key, asked=asked, messages=kept, tokens=sum(map(size_of, kept)))
 
 
-def _size(message: Message) -> int:
+def size_of(message: Message) -> int:
+    """Roughly how many tokens the message is."""
     size = MESSAGE_OVERHEAD + estimate_tokens(message.text)
     if isinstance(message, AssistantMessage):
         size += sum(

@@ -8,6 +8,7 @@ import pytest
 import redis.asyncio as aioredis
 
 from assistant.src.assistants.factory import AssistantFactory, Limits
+from assistant.src.assistants.memory import Memories
 from assistant.src.core.model import ModelBackend
 from assistant.src.orchestrator import AssistantOrchestrator
 from assistant.src.services.rest_service import RestServiceClient
@@ -72,7 +73,7 @@ async def make_service(redis_client: aioredis.Redis) -> AsyncIterator[MakeServic
                 rest=RestServiceClient(client),
                 factory=AssistantFactory(
                     backend=backend,
-                    conversations=conversations,
+                    memories=Memories(conversations),
                     limits=Limits(),
                     services=tool_services(client),
                 ),

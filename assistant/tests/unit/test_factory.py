@@ -7,6 +7,7 @@ import redis.asyncio as aioredis
 
 from assistant.src.assistants.factory import AssistantFactory, Limits
 from assistant.src.assistants.llm_chat import LLMChat
+from assistant.src.assistants.memory import Memories
 from assistant.src.assistants.secretary import SecretaryLLMChat
 from assistant.src.assistants.sub_assistant import SubAssistantLLMChat
 from assistant.src.core.errors import (
@@ -33,10 +34,10 @@ from service_kit.contracts.assistants import AssistantTree
 
 
 def factory_of(depth: int = 4) -> AssistantFactory:
-    unused = ConversationStore(aioredis.Redis(), retention_s=1)
+    unused = Memories(ConversationStore(aioredis.Redis(), retention_s=1))
     return AssistantFactory(
         backend=ScriptedBackend(said("hi")),
-        conversations=unused,
+        memories=unused,
         limits=Limits(depth=depth),
         services=tool_services(),
     )
