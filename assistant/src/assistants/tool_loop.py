@@ -90,6 +90,7 @@ class Outcome:
 class _Run:
     """The state of one run."""
 
+    backend: ModelBackend
     context: RunContext
     journal: Journal
     history: tuple[Turn, ...]
@@ -140,20 +141,37 @@ class ToolLoop:
         self._specs = tuple(tool.spec for tool in self._tools.values())
         self._limits = limits
 
+    @property
+    def tools(self) -> tuple[BaseTool, ...]:
+        """The tools, by name."""
+        return tuple(self._tools.values())
+
+    async def call(self, call: ToolCall, context: RunContext) -> CallResult:
+        """One call by itself: checked, carried out and measured as in a run."""
+        arguments = self._checked(call)
+        if isinstance(arguments, CallResult):
+            observe(call.name if call.name in self._tools else UNKNOWN, context, arguments)
+            return arguments
+        return await self._calls[call.name](arguments, context)
+
     async def run(
         self,
         opening: UserMessage,
         history: tuple[Turn, ...],
         context: RunContext,
         journal: Journal = NO_JOURNAL,
+        *,
+        backend: ModelBackend | None = None,
     ) -> Outcome:
         """From the user's message to the answer; from where an earlier delivery came to, by the journal.
+
+        `backend` answers in this run in the place of the loop's own.
 
         Raises:
             ModelError: no model answered, or the message alone is too long for it.
             RedisError: the journal could not be kept.
         """
-        run = _Run(context, journal, history, list(journal.begun) or [opening])
+        run = _Run(backend or self._backend, context, journal, history, list(journal.begun) or [opening])
         await self._resume(run)
         while not (run.stop_calling or run.rounds >= self._limits.rounds or _time_is_over(context)):
             answer = await self._ask(run, self._specs, "auto")
@@ -182,7 +200,7 @@ class ToolLoop:
             )
             started = asyncio.get_running_loop().time()
             try:
-                answer = await self._backend.complete(request, on_text=run.context.on_text)
+                answer = await run.backend.complete(request, on_text=run.context.on_text)
             except ContextOverflowError:
                 if not run.history:
                     raise

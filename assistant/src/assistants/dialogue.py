@@ -1,0 +1,174 @@
+"""One run over a conversation that the provider keeps, as a model backend for the tool loop.
+
+The loop hands over the whole history each time, as to any backend. The dialogue knows which part of it
+the conversation holds, and sends the rest. Where the conversation holds something else, is lost or is
+stuck, it makes a new one out of the history and goes on: nobody above it notices. Where no conversation
+is to be had, or its provider fails, the stateless backend answers for the rest of the run.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+from service_kit.errors import KitError
+from service_kit.logging import get_logger
+
+from ..core.errors import (
+    ContextOverflowError,
+    ModelError,
+    ModelRefusedError,
+    ModelUnavailableError,
+    ThreadLostError,
+)
+from ..core.model import (
+    AssistantMessage,
+    Message,
+    ModelAnswer,
+    ModelBackend,
+    ModelRequest,
+    TextSink,
+    UserMessage,
+)
+from ..core.retry import Retrying
+from ..core.threads import ThreadBackend
+from ..storage.provider_threads import KnownThread, ProviderThreads, digest_of
+
+log = get_logger(__name__)
+
+LOSSES = 3
+"""Conversations tried for one answer."""
+LOCKED_TRIES = 2
+"""How often a conversation may be found locked before another is made."""
+_LOCKED = "conversation_locked"
+
+
+class NoThreadError(Exception):
+    """There is no conversation to be had; the answer needs none."""
+
+
+class Dialogue:
+    """Implements `ModelBackend` for one run of one assistant with one user."""
+
+    def __init__(
+        self,
+        threads: ProviderThreads,
+        backend: ThreadBackend,
+        stateless: ModelBackend,
+        retrying: Retrying,
+        *,
+        user_id: int,
+        assistant_id: str,
+        model: str,
+        known: KnownThread | None,
+    ) -> None:
+        self._threads = threads
+        self._backend = backend
+        self._stateless = stateless
+        self._retrying = retrying
+        self._pair = (user_id, assistant_id)
+        self._model = model
+        self._known = known
+        self._held: tuple[Message, ...] | None = None
+        """What the conversation holds besides `_said`; None: not compared with the history yet."""
+        self._said: ModelAnswer | None = None
+        """The model's last word in it."""
+        self._locked = 0
+        self._alone: tuple[str, ...] | None = None
+        """The models that the stateless backend asks for the rest of the run."""
+
+    async def complete(self, request: ModelRequest, *, on_text: TextSink | None = None) -> ModelAnswer:
+        """The answer; raises as `ModelBackend.complete`."""
+        if self._alone is None:
+            try:
+                return await self._retrying(
+                    partial(self._attempt, request, on_text),
+                    provider=self._backend.provider,
+                    model=self._model,
+                )
+            except ContextOverflowError:
+                raise
+            except NoThreadError as exc:
+                log.warning("answering_without_thread", reason=str(exc))
+                self._alone = request.models
+            except ModelError as exc:
+                if len(request.models) == 1:
+                    raise
+                log.warning("fallback_model", model=request.models[1], reason=str(exc))
+                self._alone = request.models[1:]
+            self._known = None
+        return await self._stateless.complete(replace(request, models=self._alone), on_text=on_text)
+
+    async def settle(self) -> None:
+        """After the run, when its turn is stored: the conversation may be continued by the next one."""
+        if self._known is None or self._held is None or self._said is None:
+            return
+        messages = (*self._held, AssistantMessage(self._said.text))
+        known = replace(self._known, held=len(messages), digest=digest_of(messages))
+        await self._threads.keep(*self._pair, known)
+
+    async def _attempt(self, request: ModelRequest, on_text: TextSink | None) -> ModelAnswer:
+        asked = replace(request, models=(self._model,))
+        messages = tuple(request.messages)
+        for _ in range(LOSSES):
+            known, new = await self._conversation(messages)
+            run = self._said.opaque if self._said else ""
+            try:
+                answer = await self._backend.ask(known.thread_id, asked, new, run=run, on_text=on_text)
+            except ThreadLostError as exc:
+                log.warning("thread_lost", thread_id=known.thread_id, reason=str(exc))
+                self._known = None
+                continue
+            except ModelError as exc:
+                if not self._is_untouched(exc):
+                    self._known = None
+                raise
+            self._held, self._said = messages, answer
+            return answer
+        msg = f"{LOSSES} conversations were lost one after the other"
+        raise ModelUnavailableError(msg)
+
+    def _is_untouched(self, exc: ModelError) -> bool:
+        """Whether the conversation is as it was: else another try would say the same things twice."""
+        if exc.code == _LOCKED:
+            self._locked += 1
+            return self._locked < LOCKED_TRIES
+        return exc.status == 429
+
+    async def _conversation(self, messages: tuple[Message, ...]) -> tuple[KnownThread, Sequence[Message]]:
+        """A conversation that holds the beginning of `messages`, and the rest of them."""
+        if self._known is not None and (new := self._not_held(self._known, messages)):
+            return self._known, new
+        # the run's own messages are asked, those of earlier turns are told
+        start = max(number for number, message in enumerate(messages) if isinstance(message, UserMessage))
+        self._known = await self._new_conversation(messages[:start])
+        self._held, self._said = messages[:start], None
+        return self._known, messages[start:]
+
+    def _not_held(self, known: KnownThread, messages: tuple[Message, ...]) -> Sequence[Message]:
+        """What of `messages` the conversation lacks; nothing where it holds something else."""
+        if self._held is None:
+            if not known.holds(messages):
+                return ()
+            self._held = messages[: known.held]
+        count = len(self._held)
+        if messages[:count] != self._held:
+            return ()
+        if self._said is None:
+            return messages[count:]
+        calls = {call.id for call in self._said.tool_calls}
+        match messages[count : count + 1]:
+            case (AssistantMessage(tool_calls=made),) if calls and {call.id for call in made} == calls:
+                return messages[count + 1 :]
+        return ()
+
+    async def _new_conversation(self, history: Sequence[Message]) -> KnownThread:
+        try:
+            row = await self._threads.enter(
+                *self._pair, create=lambda: self._backend.create(history), delete=self._backend.delete
+            )
+        except ContextOverflowError:
+            raise
+        except (KitError, ModelRefusedError) as exc:
+            raise NoThreadError(str(exc)) from exc
+        touched = row.last_used.timestamp() if row.last_used else 0.0
+        return KnownThread(row.id, row.thread_id, held=0, digest="", touched=touched)

@@ -1,0 +1,233 @@
+"""An assistant whose conversation OpenAI (or a server that speaks its protocols) keeps.
+
+OpenAI removed the Assistants API, for which this class was made, on 2026-08-26. What it did is done over
+the Responses API now; which protocol is spoken is the operator's choice (`OPENAI_API_PROTOCOL`):
+
+- `conversations`: Responses, with the history in a Conversation at the provider (default);
+- `responses`: Responses without anything kept there, the history sent along;
+- `threads`: the classic Assistants API, for servers that kept it.
+
+In the two that keep the history elsewhere, every pair of user and assistant has one thread
+(UserAssistantThread). The turns in Redis stay the truth in all of them: see `provider_threads`.
+"""
+
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from service_kit.contracts.assistants import ModelSettings
+from service_kit.logging import get_logger
+
+from ..core.errors import BrokenRowError, UnknownProviderError
+from ..core.model import ModelBackend, ToolCall, ToolSpec
+from ..core.retry import Retrying
+from ..core.router import DEFAULT_MODEL, ModelResolver
+from ..core.run_context import RunContext
+from ..core.threads import Definition, ThreadBackend
+from ..storage.provider_threads import ProviderThreads
+from ..tools.base import Arguments, BaseTool
+from ..utils.text import compact_json
+from .base import BaseAssistant
+from .dialogue import Dialogue
+from .memory import Memory, Opening
+from .tool_loop import LoopLimits, ModelChoice, Outcome, ToolLoop
+
+log = get_logger(__name__)
+
+NAME = "Assistant"
+
+
+class Protocol(StrEnum):
+    """Which protocol `openai_api` assistants speak."""
+
+    CONVERSATIONS = "conversations"
+    RESPONSES = "responses"
+    THREADS = "threads"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who an assistant is: its row's id here, and its id at the provider where it has one there."""
+
+    key: str
+    remote_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAIServices:
+    """What all `openai_api` assistants share."""
+
+    resolver: ModelResolver
+    stateless: ModelBackend
+    """Answers without a thread, and in the place of a provider that fails."""
+    threads: ProviderThreads
+    retrying: Retrying
+    thread_backend: Callable[[str, Identity], ThreadBackend | None]
+    """The thread protocol over a provider's connection, by the provider's name; None: none is spoken."""
+
+
+class OpenAIAssistant(BaseAssistant):
+    """Answers over a thread for each user, kept at the provider."""
+
+    def __init__(  # noqa: PLR0917 - prescribed
+        self,
+        assistant_id: str | None = None,
+        instructions: str | None = None,
+        name: str | None = None,
+        # the prescribed gpt-4-turbo-preview is gone since 2026-03-26; this is the operator's default model
+        model: str = DEFAULT_MODEL,
+        tools: Sequence[ToolSpec] | None = None,
+        tool_instances: Sequence[BaseTool] | None = None,
+        *,
+        key: str,
+        services: OpenAIServices,
+        memory: Memory,
+        limits: LoopLimits,
+        settings: ModelSettings | None = None,
+    ) -> None:
+        """An assistant from its parts.
+
+        Args:
+            assistant_id: its id at the provider (classic protocol); None: it is made there when needed.
+            instructions: what it is told before every conversation.
+            name: what it is called.
+            model: `provider/model`, `model` of the default provider, or `default`.
+            tools: what the model is told of the tools; None: what they say of themselves.
+            tool_instances: the tools that carry calls out.
+            key: its own id, under which conversations and threads are kept.
+            services: what it shares with its like.
+            memory: where its turns are kept.
+            limits: of the tool loop.
+            settings: of the model; fallback models are asked without a thread.
+
+        Raises:
+            BrokenRowError: `tools` names one that no instance carries out.
+        """
+        super().__init__(assistant_id=key, name=name or NAME)
+        self.instructions = instructions or ""
+        self.model = model
+        self.tools = tuple(tool_instances or ())
+        self._identity = Identity(key, assistant_id)
+        self._services = services
+        self._memory = memory
+        self._limits = limits
+        self._settings = settings or ModelSettings()
+        self._loop = self._made_loop(_shown(self.tools, tools))
+
+    async def update_assistant(
+        self,
+        tools: Sequence[ToolSpec] | None = None,
+        instructions: str | None = None,
+        model: str | None = None,
+        name: str | None = None,
+    ) -> None:
+        """Change what is given, from the next message on; where the provider knows assistants, there too.
+
+        Raises:
+            BrokenRowError: `tools` names one that no instance carries out.
+            ModelError: the provider did not take it; here it is changed all the same.
+            UnknownProviderError: nobody configured the model's provider.
+        """
+        shown = self._loop.tools if tools is None else _shown(self.tools, tools)
+        self.instructions = self.instructions if instructions is None else instructions
+        self.model = model or self.model
+        self.name = name or self.name
+        self._loop = self._made_loop(shown)
+        target = self._services.resolver.resolve(self.model)
+        backend = self._services.thread_backend(target.provider, self._identity)
+        if backend is not None:
+            specs = tuple(tool.spec for tool in shown)
+            await backend.publish(Definition(self.name, target.model, self.instructions, specs))
+
+    async def answer(self, message: str, context: RunContext) -> str:
+        """The model's answer, remembered together with the message."""
+        threads, user_id = self._services.threads, context.user.id
+        dialogue: Dialogue | None = None
+
+        async def run(opening: Opening) -> Outcome:
+            nonlocal dialogue
+            dialogue = await self._dialogue(user_id)
+            backend = dialogue or self._services.stateless
+            return await self._loop.run(
+                opening.message, opening.history, context, opening.journal, backend=backend
+            )
+
+        async with threads.lock(user_id, self.assistant_id):
+            answer = await self._memory.answer(message, context, run)
+            if dialogue is not None:
+                await dialogue.settle()
+        return answer
+
+    async def _dialogue(self, user_id: int) -> Dialogue | None:
+        """This run over the user's thread; None where no thread protocol is spoken."""
+        services = self._services
+        try:
+            target = services.resolver.resolve(self.model)
+        except UnknownProviderError as exc:
+            log.warning("answering_without_thread", assistant=self.name, reason=str(exc))
+            return None
+        backend = services.thread_backend(target.provider, self._identity)
+        if backend is None:
+            return None
+        return Dialogue(
+            services.threads,
+            backend,
+            services.stateless,
+            services.retrying,
+            user_id=user_id,
+            assistant_id=self.assistant_id,
+            model=target.model,
+            known=await services.threads.take(user_id, self.assistant_id),
+        )
+
+    async def _execute_tool_call(
+        self, function_name: str, arguments: str | Arguments, context: RunContext | None = None
+    ) -> str:
+        """What the model gets back from one call; a failure is text for the model, not an exception.
+
+        `arguments` are a JSON object or its text. Without a context the call is nobody's.
+        """
+        text = arguments if isinstance(arguments, str) else compact_json(dict(arguments))
+        call = ToolCall(id="call_0", name=function_name, arguments=text)
+        return (await self._loop.call(call, context or RunContext.anonymous(0))).text
+
+    def _made_loop(self, tools: Sequence[BaseTool]) -> ToolLoop:
+        choice = ModelChoice(
+            assistant_id=self.assistant_id,
+            assistant=self.name,
+            models=(self.model, *self._settings.fallback_models),
+            instructions=self.instructions,
+            temperature=self._settings.temperature,
+            max_output_tokens=self._settings.max_output_tokens,
+        )
+        limits = replace(self._limits, rounds=self._settings.max_tool_rounds or self._limits.rounds)
+        return ToolLoop(self._services.stateless, choice, tools, limits)
+
+
+def _told_otherwise(tool: BaseTool, spec: ToolSpec) -> BaseTool:
+    """The same tool under another description and schema."""
+    other = copy(tool)
+    BaseTool.__init__(
+        other, name=tool.name, description=spec.description, schema=spec.schema, timeout=tool.timeout
+    )
+    return other
+
+
+def _shown(instances: Sequence[BaseTool], specs: Sequence[ToolSpec] | None) -> tuple[BaseTool, ...]:
+    """The tools as the model is told of them.
+
+    Raises:
+        BrokenRowError: there is none of that name.
+    """
+    if specs is None:
+        return tuple(instances)
+    by_name = {tool.name: tool for tool in instances}
+    missing = sorted(spec.name for spec in specs if spec.name not in by_name)
+    if missing:
+        msg = f"no tool carries out {', '.join(missing)}"
+        raise BrokenRowError(msg)
+    return tuple(
+        by_name[spec.name] if by_name[spec.name].spec == spec else _told_otherwise(by_name[spec.name], spec)
+        for spec in specs
+    )

@@ -1,0 +1,97 @@
+"""Conversations kept by the Responses API (`/conversations`): the default for `openai_api` assistants.
+
+The provider adds what it is sent and what it answers to the conversation, when the response is
+complete. Facts about failures: two responses at once on one conversation are refused with 400
+`conversation_locked`; a call that nobody answered is refused for ever ("No tool output found for
+function call …"); items come and go in at most 20 a request.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from .errors import BadAnswerError, ModelRefusedError, ModelUnavailableError, ThreadLostError
+from .model import Message, ModelAnswer, ModelRequest, TextSink
+from .provider import Provider
+from .responses import ask
+from .responses_wire import input_items, response_body
+from .threads import Definition
+
+PATH = "/conversations"
+PREFIX = "conv_"
+ITEMS_A_REQUEST = 20
+
+_LOCKED = "conversation_locked"
+_STUCK = ("no tool output found", "no tool call found")
+
+
+class ConversationsBackend:
+    """Implements `ThreadBackend` over Responses and Conversations."""
+
+    def __init__(self, provider: Provider, *, strict: bool = True) -> None:
+        self._provider = provider
+        self._strict = strict
+
+    @property
+    def provider(self) -> str:
+        """The provider's name."""
+        return self._provider.name
+
+    async def create(self, messages: Sequence[Message]) -> str:
+        """The id of a new conversation that holds `messages`."""
+        items = input_items(messages)
+        first, rest = items[:ITEMS_A_REQUEST], items[ITEMS_A_REQUEST:]
+        thread_id = _id(await self._provider.request("POST", PATH, {"items": first} if first else {}))
+        for start in range(0, len(rest), ITEMS_A_REQUEST):
+            batch = {"items": rest[start : start + ITEMS_A_REQUEST]}
+            await self._provider.request("POST", f"{PATH}/{thread_id}/items", batch)
+        return thread_id
+
+    async def ask(
+        self,
+        thread_id: str,
+        request: ModelRequest,
+        new: Sequence[Message],
+        *,
+        run: str,  # noqa: ARG002 - a conversation has no open run
+        on_text: TextSink | None,
+    ) -> ModelAnswer:
+        """The answer to `new`, which the conversation does not hold yet."""
+        body = response_body(request.models[0], request, input_items(new), strict=self._strict)
+        try:
+            answer = await ask(self._provider, body | {"conversation": thread_id}, on_text)
+        except ModelRefusedError as exc:
+            if exc.code == _LOCKED:
+                raise ModelUnavailableError(str(exc), status=exc.status, code=_LOCKED) from exc
+            if _is_lost(exc):
+                raise ThreadLostError(str(exc), status=exc.status, code=exc.code) from exc
+            raise
+        # the conversation holds what the model has thought
+        return replace(answer, opaque="")
+
+    async def publish(self, definition: Definition) -> None:
+        """Nothing: every request says who the assistant is."""
+
+    async def delete(self, thread_id: str) -> None:
+        """Delete the conversation with all its items; one that is gone already is deleted."""
+        try:
+            await self._provider.request("DELETE", f"{PATH}/{thread_id}")
+        except ModelRefusedError as exc:
+            if exc.status != 404:
+                raise
+
+
+def _is_lost(exc: ModelRefusedError) -> bool:
+    if exc.status == 404:
+        return exc.code != "model_not_found"
+    words = str(exc).lower()
+    return exc.status == 400 and any(some in words for some in _STUCK)
+
+
+def _id(payload: bytes) -> str:
+    try:
+        made: Any = json.loads(payload)
+        return str(made["id"])
+    except (ValueError, KeyError, TypeError) as exc:
+        raise BadAnswerError("a conversation without id") from exc

@@ -1,0 +1,106 @@
+"""The Responses protocol over one provider's connection.
+
+`ask` is one request and its answer, streamed or not. `ResponsesBackend` is the stateless use of it:
+the history is sent along, nothing is stored at the provider, and what the model has thought in a round
+of tool calls goes back to it encrypted.
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from .errors import BadAnswerError, ModelRefusedError
+from .model import ModelAnswer, ModelRequest, TextSink
+from .provider import Provider
+from .refusals import refusal_in_body
+from .responses_wire import Response, answer_of, input_items, parse_response, response_body
+from .sse import SSE
+
+PATH = "/responses"
+
+_TERMINAL = frozenset({"response.completed", "response.incomplete", "response.failed"})
+_REASONING = {"include": ["reasoning.encrypted_content"]}
+_NO_REASONING = "encrypted content"
+"""In the refusal of models that do not reason: "Encrypted content is not supported with this model"."""
+
+
+class ResponsesBackend:
+    """Implements `ModelBackend` for one provider; asks `request.models[0]` only, once."""
+
+    def __init__(self, provider: Provider, *, strict: bool = True) -> None:
+        self._provider = provider
+        self._strict = strict
+        self._without_reasoning: set[str] = set()
+
+    async def complete(self, request: ModelRequest, *, on_text: TextSink | None = None) -> ModelAnswer:
+        """The answer to one attempt; raises as `ModelBackend.complete`."""
+        model = request.models[0]
+        items = input_items(request.messages, model=model)
+        body = response_body(model, request, items, strict=self._strict) | {"store": False}
+        if model not in self._without_reasoning:
+            try:
+                return await ask(self._provider, body | _REASONING, on_text)
+            except ModelRefusedError as exc:
+                if _NO_REASONING not in str(exc).lower():
+                    raise
+                self._without_reasoning.add(model)
+        return await ask(self._provider, body, on_text)
+
+
+async def ask(provider: Provider, body: Mapping[str, Any], on_text: TextSink | None) -> ModelAnswer:
+    """The answer to one request; with `on_text` it is streamed.
+
+    Raises:
+        ModelUnavailableError: as `Provider.request` and `Provider.stream`.
+        ModelRefusedError: likewise.
+        BadAnswerError: no response object, or no answer in it; a stream without its last event.
+    """
+    if on_text is None:
+        response = parse_response(await provider.request("POST", PATH, body))
+    else:
+        async with provider.stream(PATH, {**body, "stream": True}) as events:
+            response = await _streamed(events, on_text)
+    answer = answer_of(response, model=body["model"], provider=provider.name)
+    if on_text is not None and answer.text:
+        on_text(answer.text)
+    return answer
+
+
+async def _streamed(events: AsyncIterator[SSE], on_text: TextSink) -> Response:
+    """Reads to the event that ends the response: a connection may end at any time, without an error."""
+    text = ""
+    items: list[Any] = []
+    async for raw in events:
+        if raw.whole:
+            return parse_response(raw.data)
+        event = _parsed(raw.data)
+        match event.get("type") or raw.event:
+            case "response.output_text.delta" | "response.refusal.delta":
+                text += str(event.get("delta") or "")
+                on_text(text)
+            case "response.output_item.added" if text:
+                text += "\n\n"
+            case "response.output_item.done":
+                items.append(event.get("item"))
+            case "error":
+                raise refusal_in_body(event, status=None)
+            case kind if kind in _TERMINAL:
+                return _finished(event.get("response"), items)
+    raise BadAnswerError("the stream ended before the response did")
+
+
+def _finished(response: object, items: list[Any]) -> Response:
+    """The response in the last event; some servers leave its output to the events before."""
+    if isinstance(response, dict) and not response.get("output") and response.get("status") != "failed":
+        response = response | {"output": items}
+    return parse_response(json.dumps(response).encode())
+
+
+def _parsed(data: bytes) -> dict[str, Any]:
+    if data == b"[DONE]":
+        return {}
+    try:
+        event = json.loads(data)
+    except ValueError as exc:
+        raise BadAnswerError("an event that is not JSON") from exc
+    return event if isinstance(event, dict) else {}

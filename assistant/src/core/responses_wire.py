@@ -1,0 +1,265 @@
+"""The Responses protocol, both directions: our types to its items, its answer to ours.
+
+Shapes: https://platform.openai.com/docs/api-reference/responses; function tools are flat there, and
+strict unless they say otherwise.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..utils.text import compact_json
+from .errors import BadAnswerError, ModelRefusedError
+from .model import (
+    AssistantMessage,
+    Message,
+    ModelAnswer,
+    ModelRequest,
+    ToolCall,
+    ToolMessage,
+    ToolSpec,
+    Usage,
+    UserMessage,
+)
+from .refusals import refusal
+from .strict import strict_schema
+
+Item = dict[str, Any]
+
+_FAULTS_OF_THE_SERVER = frozenset({"server_error", "rate_limit_exceeded", "vector_store_timeout"})
+"""Codes of a failed response that another try may get over."""
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+class _Part(_Wire):
+    type: str = "output_text"
+    text: str | None = None
+    refusal: str | None = None
+
+
+class _Output(_Wire):
+    # kept whole: what is not understood here (reasoning) goes back to the provider as it came
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    content: list[_Part] | None = None
+    call_id: str | None = None
+    name: str | None = None
+    arguments: str | dict[str, Any] | None = None
+
+
+class _Error(_Wire):
+    code: str | None = None
+    message: str = "no reason given"
+
+
+class _Incomplete(_Wire):
+    reason: str | None = None
+
+
+class _CachedTokens(_Wire):
+    cached_tokens: int | None = None
+
+
+class _Usage(_Wire):
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    input_tokens_details: _CachedTokens | None = None
+
+
+class Response(_Wire):
+    """A response object, as far as it is used."""
+
+    status: Literal["completed", "failed", "in_progress", "cancelled", "queued", "incomplete"] = "completed"
+    output: list[_Output] = Field(default_factory=list)
+    error: _Error | None = None
+    incomplete_details: _Incomplete | None = None
+    usage: _Usage | None = None
+
+
+class _Opaque(_Wire):
+    """What `AssistantMessage.opaque` holds: a round's output items, readable to this model alone."""
+
+    model: str
+    items: list[Item]
+
+
+def response_body(
+    model: str, request: ModelRequest, items: Sequence[Item], *, strict: bool
+) -> dict[str, Any]:
+    """The request; `strict` lets the provider hold the model to the tools' schemas where it can."""
+    body: dict[str, Any] = {"model": model, "instructions": request.instructions, "input": list(items)}
+    if request.tools:
+        body["tools"] = [_tool(tool, strict=strict) for tool in request.tools]
+        body["tool_choice"] = request.tool_choice
+    if request.temperature is not None:
+        body["temperature"] = request.temperature
+    if request.max_output_tokens is not None:
+        body["max_output_tokens"] = request.max_output_tokens
+    return body
+
+
+def _tool(tool: ToolSpec, *, strict: bool) -> Item:
+    narrowed = strict_schema(tool.schema) if strict else None
+    return {
+        "type": "function",
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": tool.schema if narrowed is None else narrowed,
+        "strict": narrowed is not None,
+    }
+
+
+def input_items(messages: Sequence[Message], *, model: str = "") -> list[Item]:
+    """The messages as items; a round that `model` itself has made goes back with its reasoning."""
+    items = [item for message in messages for item in _items(message, model)]
+    return list(_with_unique_calls(items))
+
+
+def _items(message: Message, model: str) -> Iterator[Item]:
+    match message:
+        case UserMessage(text=text):
+            yield {"type": "message", "role": "user", "content": text}
+        case ToolMessage(call_id=call_id, text=text):
+            yield {"type": "function_call_output", "call_id": call_id, "output": text}
+        case AssistantMessage():
+            kept = _kept_items(message, model)
+            yield from _said(message) if kept is None else kept
+
+
+def _said(message: AssistantMessage) -> Iterator[Item]:
+    if message.text:
+        yield {"type": "message", "role": "assistant", "content": message.text}
+    for call in message.tool_calls:
+        yield {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": call.arguments}
+
+
+def _kept_items(message: AssistantMessage, model: str) -> list[Item] | None:
+    """The round's own items, its calls as the history has them; None where another model made them."""
+    if not message.opaque:
+        return None
+    try:
+        opaque = _Opaque.model_validate_json(message.opaque)
+    except ValidationError:
+        return None
+    if opaque.model != model:
+        return None
+    calls = {call.id: call for call in message.tool_calls}
+    return [_as_remembered(item, calls) for item in opaque.items]
+
+
+def _as_remembered(item: Item, calls: Mapping[str, ToolCall]) -> Item:
+    call = calls.get(item.get("call_id", "")) if item.get("type") == "function_call" else None
+    return item if call is None else item | {"name": call.name, "arguments": call.arguments}
+
+
+def _with_unique_calls(items: Sequence[Item]) -> Iterator[Item]:
+    """The items, with another id for a call whose id an earlier one has.
+
+    Servers of fallback models number their calls anew in each answer; here an id names one call.
+    """
+    made: dict[str, str] = {}
+    for number, item in enumerate(items):
+        call_id = item.get("call_id")
+        if call_id is None:
+            yield item
+        elif item["type"] == "function_call":
+            unique = f"{call_id}_{number}" if call_id in made else call_id
+            made[call_id] = unique
+            yield item | {"call_id": unique}
+        else:
+            yield item | {"call_id": made.get(call_id, call_id)}
+
+
+def parse_response(payload: bytes) -> Response:
+    """The response object in a body or an event.
+
+    Raises:
+        BadAnswerError: it is none.
+    """
+    try:
+        return Response.model_validate_json(payload)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        msg = f"not a response: {place or 'body'}: {first['msg']}"
+        raise BadAnswerError(msg) from exc
+
+
+def answer_of(response: Response, *, model: str, provider: str) -> ModelAnswer:
+    """What the response says.
+
+    Raises:
+        BadAnswerError: it is not finished, or empty, or ends within a call.
+        ModelUnavailableError: it failed for a reason that may pass.
+        ModelRefusedError: it failed for good, or there was no room for an answer.
+    """
+    if response.status == "failed":
+        error = response.error or _Error()
+        raise refusal(
+            error.message, status=None if error.code in _FAULTS_OF_THE_SERVER else 400, code=error.code
+        )
+    if response.status not in {"completed", "incomplete"}:
+        msg = f"a response that is {response.status}"
+        raise BadAnswerError(msg)
+    text = "\n\n".join(filter(None, map(_text, response.output)))
+    calls = tuple(_call(item) for item in response.output if item.type == "function_call")
+    if response.status == "incomplete":
+        _check_cut(response, text, calls)
+    if not text.strip() and not calls:
+        raise BadAnswerError("an empty answer")
+    return ModelAnswer(
+        text=text,
+        tool_calls=calls,
+        usage=_used(response.usage),
+        model=f"{provider}/{model}",
+        opaque=_opaque(model, response.output) if calls else "",
+    )
+
+
+def _check_cut(response: Response, text: str, calls: tuple[ToolCall, ...]) -> None:
+    """A text that was cut is an answer; a call that was cut is none."""
+    reason = response.incomplete_details.reason if response.incomplete_details else None
+    if calls:
+        msg = f"the answer ends within a call ({reason})"
+        raise BadAnswerError(msg)
+    if not text.strip():
+        msg = f"no answer: {reason}"
+        raise ModelRefusedError(msg, code=reason)
+
+
+def _text(item: _Output) -> str:
+    if item.type != "message":
+        return ""
+    return "".join(part.text or part.refusal or "" for part in item.content or ())
+
+
+def _call(item: _Output) -> ToolCall:
+    if not item.call_id or not item.name:
+        raise BadAnswerError("a call without id or name")
+    arguments = item.arguments
+    if isinstance(arguments, dict):
+        arguments = json.dumps(arguments, ensure_ascii=False)
+    return ToolCall(id=item.call_id, name=item.name, arguments=arguments or "{}")
+
+
+def _opaque(model: str, output: Sequence[_Output]) -> str:
+    if not any(item.type == "reasoning" for item in output):
+        return ""
+    return compact_json({"model": model, "items": [item.model_dump(exclude_unset=True) for item in output]})
+
+
+def _used(usage: _Usage | None) -> Usage:
+    if usage is None:
+        return Usage()
+    details = usage.input_tokens_details
+    return Usage(
+        input_tokens=usage.input_tokens or 0,
+        output_tokens=usage.output_tokens or 0,
+        cached_tokens=(details.cached_tokens or 0) if details else 0,
+    )

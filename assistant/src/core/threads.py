@@ -1,0 +1,63 @@
+"""Conversations that a provider keeps: one interface, whatever the protocol calls them.
+
+Implementations: `conversations` (Responses API), `runs` (the classic Assistants API).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from .model import Message, ModelAnswer, ModelRequest, TextSink, ToolSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """Who an assistant is, for protocols in which the provider knows assistants."""
+
+    name: str
+    model: str
+    """The provider's own name of the model."""
+    instructions: str
+    tools: tuple[ToolSpec, ...] = ()
+
+
+class ThreadBackend(Protocol):
+    """A provider that keeps the history. All methods raise ModelError."""
+
+    @property
+    def provider(self) -> str:
+        """The provider's name."""
+        ...
+
+    async def create(self, messages: Sequence[Message]) -> str:
+        """The id of a new thread that holds `messages`."""
+        ...
+
+    async def ask(
+        self,
+        thread_id: str,
+        request: ModelRequest,
+        new: Sequence[Message],
+        *,
+        run: str,
+        on_text: TextSink | None,
+    ) -> ModelAnswer:
+        """One attempt at the answer of `request.models[0]` to `new`, which the thread does not hold yet.
+
+        `run` is the `opaque` of the thread's last answer where `new` are the results of its calls.
+
+        Raises:
+            ThreadLostError: the thread is gone or cannot be continued.
+            ModelUnavailableError: no answer now; with code `conversation_locked` or status 429 the
+                thread is as it was before, else nobody knows.
+            ModelRefusedError: this request cannot be answered.
+        """
+        ...
+
+    async def publish(self, definition: Definition) -> None:
+        """Make the assistant known to the provider as it is from now on."""
+        ...
+
+    async def delete(self, thread_id: str) -> None:
+        """Delete the thread at the provider; one that is gone already is deleted."""
+        ...

@@ -1,0 +1,190 @@
+"""Which conversation at the provider belongs to a user and an assistant, and what it holds.
+
+The row in rest_service (UserAssistantThread) is the record: one a user and assistant, deleted with
+either of them, and whatever it named before is put on the list of discards. Beside it, in Redis, stands
+how far the conversation had come: `threads:<user id>` HASH, assistant id → `KnownThread` as JSON.
+
+The turns that we keep ourselves are the truth, and the provider's conversation a copy that is used only
+where it is known to be equal. So what is known is *taken out* before a run and put back after it: after a
+crash, a failure in mid-run, or a second run at the same time nothing is there, and the next run makes a
+new conversation out of our turns. The same happens when turns were folded into a summary, forgotten, or
+added without the provider (a fallback model answered).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import cast
+from uuid import UUID
+from weakref import WeakValueDictionary
+
+import redis.asyncio as aioredis
+from pydantic import TypeAdapter, ValidationError
+
+from service_kit.clock import Clock
+from service_kit.contracts.threads import UserThreadCreate, UserThreadRead, UserThreadUpdate
+from service_kit.errors import ConflictError, KitError, NotFoundError
+from service_kit.logging import get_logger
+from service_kit.rest import endpoints
+from service_kit.rest.client import AsyncRestClient
+
+from ..core.model import AssistantMessage, Message, ToolMessage
+from ..utils.text import compact_json
+
+log = get_logger(__name__)
+
+FORGET = "threads:forget"
+"""SET of `<user id>:<seconds since 1970>`: whose rows are to go, as they were at that time."""
+TOUCH_EVERY = 300.0
+"""Seconds between two notes in rest_service that a thread is in use."""
+TOUCH_TIMEOUT = 1.0
+"""Seconds: the answer is there and waits for this note."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownThread:
+    """A conversation at the provider, and the messages it holds: how many and their digest."""
+
+    row_id: UUID
+    thread_id: str
+    held: int
+    digest: str
+    touched: float
+    """When rest_service was last told that it is in use; seconds since 1970."""
+
+    def holds(self, messages: Sequence[Message]) -> bool:
+        """Whether the conversation holds the beginning of `messages` and nothing else."""
+        return self.held <= len(messages) and digest_of(messages[: self.held]) == self.digest
+
+
+_known: TypeAdapter[KnownThread] = TypeAdapter(KnownThread)
+
+
+def digest_of(messages: Sequence[Message]) -> str:
+    """The same for equal messages; what only the provider can read does not count."""
+    return blake2b(
+        compact_json([_plain(message) for message in messages]).encode(), digest_size=16
+    ).hexdigest()
+
+
+def _plain(message: Message) -> list[object]:
+    match message:
+        case AssistantMessage(text=text, tool_calls=calls):
+            return ["assistant", text, [[call.id, call.name, call.arguments] for call in calls]]
+        case ToolMessage(call_id=call_id, text=text):
+            return ["tool", text, call_id]
+        case _:
+            return ["user", message.text]
+
+
+class ProviderThreads:
+    """The threads of all users with all assistants."""
+
+    def __init__(
+        self, redis: aioredis.Redis, rest: AsyncRestClient, *, clock: Clock, retention_s: float
+    ) -> None:
+        self._redis = redis
+        self._rest = rest
+        self._clock = clock
+        self._retention_ms = int(retention_s * 1000)
+        self._locks: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
+        self.forgotten = asyncio.Event()
+        """Set when there is something for the sweeper to do at once."""
+
+    def lock(self, user_id: int, assistant_id: str) -> asyncio.Lock:
+        """Held during a run: the provider refuses two at once on one conversation."""
+        return self._locks.setdefault((user_id, assistant_id), asyncio.Lock())
+
+    async def take(self, user_id: int, assistant_id: str) -> KnownThread | None:
+        """What is known of the pair's conversation; from now on nothing is, until `keep`."""
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hget(_key(user_id), assistant_id)
+            pipe.hdel(_key(user_id), assistant_id)
+            raw, _ = await pipe.execute()
+        try:
+            return None if raw is None else _known.validate_json(raw)
+        except ValidationError:
+            return None
+
+    async def keep(self, user_id: int, assistant_id: str, known: KnownThread) -> None:
+        """The conversation is as `known` says; now and then rest_service hears that it is in use."""
+        now = self._clock.now()
+        if now.timestamp() - known.touched >= TOUCH_EVERY:
+            await self._touch(known)
+            known = replace(known, touched=now.timestamp())
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.hset(_key(user_id), assistant_id, _known.dump_json(known))
+            pipe.pexpire(_key(user_id), self._retention_ms)
+            await pipe.execute()
+
+    async def _touch(self, known: KnownThread) -> None:
+        change = UserThreadUpdate(last_used=self._clock.now())
+        try:
+            async with asyncio.timeout(TOUCH_TIMEOUT):
+                await self._rest.send(endpoints.update_thread(known.row_id, change))
+        except (KitError, TimeoutError) as exc:
+            log.info("thread_not_touched", reason=str(exc) or type(exc).__name__)
+
+    async def enter(
+        self,
+        user_id: int,
+        assistant_id: str,
+        *,
+        create: Callable[[], Awaitable[str]],
+        delete: Callable[[str], Awaitable[None]],
+    ) -> UserThreadRead:
+        """The pair's row with a conversation that `create` has made.
+
+        Where another replica has made one at the same moment, with that one, and ours is deleted again.
+
+        Raises:
+            KitError: rest_service did not take it; then it is deleted at the provider again.
+            ModelError: the provider did not make one.
+        """
+        pair = (user_id, UUID(assistant_id))
+        rows = await self._rest.send(endpoints.threads(*pair))
+        thread_id = await create()
+        try:
+            if rows:
+                change = UserThreadUpdate(thread_id=thread_id, last_used=self._clock.now())
+                return await self._rest.send(endpoints.update_thread(rows[0].id, change))
+            new = UserThreadCreate(user_id=user_id, assistant_id=pair[1], thread_id=thread_id)
+            return await self._rest.send(endpoints.create_thread(new))
+        except ConflictError:
+            await delete(thread_id)
+            rows = await self._rest.send(endpoints.threads(*pair))
+            if not rows:
+                raise
+            return rows[0]
+        except KitError:
+            await delete(thread_id)
+            raise
+
+    async def forget(self, user_id: int) -> None:
+        """The user begins anew: nothing is continued, and the sweeper deletes what is at the provider."""
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.delete(_key(user_id))
+            pipe.sadd(FORGET, f"{user_id}:{self._clock.now().timestamp()}")
+            await pipe.execute()
+        self.forgotten.set()
+
+    async def delete_forgotten_rows(self) -> None:
+        """Delete the rows of those who have begun anew, as they were before; for the sweeper.
+
+        Raises:
+            KitError: rest_service is away; what is left stays on the list.
+        """
+        for wish in await cast("Awaitable[set[bytes]]", self._redis.smembers(FORGET)):
+            user, _, since = wish.decode().partition(":")
+            for row in await self._rest.send(endpoints.user_threads(int(user))):
+                # a row that changed since then has a conversation of the new time
+                if row.updated_at.timestamp() <= float(since):
+                    with suppress(NotFoundError):
+                        await self._rest.send(endpoints.delete_thread(row.id))
+            await self._redis.srem(FORGET, wish)
+
+
+def _key(user_id: int) -> str:
+    return f"threads:{user_id}"
