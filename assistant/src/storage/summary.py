@@ -33,6 +33,12 @@ class Summary:
         return turn_of(SUMMARY_KEY, "", (UserMessage(shown), AssistantMessage(_ACKNOWLEDGEMENT)))
 
 
+def halved(history: tuple[Turn, ...]) -> tuple[Turn, ...]:
+    """The newer half of the turns; a summary before them goes last, when there is nothing else."""
+    first, turns = (history[:1], history[1:]) if history[0].key == SUMMARY_KEY else ((), history)
+    return first + turns[(len(turns) + 1) // 2 :] if turns else ()
+
+
 _summary: TypeAdapter[Summary] = TypeAdapter(Summary)
 
 

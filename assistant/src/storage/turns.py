@@ -106,7 +106,8 @@ def _repaired(messages: Sequence[Message]) -> Iterator[Message]:
         while position < len(messages) and isinstance(result := messages[position], ToolMessage):
             results.setdefault(result.call_id, result)
             position += 1
-        answered = tuple(call for call in message.tool_calls if call.id in results)
+        # by id: a call that stands twice would get two results
+        answered = tuple({call.id: call for call in message.tool_calls if call.id in results}.values())
         if message.text or answered:
             yield AssistantMessage(text=message.text, tool_calls=answered)
         yield from (results[call.id] for call in answered)
