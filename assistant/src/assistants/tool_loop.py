@@ -37,6 +37,7 @@ from ..core.model import (
 )
 from ..core.run_context import RunContext
 from ..storage.journal import Journal, NoJournal
+from ..storage.summary import halved
 from ..storage.turns import Turn
 from ..tools.base import Arguments, BaseTool
 from ..tools.wrappers import UNKNOWN, Call, CallOutcome, CallResult, observe, refusal, wrapped
@@ -204,7 +205,7 @@ class ToolLoop:
             except ContextOverflowError:
                 if not run.history:
                     raise
-                run.history = run.history[(len(run.history) + 1) // 2 :]
+                run.history = halved(run.history)
                 run.overflowed = True
                 log.warning("history_halved", turns_left=len(run.history))
                 continue
