@@ -160,9 +160,9 @@ def delete_thread(thread_row_id: UUID) -> Call[None]:
     return Call("DELETE", f"/api/user-threads/{thread_row_id}", _nothing)
 
 
-def discards() -> Call[list[DiscardRead]]:
-    """The oldest page of what is to be forgotten elsewhere."""
-    return Call("GET", "/api/discards", _discards, params={"limit": PAGE})
+def discards(offset: int = 0) -> Call[list[DiscardRead]]:
+    """A page of what is to be forgotten elsewhere, oldest first."""
+    return Call("GET", "/api/discards", _discards, params={"limit": PAGE, "offset": offset})
 
 
 def delete_discard(discard_id: int) -> Call[None]:

@@ -162,13 +162,18 @@ class ProviderThreads:
             await delete(thread_id)
             raise
 
-    async def forget(self, user_id: int) -> None:
-        """The user begins anew: nothing is continued, and the sweeper deletes what is at the provider."""
+    async def forget(self, user_id: int) -> int:
+        """The user begins anew: nothing is continued, and the sweeper deletes what is at the provider.
+
+        Returns how many threads could have been continued.
+        """
         async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hlen(_key(user_id))
             pipe.delete(_key(user_id))
             pipe.sadd(FORGET, f"{user_id}:{self._clock.now().timestamp()}")
-            await pipe.execute()
+            count, _, _ = await pipe.execute()
         self.forgotten.set()
+        return int(count)
 
     async def delete_forgotten_rows(self) -> None:
         """Delete the rows of those who have begun anew, as they were before; for the sweeper.

@@ -1,0 +1,122 @@
+"""What was deleted in rest_service is forgotten where it is kept as well.
+
+rest_service's database lists every thread that lost its row and every user who is gone, whatever the way
+(`service_kit.contracts.discards`). The sweeper goes through the list every minute and right after `/new`:
+threads are deleted at the provider, users' conversations here. A row leaves the list when that is done;
+what fails stays for the next sweep and holds nothing else up. Several replicas may sweep at once, for
+everything here may be done twice.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from redis.exceptions import RedisError
+
+from service_kit.contracts.discards import DiscardKind, DiscardRead
+from service_kit.errors import KitError, NotFoundError
+from service_kit.lifecycle import heed_cancellation, sleep_unless
+from service_kit.logging import get_logger
+from service_kit.rest import endpoints
+from service_kit.rest.client import AsyncRestClient
+from service_kit.rest.endpoints import PAGE
+
+from ..core.errors import AssistantError
+from ..storage.provider_threads import ProviderThreads
+
+log = get_logger(__name__)
+
+EVERY = 60.0
+"""Seconds between two sweeps."""
+AT_ONCE = 4
+"""Rows that are worked on side by side."""
+
+
+class UserData(Protocol):
+    """Something that keeps data of users."""
+
+    async def forget(self, user_id: int) -> object:
+        """Drop what is kept of this user."""
+        ...
+
+
+class DiscardSweeper:
+    """One for the process; `run` is its task."""
+
+    def __init__(
+        self,
+        rest: AsyncRestClient,
+        threads: ProviderThreads,
+        user_data: Sequence[UserData],
+        *,
+        delete_thread: Callable[[str], Awaitable[None]],
+        every: float = EVERY,
+    ) -> None:
+        self._rest = rest
+        self._threads = threads
+        self._user_data = user_data
+        self._delete_thread = delete_thread
+        self._every = every
+
+    async def run(self) -> None:
+        """Sweep until cancelled."""
+        while True:
+            heed_cancellation()
+            self._threads.forgotten.clear()
+            try:
+                await self.sweep()
+            except (KitError, RedisError) as exc:
+                log.info("sweep_waits", reason=str(exc) or type(exc).__name__)
+            await sleep_unless(self._threads.forgotten, self._every)
+
+    async def sweep(self) -> None:
+        """One time through the list.
+
+        Raises:
+            KitError: rest_service is away.
+            RedisError: Redis is.
+        """
+        await self._threads.delete_forgotten_rows()
+        kept = done = 0
+        while rows := await self._rest.send(endpoints.discards(kept)):
+            outcomes = await self._all_done(rows)
+            kept += outcomes.count(False)
+            done += outcomes.count(True)
+            if len(rows) < PAGE:
+                break
+        if done or kept:
+            log.info("swept", done=done, kept=kept)
+
+    async def _all_done(self, rows: Sequence[DiscardRead]) -> list[bool]:
+        slots = asyncio.Semaphore(AT_ONCE)
+
+        async def one(row: DiscardRead) -> bool:
+            async with slots:
+                return await self._is_done(row)
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(row)) for row in rows]
+        return [task.result() for task in tasks]
+
+    async def _is_done(self, row: DiscardRead) -> bool:
+        try:
+            await self._forgotten(row)
+        except (AssistantError, KitError, RedisError, ValueError) as exc:
+            log.warning("discard_kept", discard=row.id, kind=row.kind, reason=f"{type(exc).__name__}: {exc}")
+            return False
+        return True
+
+    async def _forgotten(self, row: DiscardRead) -> None:
+        match row.kind:
+            case DiscardKind.THREAD:
+                await self._delete_thread(row.reference)
+            case DiscardKind.USER:
+                for data in self._user_data:
+                    await data.forget(int(row.reference))
+            case _:
+                msg = f"unknown kind {row.kind!r}"
+                raise ValueError(msg)
+        try:
+            await self._rest.send(endpoints.delete_discard(row.id))
+        except NotFoundError:
+            log.debug("discard_was_done", discard=row.id)
