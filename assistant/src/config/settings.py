@@ -33,7 +33,7 @@ class Settings(ServiceSettings, RedisSettings, QueueSettings, RestClientSettings
         description="Seconds for one message; after them the user gets a friendly sentence.",
     )
     assistant_concurrency: int = Field(
-        default=256, ge=1, le=4096, description="Messages of different users served at once."
+        default=1024, ge=1, le=4096, description="Messages of different users served at once."
     )
     stream_replies: bool = Field(
         default=False, description="Publish replies while they grow; the bot does not show them yet."
