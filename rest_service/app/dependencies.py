@@ -21,6 +21,7 @@ from .crypto import TokenBox
 from .database import Database, Unit
 from .reads import Reads
 from .repositories.base import Window
+from .tool_types import ToolTypes
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Parts:
     cache: LiveCache
     reads: Reads
     tokens: TokenBox
+    tool_types: ToolTypes
     clock: Clock
 
 
@@ -70,10 +72,15 @@ async def _tokens(parts: GivenParts) -> TokenBox:
     return parts.tokens
 
 
+async def _tool_types(parts: GivenParts) -> ToolTypes:
+    return parts.tool_types
+
+
 Reading = Annotated[Unit, Depends(reading, scope="function")]
 Writing = Annotated[Unit, Depends(writing, scope="function")]
 GivenClock = Annotated[Clock, Depends(_clock)]
 Tokens = Annotated[TokenBox, Depends(_tokens)]
+GivenToolTypes = Annotated[ToolTypes, Depends(_tool_types)]
 
 RowPath = Annotated[int, Path(ge=1, le=2**31 - 1)]
 JSON = "application/json"

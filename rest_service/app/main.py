@@ -47,6 +47,7 @@ from .routers import (
     users,
 )
 from .schema import require_head
+from .tool_types import ToolTypes
 
 NAME = "rest_service"
 
@@ -137,6 +138,7 @@ def _lifespan(settings: Settings, metrics: Metrics) -> Lifespan:
                 cache,
                 Reads(database, cache),
                 TokenBox(settings.credentials_encryption_keys),
+                ToolTypes(redis),
                 SystemClock(),
             )
             metrics.watch(database, cache)

@@ -20,7 +20,7 @@ class AssistantType(StrEnum):
 
 
 class ToolType(StrEnum):
-    """Which implementation a tool row becomes."""
+    """Which implementation a tool row becomes: the types that come along. There may be more."""
 
     CALENDAR = "calendar"
     REMINDER = "reminder"
@@ -182,6 +182,13 @@ SchemaText = Annotated[
 ]
 """A JSON Schema as text; an object is accepted and written as text."""
 
+TOOL_TYPES_KEY = "tool_types"
+"""A SET in Redis: the types that assistant services have added when they started, by name."""
+TOOL_TYPE_PATTERN = r"^[a-z][a-z0-9_]{0,31}$"
+ToolTypeName = Annotated[
+    str, StringConstraints(pattern=TOOL_TYPE_PATTERN), Field(json_schema_extra={"format": "tool-type"})
+]
+"""The name of a built-in type, or of one that an assistant service has added; rest_service checks which."""
 TOOL_NAME_PATTERN = r"^[a-zA-Z0-9_-]{1,64}$"
 ToolName = Annotated[str, StringConstraints(pattern=TOOL_NAME_PATTERN)]
 ToolDescription = Annotated[str, StringConstraints(min_length=1, max_length=4096), NOT_BLANK]
@@ -193,7 +200,10 @@ _TOOL: dict[str, Any] = {
     "input_schema": {"type": "object", "properties": {"timezone": {"type": "string"}}},
 }
 _TOOL_NAME = "What the model calls it by: letters, digits, `_`, `-`. Unique."
-_TOOL_TYPE = "Which implementation it is."
+_TOOL_TYPE = (
+    "Which implementation it is: `time`, `weather`, `calendar`, `reminder`, `sub_assistant`, "
+    "or a type that an assistant service has added."
+)
 _TOOL_DESCRIPTION = "Tells the model what it does and when to use it."
 _INPUT_SCHEMA = (
     "JSON Schema of the arguments, as an object or as text; top level `object`. None: the type's own."
@@ -209,7 +219,9 @@ class ToolUpdate(Patch):
     clearable = frozenset({"input_schema", "assistant_id"})
 
     name: ToolName | None = Field(default=None, description=_TOOL_NAME, examples=[_TOOL["name"]])
-    tool_type: ToolType | None = Field(default=None, description=_TOOL_TYPE, examples=[_TOOL["tool_type"]])
+    tool_type: ToolTypeName | None = Field(
+        default=None, description=_TOOL_TYPE, examples=[_TOOL["tool_type"]]
+    )
     description: ToolDescription | None = Field(
         default=None, description=_TOOL_DESCRIPTION, examples=[_TOOL["description"]]
     )
@@ -223,9 +235,9 @@ class ToolUpdate(Patch):
 def _asks_somebody(schema: dict[str, Any]) -> None:
     """For the document: a `sub_assistant` tool has its assistant, the others have none."""
     asking = {"tool_type": {"const": ToolType.SUB_ASSISTANT.value}, "assistant_id": {"type": "string"}}
-    others = [kind.value for kind in ToolType if kind is not ToolType.SUB_ASSISTANT]
+    another = {"not": {"const": ToolType.SUB_ASSISTANT.value}}
     schema["anyOf"] = [
-        {"properties": {"tool_type": {"enum": others}, "assistant_id": {"type": "null"}}},
+        {"properties": {"tool_type": another, "assistant_id": {"type": "null"}}},
         {"properties": asking, "required": ["assistant_id"]},
     ]
     schema["examples"] = [_TOOL]
@@ -237,7 +249,7 @@ class ToolCreate(Body):
     model_config = ConfigDict(json_schema_extra=_asks_somebody)
 
     name: ToolName = Field(description=_TOOL_NAME, examples=[_TOOL["name"]])
-    tool_type: ToolType = Field(description=_TOOL_TYPE, examples=[_TOOL["tool_type"]])
+    tool_type: ToolTypeName = Field(description=_TOOL_TYPE, examples=[_TOOL["tool_type"]])
     description: ToolDescription = Field(description=_TOOL_DESCRIPTION, examples=[_TOOL["description"]])
     input_schema: SchemaText | None = Field(
         default=None, description=_INPUT_SCHEMA, examples=[_TOOL["input_schema"]]

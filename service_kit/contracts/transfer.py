@@ -12,7 +12,7 @@ from service_kit.contracts.assistants import (
     SchemaText,
     ToolDescription,
     ToolName,
-    ToolType,
+    ToolTypeName,
 )
 from service_kit.contracts.base import Body, Flag, Name
 
@@ -21,7 +21,10 @@ class ToolEntry(Body):
     """A tool."""
 
     name: ToolName = Field(description="What the model calls it by.", examples=["ask_planner"])
-    tool_type: ToolType = Field(description="Which implementation it is.", examples=["sub_assistant"])
+    tool_type: ToolTypeName = Field(
+        description="Which implementation it is; the types are those of `/api/tools`.",
+        examples=["sub_assistant"],
+    )
     description: ToolDescription = Field(
         description="Tells the model what it does and when to use it.", examples=["Asks the planner."]
     )

@@ -6,6 +6,8 @@ from zoneinfo import available_timezones
 import schemathesis
 from hypothesis import strategies as st
 
+from service_kit.contracts.assistants import ToolType
+
 
 def _field(low: int, high: int) -> st.SearchStrategy[str]:
     numbers = st.integers(low, high)
@@ -22,4 +24,5 @@ SCHEMA = st.dictionaries(st.from_regex(r"[a-z]{1,8}", fullmatch=True), PROPERTY,
 
 schemathesis.openapi.format("iana-time-zone", st.sampled_from(sorted(available_timezones())))
 schemathesis.openapi.format("cron", CRON)
+schemathesis.openapi.format("tool-type", st.sampled_from([kind.value for kind in ToolType]))
 schemathesis.openapi.format("json-schema", SCHEMA)

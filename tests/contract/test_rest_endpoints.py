@@ -19,7 +19,7 @@ from service_kit.contracts.assistants import AssistantRead, ToolRead
 from service_kit.contracts.calendar import CalendarTokensWrite, CalendarUpdate
 from service_kit.contracts.cron import CronJobCreate, CronJobUpdate, FiringUpdate
 from service_kit.contracts.discards import DiscardKind
-from service_kit.contracts.threads import UserThreadCreate
+from service_kit.contracts.threads import UserThreadCreate, UserThreadUpdate
 from service_kit.contracts.usage import UsageCreate
 from service_kit.contracts.users import UserCreate, UserRead, UserUpdate
 from service_kit.errors import AccessError, ConflictError, NotFoundError, RestError
@@ -118,6 +118,10 @@ async def test_threads(world):
     new = UserThreadCreate(user_id=world.user.id, assistant_id=world.secretary.id, thread_id="conv_1")
     made = await send(endpoints.create_thread(new))
     assert await send(endpoints.threads(world.user.id, world.secretary.id)) == [made]
+    changed = await send(endpoints.update_thread(made.id, UserThreadUpdate(thread_id="conv_2")))
+    assert (changed.thread_id, changed.last_used) == ("conv_2", made.last_used)
+    assert await send(endpoints.user_threads(world.user.id)) == [changed]
+    assert await send(endpoints.user_threads(4711)) == []
     with pytest.raises(ConflictError):
         await send(endpoints.create_thread(new))
     await send(endpoints.delete_thread(made.id))

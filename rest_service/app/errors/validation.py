@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service_kit.contracts.assistants import TOOL_NAME_PATTERN
+from service_kit.contracts.assistants import TOOL_NAME_PATTERN, TOOL_TYPE_PATTERN
 from service_kit.contracts.errors import ErrorBody, FieldError
 from service_kit.contracts.users import LANGUAGE_PATTERN
 
@@ -58,6 +58,7 @@ _LIMITS = {
 _PATTERNS = {
     TOOL_NAME_PATTERN: "must have 1 to 64 letters (a to z, A to Z), digits, '_' or '-', and no spaces; "
     "such as world_clock",
+    TOOL_TYPE_PATTERN: "must be the name of a type, in small letters, such as time or sub_assistant",
     LANGUAGE_PATTERN: "must be a language code such as 'en', 'ru' or 'pt-br'",
 }
 _PARTS = {

@@ -8,7 +8,7 @@ from fastapi import Query, Response
 from service_kit.contracts.assistants import ToolCreate, ToolRead, ToolUpdate
 
 from ..access import ADMIN, READ
-from ..dependencies import Page, Reading, SearchText, TypeName, Writing, set_total
+from ..dependencies import GivenToolTypes, Page, Reading, SearchText, TypeName, Writing, set_total
 from ..repositories.tools import ToolRepository
 from ..routing import BODY, CLASH, MISSING, TOTAL
 from ..routing import router as new_router
@@ -42,8 +42,9 @@ async def list_tools(
 
 
 @router.post("", status_code=201, dependencies=ADMIN, responses=BODY | CLASH)
-async def create_tool(unit: Writing, body: ToolCreate) -> ToolRead:
+async def create_tool(types: GivenToolTypes, unit: Writing, body: ToolCreate) -> ToolRead:
     """A new tool. Give it to an assistant at `/api/assistant-tools`."""
+    await types.require(body.tool_type)
     return await ToolRepository(unit).create(body)
 
 
@@ -54,14 +55,16 @@ async def get_tool(unit: Reading, tool_id: UUID) -> ToolRead:
 
 
 @router.put("/{tool_id}", dependencies=ADMIN, responses=BODY | MISSING | CLASH)
-async def replace_tool(unit: Writing, tool_id: UUID, body: ToolCreate) -> ToolRead:
+async def replace_tool(types: GivenToolTypes, unit: Writing, tool_id: UUID, body: ToolCreate) -> ToolRead:
     """The whole tool anew; what is not sent takes its default."""
+    await types.require(body.tool_type)
     return await ToolRepository(unit).replace(tool_id, body)
 
 
 @router.patch("/{tool_id}", dependencies=ADMIN, responses=BODY | MISSING | CLASH)
-async def update_tool(unit: Writing, tool_id: UUID, body: ToolUpdate) -> ToolRead:
+async def update_tool(types: GivenToolTypes, unit: Writing, tool_id: UUID, body: ToolUpdate) -> ToolRead:
     """The fields that are sent; the others stay."""
+    await types.require(body.tool_type)
     return await ToolRepository(unit).patch(tool_id, body)
 
 

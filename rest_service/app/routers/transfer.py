@@ -11,7 +11,7 @@ from service_kit.contracts.transfer import Configuration, ImportResult
 
 from .. import transfer
 from ..access import ADMIN
-from ..dependencies import JSON, Writing
+from ..dependencies import JSON, GivenToolTypes, Writing
 from ..routing import BODY, CLASH, LARGE
 from ..routing import router as new_router
 
@@ -37,16 +37,17 @@ async def export_configuration(unit: Writing) -> Response:
 
 @router.post("/import", dependencies=ADMIN, responses=BODY | LARGE | CLASH)
 async def import_configuration(
-    unit: Writing, query: Annotated[ImportQuery, Query()], body: Configuration
+    types: GivenToolTypes, unit: Writing, query: Annotated[ImportQuery, Query()], body: Configuration
 ) -> ImportResult:
     """Make and change what the document names; nothing is deleted.
 
     The whole document is checked first, and everything or nothing is written. A second import of the
     same document changes nothing. With `dry_run=true` the answer is the difference, and nothing is written.
     """
+    known = await types.known()
 
     def run(connection: Connection) -> ImportResult:
-        return transfer.bring_in(connection, body, dry_run=query.dry_run)
+        return transfer.bring_in(connection, body, known, dry_run=query.dry_run)
 
     result = await unit.connection.run_sync(run)
     if result.changes and not query.dry_run:

@@ -62,5 +62,5 @@ async def update_user_thread(unit: Writing, thread_row_id: UUID, body: UserThrea
 
 @router.delete("/{thread_row_id}", status_code=204, dependencies=THREADS, responses=MISSING)
 async def delete_user_thread(unit: Writing, thread_row_id: UUID) -> None:
-    """Forget the thread; the provider is not told."""
+    """Forget the thread. `/api/discards` then has it, so that the provider is told."""
     await ThreadRepository(unit).delete(thread_row_id)

@@ -37,8 +37,16 @@ Values = dict[str, Any]
 E = TypeVar("E", bound=BaseModel)
 
 
-def bring_in(connection: Connection, document: Configuration, *, dry_run: bool = False) -> ImportResult:
+def bring_in(
+    connection: Connection,
+    document: Configuration,
+    tool_types: frozenset[str] | None = None,
+    *,
+    dry_run: bool = False,
+) -> ImportResult:
     """Make the rows what `document` says.
+
+    `tool_types` are those that are known; None where that cannot be known yet, as at a first start.
 
     Raises:
         InvalidDocumentError: it is wrong; nothing was written.
@@ -48,7 +56,7 @@ def bring_in(connection: Connection, document: Configuration, *, dry_run: bool =
         connection.execute(select(func.pg_advisory_xact_lock(ASSISTANT_GRAPH)))
         default_before = secretaries.lock(connection)
         stored = read(connection)
-        check(document, stored)
+        check(document, stored, tool_types)
         result = _Import(connection, stored, default_before).run(document, dry_run=dry_run)
         if dry_run:
             step.rollback()

@@ -1,6 +1,7 @@
 """What can be wrong with a document beyond its shape; all of it is found before anything is written."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import TypeVar
 
 from service_kit.contracts.assistants import ToolType
@@ -9,6 +10,7 @@ from service_kit.contracts.transfer import Configuration, ToolEntry
 
 from ..errors.api import InvalidError
 from ..tool_schema import problem
+from ..tool_types import unknown
 from .stored import Stored
 
 SHOWN = 50
@@ -29,9 +31,13 @@ class InvalidDocumentError(InvalidError):
         return super().body().model_copy(update={"details": self._findings})
 
 
-def check(document: Configuration, stored: Stored) -> None:
-    """Raises InvalidDocumentError, naming the place in the document of each error."""
-    findings = [FieldError(field=place, message=message) for place, message in _findings(document, stored)]
+def check(document: Configuration, stored: Stored, tool_types: frozenset[str] | None = None) -> None:
+    """Raises InvalidDocumentError, naming the place in the document of each error.
+
+    `tool_types` are those that are known; None where that cannot be known.
+    """
+    found = chain(_findings(document, stored), _tool_types(document, stored, tool_types))
+    findings = [FieldError(field=place, message=message) for place, message in found]
     if findings:
         raise InvalidDocumentError(findings)
 
@@ -68,6 +74,18 @@ def _tool(tool: ToolEntry, names: set[str]) -> Iterator[tuple[str, str]]:
     wrong = problem(tool.input_schema) if tool.input_schema is not None else None
     if wrong:
         yield "input_schema", wrong
+
+
+def _tool_types(
+    document: Configuration, stored: Stored, known: frozenset[str] | None
+) -> Iterator[tuple[str, str]]:
+    if known is None:
+        return
+    # what is stored stays importable, though nobody may have that type at the moment
+    known = known | {tool.tool_type for tool in stored.tools.values()}
+    for number, tool in enumerate(document.tools):
+        if tool.tool_type not in known:
+            yield f"tools.{number}.tool_type", unknown(tool.tool_type, known)
 
 
 def _defaults(document: Configuration) -> Iterator[tuple[str, str]]:

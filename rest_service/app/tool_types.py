@@ -1,0 +1,64 @@
+"""Which types tools may have: the built-in ones, and those that an assistant service has announced.
+
+A new type is one file in assistant, which adds its types to a SET in Redis when it starts. So a type is
+known here once an assistant that has it has run. Nothing takes a type away: whoever has lost its file skips
+such rows. With Redis away, what was seen in it last is known.
+"""
+
+import asyncio
+import re
+from collections.abc import Collection
+from difflib import get_close_matches
+
+import redis.asyncio as aioredis
+from redis.exceptions import RedisError
+
+from service_kit.contracts.assistants import TOOL_TYPE_PATTERN, TOOL_TYPES_KEY, ToolType
+from service_kit.logging import get_logger
+
+from .errors.api import InvalidError
+
+log = get_logger(__name__)
+
+BUILT_IN = frozenset(kind.value for kind in ToolType)
+TIMEOUT = 0.1
+"""Seconds that an admin waits for a Redis that hangs."""
+
+
+class ToolTypes:
+    """See the module; `redis` should not retry by itself."""
+
+    def __init__(self, redis: aioredis.Redis) -> None:
+        self._redis = redis
+        self._known = BUILT_IN
+
+    async def known(self) -> frozenset[str]:
+        """All of them, as far as it can be known now."""
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                announced = await self._redis.smembers(TOOL_TYPES_KEY)
+        except (RedisError, OSError, TimeoutError) as exc:
+            log.warning("tool_types_not_read", error=str(exc) or type(exc).__name__)
+        else:
+            names = {name.decode(errors="replace") for name in announced if isinstance(name, bytes)}
+            self._known |= {name for name in names if re.fullmatch(TOOL_TYPE_PATTERN, name)}
+        return self._known
+
+    async def require(self, tool_type: str | None) -> None:
+        """Raises InvalidError for a type that nobody has; None is fine."""
+        if tool_type is None or tool_type in self._known:
+            return
+        known = await self.known()
+        if tool_type not in known:
+            raise InvalidError(unknown(tool_type, known), field="tool_type")
+
+
+def unknown(tool_type: str, known: Collection[str]) -> str:
+    """What to say of a type that nobody has."""
+    alike = get_close_matches(tool_type, known, n=1)
+    question = f" Did you mean {alike[0]!r}?" if alike else ""
+    *others, last = sorted(known)
+    return (
+        f"There is no tool type {tool_type!r}.{question} Known are {', '.join(others)} and {last}; "
+        "a new one is known once an assistant service that has it has started."
+    )
