@@ -6,7 +6,7 @@ byte for byte the same in all later requests.
 """
 
 from ..core.run_context import RunContext
-from ..tools.time_tool import offset_text
+from ..tools.moments import offset_text
 from ..utils.text import one_line
 
 

@@ -8,6 +8,7 @@ under CC BY 4.0: whoever shows them names `ATTRIBUTION`.
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from datetime import date
 from enum import StrEnum
 from functools import cached_property
 from typing import Self, TypeVar
@@ -101,7 +102,7 @@ class Current(_Wire):
 class Daily(_Wire):
     """The days, one after the other, in lists of the same length."""
 
-    time: tuple[str, ...]
+    time: tuple[date, ...]
     weather_code: tuple[int | None, ...]
     highest: tuple[float | None, ...] = Field(alias="temperature_2m_max")
     lowest: tuple[float | None, ...] = Field(alias="temperature_2m_min")

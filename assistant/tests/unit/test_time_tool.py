@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assistant.src.core.errors import InvalidInputError
-from assistant.src.tools.time_tool import TIME_SCHEMA, TimeTool, offset_text
+from assistant.src.tools.moments import offset_text
+from assistant.src.tools.time_tool import TIME_SCHEMA, TimeTool
 from assistant.src.utils.zones import zones_like
 from assistant.tests.fakes import context_of
 from service_kit.testing.clock import FakeClock

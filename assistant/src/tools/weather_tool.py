@@ -1,0 +1,201 @@
+"""The weather now and on the next days, anywhere."""
+
+import re
+from typing import Any
+
+from ..core.model import JsonSchema
+from ..core.run_context import RunContext
+from ..services.weather import ATTRIBUTION, MAX_DAYS, Current, Daily, Forecast, Place, Units, WeatherClient
+from ..utils.locale import at_home_in_us, language_of
+from ..utils.text import compact_json
+from .base import Arguments, BaseTool, InvalidInputError
+from .registry import ToolKind, ToolSite
+from .rest_service_tool import RestServiceTool
+from .weather_words import in_words
+
+DEFAULT_DAYS = 3
+OTHERS = 4
+"""Places of the same name that are named beside the one chosen."""
+
+WEATHER_SCHEMA: JsonSchema = {
+    "type": "object",
+    "properties": {
+        "location": {
+            "type": "string",
+            "minLength": 2,
+            "maxLength": 100,
+            "description": "A city or place, in any language. Where several have this name, add region or "
+            "country behind commas: `Paris, Texas`.",
+        },
+        "days": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": MAX_DAYS,
+            "description": "How many days of forecast, today included: 2 for tomorrow. "
+            f"Default: {DEFAULT_DAYS}.",
+        },
+        "units": {
+            "type": "string",
+            "enum": [unit.value for unit in Units],
+            "description": "Only when the user asks for it. Default: what is usual where the user lives.",
+        },
+    },
+    "required": ["location"],
+    "additionalProperties": False,
+}
+DESCRIPTION = (
+    "Weather now and forecast for up to 16 days, anywhere. Name the place that the result names, and end "
+    f"the answer with its attribution: {ATTRIBUTION}."
+)
+_SYMBOLS = {
+    Units.METRIC: {"temperature": "°C", "wind": "km/h", "precipitation": "mm"},
+    Units.IMPERIAL: {"temperature": "°F", "wind": "mph", "precipitation": "inch"},
+}
+_COMPASS = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
+_CODES = {"usa": "US", "u.s.": "US", "uk": "GB", "uae": "AE"}
+"""What countries are called that are known by another code."""
+_CYRILLIC = re.compile("[а-яёА-ЯЁ]")
+
+
+class WeatherTool(BaseTool):
+    """Answers JSON: `{"location", "timezone", "units", "current", "days", "attribution"}`.
+
+    `location` names region and country; `other_places` those of the same name elsewhere. All times are
+    the place's own. Words are Russian for users whose language is Russian, else English.
+    """
+
+    def __init__(
+        self,
+        client: WeatherClient,
+        name: str = "get_weather",
+        description: str = DESCRIPTION,
+        schema: JsonSchema = WEATHER_SCHEMA,
+        timeout: float | None = None,
+    ) -> None:
+        super().__init__(name=name, description=description, schema=schema, timeout=timeout)
+        self._client = client
+
+    async def execute(self, arguments: Arguments, context: RunContext) -> str:
+        """The weather there.
+
+        Raises:
+            InvalidInputError: there is no such place.
+            WeatherUnavailableError: Open-Meteo gave no usable answer.
+        """
+        user = context.user
+        language = language_of(user.language)
+        place, others = await self._found(str(arguments.get("location", "")).strip(), language)
+        usual = Units.IMPERIAL if at_home_in_us(user.language, user.timezone) else Units.METRIC
+        units = Units(arguments.get("units") or usual)
+        days = max(1, min(MAX_DAYS, int(arguments.get("days") or DEFAULT_DAYS)))
+        forecast = await self._client.forecast(place, days, units)
+        return compact_json(_described(place, others, forecast, units, russian=language == "ru"))
+
+    async def _found(self, location: str, language: str) -> tuple[Place, list[str]]:
+        """The place meant, and how others of this name are called.
+
+        The service knows names in the language that it is told and in English: it is asked in the
+        user's language first, then in that of the name.
+        """
+        name, *rest = (part.strip() for part in location.split(","))
+        if len(name) < 2:
+            msg = "name a place in `location`"
+            raise InvalidInputError(msg)
+        rest = [_CODES.get(part.lower(), part) for part in rest if part]
+        languages = [language, "ru" if _CYRILLIC.search(name) else "en", "en"]
+        places: tuple[Place, ...] = ()
+        for tongue in dict.fromkeys(languages):
+            places = await self._client.places(name, tongue)
+            if matching := [place for place in places if _is_in(place, rest)]:
+                return matching[0], _others(matching[0], places)
+        if places:
+            known = "; ".join(place.label for place in places[:OTHERS])
+            msg = f"there is no {name!r} in {', '.join(rest)!r}; there is: {known}"
+            raise InvalidInputError(msg)
+        msg = (
+            f"no place called {location!r} was found; check the spelling, give the English name, or the "
+            "nearest larger town"
+        )
+        raise InvalidInputError(msg)
+
+
+def _is_in(place: Place, parts: list[str]) -> bool:
+    """Whether all of these are parts of where the place is: region, country, or its code."""
+    where = [known.lower() for known in (place.admin1, place.country, place.country_code) if known]
+    return all(any(part.lower() in {known, known[: len(part)]} for known in where) for part in parts)
+
+
+def _others(chosen: Place, places: tuple[Place, ...]) -> list[str]:
+    same = [place.label for place in places if place.name.lower() == chosen.name.lower()]
+    return [label for label in dict.fromkeys(same) if label != chosen.label][:OTHERS]
+
+
+def _described(
+    place: Place, others: list[str], forecast: Forecast, units: Units, *, russian: bool
+) -> dict[str, Any]:
+    answer: dict[str, Any] = {"location": place.label}
+    if others:
+        answer["other_places"] = others
+    return answer | {
+        "timezone": forecast.timezone,
+        "units": _SYMBOLS[units],
+        "current": _now(forecast.current, russian=russian),
+        "days": _days(forecast.daily, russian=russian),
+        "attribution": ATTRIBUTION,
+    }
+
+
+def _now(current: Current, *, russian: bool) -> dict[str, Any]:
+    return _known(
+        {
+            "time": current.time,
+            "description": in_words(current.weather_code, russian=russian),
+            "temperature": current.temperature,
+            "feels_like": current.feels_like,
+            "humidity_percent": current.humidity,
+            "precipitation": current.precipitation,
+            "wind_speed": current.wind_speed,
+            "wind_from": _compass(current.wind_direction),
+        }
+    )
+
+
+def _days(daily: Daily, *, russian: bool) -> list[dict[str, Any]]:
+    return [
+        _known(
+            {
+                "date": day.isoformat(),
+                "weekday": f"{day:%A}",
+                "description": in_words(daily.weather_code[number], russian=russian),
+                "highest": daily.highest[number],
+                "lowest": daily.lowest[number],
+                "precipitation": daily.precipitation[number],
+                "precipitation_chance_percent": daily.chance[number],
+                "wind_speed": daily.wind_speed[number],
+                "sunrise": daily.sunrise[number].partition("T")[2],
+                "sunset": daily.sunset[number].partition("T")[2],
+            }
+        )
+        for number, day in enumerate(daily.time)
+    ]
+
+
+def _known(facts: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _compass(degrees: float | None) -> str | None:
+    return None if degrees is None else _COMPASS[round(degrees / 45) % 8]
+
+
+def _build(source: RestServiceTool, site: ToolSite) -> BaseTool:
+    return WeatherTool(
+        site.services.weather,
+        name=source.row.name,
+        description=source.row.description,
+        schema=source.schema_or(WEATHER_SCHEMA),
+        timeout=site.tool_timeout,
+    )
+
+
+TOOL_KIND = ToolKind("weather", _build)
