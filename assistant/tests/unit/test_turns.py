@@ -14,7 +14,7 @@ messages = st.one_of(
     st.builds(
         AssistantMessage,
         text=texts,
-        tool_calls=st.lists(tool_calls, max_size=3, unique_by=lambda call: call.id).map(tuple),
+        tool_calls=st.lists(tool_calls, max_size=3).map(tuple),
     ),
 )
 
@@ -30,6 +30,8 @@ def assert_acceptable(turn: tuple[Message, ...]) -> None:
             assert open_calls == []
         if isinstance(message, AssistantMessage):
             open_calls = [call.id for call in message.tool_calls]
+            assert message.text or open_calls
+            assert len(set(open_calls)) == len(open_calls)
     assert open_calls == []
 
 
@@ -40,6 +42,12 @@ def test_whatever_is_stored_what_is_loaded_is_acceptable(stored):
         assert_acceptable(turn.messages)
         assert isinstance(turn.messages[0], UserMessage)
         assert isinstance(turn.messages[-1], AssistantMessage)
+
+
+@given(st.lists(st.lists(messages, max_size=6), max_size=4))
+def test_a_whole_history_of_anything_is_acceptable(stored):
+    turns = [load_turn(dump_turn(turn_of(f"k{n}", "q", one))) for n, one in enumerate(stored)]
+    assert_acceptable(tuple(message for turn in turns if turn is not None for message in turn.messages))
 
 
 WHOLE = (
@@ -62,6 +70,19 @@ def test_an_orphaned_call_is_taken_out():
     assert turn is not None
     assert turn.messages[1] == AssistantMessage("", (ToolCall("a", "t", "{}"),))
     assert turn.tokens < turn_of("k", "q", WHOLE).tokens
+
+
+def test_what_only_the_run_itself_needs_is_not_stored():
+    turn = turn_of("k", "q", [UserMessage("q"), AssistantMessage("a", opaque='["encrypted"]')])
+    assert turn.messages[-1] == AssistantMessage("a")
+    assert b"encrypted" not in dump_turn(turn)
+
+
+def test_a_turn_larger_than_all_that_may_stay_is_question_and_answer():
+    flood = [*WHOLE[:2], ToolMessage("a", "x" * 9000), *WHOLE[3:]]
+    turn = turn_of("tg:1", "Привет", flood)
+    assert turn.within(10_000) is turn
+    assert turn.within(1000) == turn_of("tg:1", "Привет", [WHOLE[0], WHOLE[-1]])
 
 
 def test_what_is_no_turn_is_none():
