@@ -13,6 +13,7 @@ from .stats import Stats
 from .storage import Store
 from .telegram.api import BotApi
 from .telegram.messenger import Messenger
+from .weather.api import WeatherApi
 from .web.chat_api import ChatApi
 from .web.pages import Pages
 
@@ -29,6 +30,7 @@ def create_app(*, store: Store, pace: Pace, health: Health, host: str) -> web.Ap
     app = web.Application(client_max_size=MAX_BODY)
     BotApi(messenger, stats, faults).add_routes(app)
     openai.add_routes(app)
+    WeatherApi(stats, faults).add_routes(app)
     ChatApi(messenger, guard).add_routes(app)
     control = Control(messenger=messenger, stats=stats, faults=faults, pace=pace, openai=openai, guard=guard)
     control.add_routes(app)

@@ -104,6 +104,7 @@ class City:
 class _Entry:
     city: City
     pattern: re.Pattern[str]
+    names: tuple[str, ...]
 
 
 def find_cities(text: str) -> tuple[City, ...]:
@@ -117,6 +118,11 @@ def find_cities(text: str) -> tuple[City, ...]:
         if all(known.zone != city.zone for _start, known in found.values()):
             found.setdefault(city.english, (position, city))
     return tuple(city for _start, city in sorted(found.values(), key=lambda pair: pair[0]))
+
+
+def known_cities() -> tuple[tuple[City, tuple[str, ...]], ...]:
+    """The table: each city with its English spellings."""
+    return tuple((entry.city, entry.names) for entry in _entries())
 
 
 def city_of_zone(zone: str) -> City:
@@ -135,7 +141,7 @@ def _entries() -> tuple[_Entry, ...]:
         names = english.split(",")
         alternatives = "|".join(re.escape(name) for name in names)
         pattern = re.compile(rf"\b(?:{alternatives}|(?:{stems})(?:[а-яё]{{0,3}}))\b", re.IGNORECASE)
-        entries.append(_Entry(City(zone, names[0], russian, russian_in), pattern))
+        entries.append(_Entry(City(zone, names[0], russian, russian_in), pattern, tuple(names)))
     return tuple(entries)
 
 

@@ -30,12 +30,17 @@ def last(what: str = "innerText") -> str:
     return f"[...document.querySelectorAll('.row .text')].at(-1)?.{what}"
 
 
+async def updates(outside: Any, **parameters: Any) -> list[Any]:
+    """What the page has sent, as soon as there is something."""
+    return list(await asyncio.wait_for(outside.updates(timeout=30, **parameters), 40))
+
+
 async def test_a_first_conversation(outside: Any, page: Page):
     await page.open(f"{outside.url}/?start=code-1")
     await page.until(ONLINE)
     assert await page.run("document.querySelector('#composer').hidden")
     await page.click("#start")
-    [start] = await asyncio.wait_for(outside.updates(timeout=10), 10)
+    [start] = await updates(outside)
     assert start["message"]["text"] == "/start code-1"
     person = start["message"]["chat"]["id"]
     await page.until("!location.search.includes('start')")
@@ -47,7 +52,7 @@ async def test_a_first_conversation(outside: Any, page: Page):
     await page.press("Enter", shift=True)
     await page.write("second line")
     await page.press("Enter")
-    [said] = await asyncio.wait_for(outside.updates(offset=start["update_id"] + 1, timeout=10), 10)
+    [said] = await updates(outside, offset=start["update_id"] + 1)
     assert said["message"]["text"] == "first line\nsecond line"
 
     await outside.bot("sendChatAction", chat_id=person, action="typing")
@@ -83,9 +88,7 @@ async def test_entities_are_rendered_and_nothing_is_html(outside: Any, page: Pag
     await page.click(".spoiler")
     assert await page.run("document.querySelector('.spoiler').classList.contains('shown')")
     await page.click(".command")
-    assert [u["message"]["text"] for u in await asyncio.wait_for(outside.updates(timeout=10), 10)] == [
-        "/help"
-    ]
+    assert [u["message"]["text"] for u in await updates(outside)] == ["/help"]
 
 
 async def test_overlapping_entities_keep_the_whole_text(outside: Any, page: Page):
@@ -113,7 +116,7 @@ async def test_edits_and_buttons(outside: Any, page: Page):
     await outside.bot("sendMessage", chat_id=person, text="Tea", reply_markup=markup)
     await page.until("document.querySelector('.keyboard button')")
     await page.click(".keyboard button")
-    [pressed] = await asyncio.wait_for(outside.updates(timeout=10), 10)
+    [pressed] = await updates(outside)
     assert pressed["callback_query"]["data"] == "d"
     await outside.bot("editMessageText", chat_id=person, message_id=1, text="Tea, done")
     await page.until(f"{last()}.includes('Tea, done')")
@@ -137,7 +140,7 @@ async def test_a_lost_connection_is_told_and_heals(outside: Any, page: Page):
     await page.call("Network.emulateNetworkConditions", offline=False, **offline)
     await page.until("document.querySelector('#offline').hidden")
     await page.click(".failed")
-    assert [u["message"]["text"] for u in await asyncio.wait_for(outside.updates(timeout=10), 10)] == ["lost"]
+    assert [u["message"]["text"] for u in await updates(outside)] == ["lost"]
 
 
 @pytest.mark.parametrize(("width", "height"), [(360, 640), (390, 844), (1280, 800)])
