@@ -7,7 +7,7 @@ seasons grow with latitude and turn round in the south, neighbouring days resemb
 import random
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from math import acos, cos, exp, pi, radians, sin
+from math import acos, asin, cos, exp, pi, radians, sin
 
 _WARMEST_DAY = 200
 """Of the year, in the north."""
@@ -103,7 +103,8 @@ def weather_at(spot: Spot, moment: datetime) -> Moment:
 def daylight(spot: Spot, day: date, zone: tzinfo) -> tuple[datetime, datetime]:
     """Sunrise and sunset; both at midday in the polar night, a day apart in the polar summer."""
     number = day.timetuple().tm_yday
-    tilt = radians(-23.44) * cos(2 * pi * (number + 10) / 365)
+    year = 2 * pi / 365.24
+    tilt = asin(sin(radians(-23.44)) * cos(year * (number + 10) + radians(1.914) * sin(year * (number - 2))))
     north = radians(max(-89.9, min(89.9, spot.latitude)))
     # the upper edge of the sun, lifted by the air, is seen when its middle is 0.833° below the horizon
     turn = (sin(radians(-0.833)) - sin(north) * sin(tilt)) / (cos(north) * cos(tilt))
