@@ -20,7 +20,8 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
     "--remote-debugging-port=0", "--remote-allow-origins=*",
 )  # fmt: skip
-START_TIMEOUT = 30.0
+START_TIMEOUT = 60.0
+END_TIMEOUT = 15.0
 WAIT_TIMEOUT = 40.0
 
 
@@ -28,6 +29,33 @@ def find_chromium() -> str | None:
     """The browser's binary, None where there is none."""
     given = os.environ.get("CHROMIUM")
     return given or next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+_AIM = """new Promise((resolve, reject) => {
+    const selector = %s, end = Date.now() + 30000;
+    let before = "", why = "is not there";
+    const look = () => {
+        const element = document.querySelector(selector);
+        if (element) {
+            let box = element.getBoundingClientRect();
+            if (box.top < 0 || box.bottom > innerHeight) {
+                element.scrollIntoView({block: "nearest", behavior: "instant"});
+                box = element.getBoundingClientRect();
+            }
+            const x = box.x + box.width / 2, y = box.y + box.height / 2;
+            const now = JSON.stringify([box.x, box.y, box.width, box.height]);
+            const top = document.elementFromPoint(x, y);
+            if (!element.contains(top)) why = "is behind " + (top?.outerHTML.slice(0, 200) ?? "nothing");
+            else if (now !== before) why = "moves";
+            else return resolve([x, y]);
+            before = now;
+        }
+        if (Date.now() > end) reject(new Error(selector + " " + why));
+        else setTimeout(look, 50);
+    };
+    look();
+})"""
+"""Where to press: the same place in two looks in a row, and nothing in front of it."""
 
 
 class Page:
@@ -103,11 +131,8 @@ class Page:
         await self.run(script)
 
     async def click(self, selector: str) -> None:
-        """Press the middle of an element with the mouse."""
-        place = await self.run(
-            f"(() => {{ const box = document.querySelector({json.dumps(selector)}).getBoundingClientRect();"
-            "return [box.x + box.width / 2, box.y + box.height / 2]; })()"
-        )
+        """Press the middle of an element with the mouse, once it is there, stands still and is on top."""
+        place = await self.run(_AIM % json.dumps(selector))
         for kind in ("mousePressed", "mouseReleased"):
             await self.call(
                 "Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1
@@ -144,21 +169,37 @@ async def browser_page(binary: str, folder: Path, *, language: str = "en-US") ->
     )  # fmt: skip
     try:
         port = await _port(folder)
-        async with aiohttp.ClientSession() as session:
-            async with session.get(f"http://127.0.0.1:{port}/json/list") as response:
-                tabs = await response.json()
-            address = next(tab["webSocketDebuggerUrl"] for tab in tabs if tab["type"] == "page")
-            async with session.ws_connect(address, max_msg_size=0) as socket:
-                yield Page(socket)
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(await _tab(session, port), max_msg_size=0) as socket,
+        ):
+            yield Page(socket)
     finally:
         process.terminate()
-        await process.wait()
+        try:
+            async with asyncio.timeout(END_TIMEOUT):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+async def _tab(session: aiohttp.ClientSession, port: int) -> str:
+    """The address of the first tab, which opens a moment after the browser listens."""
+    async with asyncio.timeout(START_TIMEOUT):
+        while True:
+            async with session.get(f"http://127.0.0.1:{port}/json/list") as response:
+                tabs = await response.json()
+            for tab in tabs:
+                if tab["type"] == "page":
+                    return str(tab["webSocketDebuggerUrl"])
+            await asyncio.sleep(0.05)
 
 
 async def _port(folder: Path) -> int:
     """The browser writes its port into its profile once it listens."""
     file = folder / "DevToolsActivePort"
     async with asyncio.timeout(START_TIMEOUT):
-        while not (file.exists() and file.read_text().strip()):  # noqa: ASYNC110 - another process writes it
+        while not (file.exists() and file.read_text().count("\n")):  # noqa: ASYNC110 - another process writes it
             await asyncio.sleep(0.05)
     return int(file.read_text().split()[0])

@@ -90,6 +90,9 @@ class Swagger:
             await self.page.write(json.dumps(body, indent=2))
         answer = f"document.querySelector('{block} .live-responses-table')"
         loading = f"document.querySelector('{block} .loading-container')"
+        if await self.page.run(f"!!{answer}"):  # of the request before: not to be taken for this one's
+            await self.click(f"{block} .btn-clear")
+            await self.page.until(f"!{answer}")
         await self.click(f"{block} .execute")
         try:
             await self.page.until(f"{answer} || {loading}", seconds=5)
