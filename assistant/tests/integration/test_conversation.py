@@ -1,13 +1,14 @@
 import asyncio
-from itertools import pairwise
 
 import pytest
 import redis.asyncio as aioredis
+from redis.asyncio.connection import Connection
 
-from assistant.src.core.model import AssistantMessage, UserMessage
+from assistant.src.core.model import AssistantMessage, ToolCall, UserMessage
 from assistant.src.storage.conversation import Conversation, ConversationStore
+from assistant.src.storage.summary import SUMMARY_KEY, Summary
 from assistant.src.storage.turns import Turn, dump_turn, turn_of
-from assistant.src.storage.window import KEPT_AFTER_CUT, MAX_TURNS
+from assistant.src.storage.window import HARD_LIMIT, KEPT_AFTER_CUT
 
 pytestmark = pytest.mark.integration
 
@@ -47,22 +48,133 @@ async def test_turns_come_back_in_order(store):
     assert past.find("tg:3", "q3") is None
 
 
-async def test_the_window_grows_at_its_end_and_is_cut_seldom(store):
-    firsts: list[str] = []
+async def folded(store: ConversationStore, text: str = "notes", at_most: int | None = None) -> bool:
+    fallen = await store.fallen(1, "a", budget=BUDGET, at_most=at_most)
+    assert fallen is not None
+    return await store.fold(fallen, Summary(text, len(fallen.turns)))
+
+
+async def test_what_fell_out_is_replaced_by_its_summary(store):
+    turns = [turn(number) for number in range(12)]
+    await add(store, *turns)
+    fallen = await store.fallen(1, "a", budget=BUDGET)
+    assert fallen is not None
+    assert (fallen.turns, fallen.summary) == (tuple(turns[:6]), None)
+    assert await store.fold(fallen, Summary("notes", 6))
+    past = await load(store)
+    assert (past.turns, past.summary) == (tuple(turns[6:]), Summary("notes", 6))
+    assert sum(one.tokens for one in past.turns) <= BUDGET * KEPT_AFTER_CUT
+    assert await store.fallen(1, "a", budget=BUDGET) is None
+
+
+async def test_the_next_fold_continues_the_summary(store):
+    await add(store, *(turn(number) for number in range(12)))
+    assert await folded(store)
+    await add(store, *(turn(number) for number in range(12, 18)))
+    fallen = await store.fallen(1, "a", budget=BUDGET)
+    assert fallen is not None
+    assert fallen.summary == Summary("notes", 6)
+    assert await store.fold(fallen, Summary("more notes", 12))
+    assert (await load(store)).summary == Summary("more notes", 12)
+
+
+async def test_two_replicas_fold_once(store):
+    await add(store, *(turn(number) for number in range(12)))
+    one = await store.fallen(1, "a", budget=BUDGET)
+    two = await store.fallen(1, "a", budget=BUDGET)
+    assert one is not None
+    assert two is not None
+    outcomes = await asyncio.gather(store.fold(one, Summary("one", 6)), store.fold(two, Summary("two", 6)))
+    assert sorted(outcomes) == [False, True]
+    past = await load(store)
+    assert len(past.turns) == 6
+    assert past.summary == Summary("one" if outcomes[0] else "two", 6)
+
+
+async def test_turns_that_come_during_a_fold_stay(store):
+    await add(store, *(turn(number) for number in range(12)))
+    fallen = await store.fallen(1, "a", budget=BUDGET)
+    await add(store, turn(12))
+    assert fallen is not None
+    assert await store.fold(fallen, Summary("notes", 6))
+    assert await keys(store) == [f"tg:{number}" for number in range(6, 13)]
+
+
+@pytest.mark.parametrize("after", [0, 1, 12])
+async def test_a_fold_brings_nothing_forgotten_back(store, redis_client, after):
+    """/new in the middle of a fold; perhaps the user has written again since."""
+    await add(store, *(turn(number) for number in range(12)))
+    fallen = await store.fallen(1, "a", budget=BUDGET)
+    assert fallen is not None
+    await store.forget(1)
+    await add(store, *(turn(100 + number) for number in range(after)))
+    assert not await store.fold(fallen, Summary("notes", 6))
+    past = await load(store)
+    assert (len(past.turns), past.summary) == (after, None)
+    assert not await redis_client.exists("summary:1:a")
+
+
+async def test_a_fold_does_not_touch_what_was_cut_since(store, redis_client):
+    await add(store, *(turn(number) for number in range(12)))
+    fallen = await store.fallen(1, "a", budget=BUDGET)
+    assert fallen is not None
+    await redis_client.ltrim("conversation:1:a", 1, -1)
+    assert not await store.fold(fallen, Summary("notes", 6))
+    assert len(await keys(store)) == 11
+
+
+async def test_what_a_model_could_not_take_falls_too(store):
+    await add(store, turn(1), turn(2), turn(3))
+    assert await store.fallen(1, "a", budget=BUDGET) is None
+    assert await folded(store, at_most=1)
+    assert await keys(store) == ["tg:3"]
+    assert await store.fallen(1, "a", budget=BUDGET, at_most=1) is None
+
+
+async def test_without_folds_the_oldest_go_at_the_hard_limit_alone(store):
+    lengths: list[int] = []
     for number in range(40):
         await add(store, turn(number))
-        firsts.append((await keys(store))[0])
-    window = (await load(store)).turns
-    assert sum(one.tokens for one in window) <= BUDGET
-    assert window[-1].key == "tg:39"
-    moves = sum(before != after for before, after in pairwise(firsts))
-    assert moves <= 40 / (10 * (1 - KEPT_AFTER_CUT)) + 1
+        lengths.append(len(await keys(store)))
+    assert max(lengths) == 10 * HARD_LIMIT
+    assert min(lengths[20:]) == 10
+    assert (await keys(store))[-1] == "tg:39"
 
 
-async def test_a_turn_above_the_budget_is_kept_alone_and_not_sent_again(store):
-    await add(store, turn(1), turn(2, size=2 * BUDGET))
-    assert await keys(store) == ["tg:2"]
-    assert (await load(store)).window(BUDGET) == ()
+async def test_the_summary_is_shown_first_as_far_as_there_is_room(store):
+    await add(store, *(turn(number) for number in range(12)))
+    await folded(store)
+    past = await load(store)
+    assert past.summary is not None
+    summary = past.summary.as_turn()
+    assert past.window(BUDGET) == (summary, *past.turns)
+    assert past.window(summary.tokens + 250) == (summary, *past.turns[-2:])
+    assert past.window(summary.tokens - 1) == ()
+    assert past.find(SUMMARY_KEY, "") is None
+
+
+async def test_broken_turns_fall_out_without_a_trace(store, redis_client):
+    await redis_client.rpush("conversation:1:a", b"{not json", *(dump_turn(turn(n)) for n in range(12)))
+    fallen = await store.fallen(1, "a", budget=BUDGET)
+    assert fallen is not None
+    assert [one.key for one in fallen.turns] == [f"tg:{number}" for number in range(6)]
+    assert await store.fold(fallen, Summary("notes", 6))
+    assert await keys(store) == [f"tg:{number}" for number in range(6, 12)]
+
+
+async def test_a_broken_summary_is_none(store, redis_client):
+    await add(store, turn(1), turn(2))
+    await redis_client.set("summary:1:a", b"{not json")
+    assert (await load(store)).summary is None
+    assert await folded(store, at_most=1)
+    assert (await load(store)).summary == Summary("notes", 1)
+
+
+async def test_a_turn_above_the_budget_is_not_sent_but_known(store):
+    await add(store, turn(1), turn(2, size=3 * BUDGET))
+    past = await load(store)
+    assert past.window(BUDGET) == ()
+    assert past.find("tg:2", "q2") is not None
 
 
 async def test_a_smaller_budget_sees_the_newest(store):
@@ -79,13 +191,6 @@ async def test_two_runs_at_once_both_stay(store):
     assert sorted(await keys(store)) == ["tg:1", "tg:2"]
 
 
-async def test_many_short_turns_are_bounded(store, redis_client):
-    turns = tuple(turn(number, size=12) for number in range(MAX_TURNS))
-    await redis_client.rpush("conversation:1:a", *map(dump_turn, turns))
-    await store.append(1, "a", turn(1), before=Conversation(turns), budget=10**6)
-    assert await redis_client.llen("conversation:1:a") == MAX_TURNS
-
-
 async def test_what_is_broken_is_skipped(store, redis_client):
     await add(store, turn(1))
     await redis_client.rpush("conversation:1:a", b"{not json", b'{"v": 9}')
@@ -93,17 +198,74 @@ async def test_what_is_broken_is_skipped(store, redis_client):
     assert await keys(store) == ["tg:1", "tg:2"]
 
 
-async def test_forgetting_takes_all_of_a_user_and_nothing_of_others(store):
-    await add(store, turn(1))
+async def test_a_run_is_found_again_by_its_message(store):
+    begun = (UserMessage("now: 12:00\n\nHi"), AssistantMessage("", (ToolCall("c", "t", "{}"),)))
+    journal = store.journal(1, "a", key="tg:7", asked="Hi", begun=())
+    await journal.note(begun)
+
+    async def found(key: str = "tg:7", asked: str = "Hi", user: int = 1, assistant: str = "a") -> int:
+        return len((await store.load(user, assistant, key=key, asked=asked)).begun)
+
+    assert await found() == 2
+    assert await found(key="tg:7:1") == await found(asked="Ho") == await found(user=2) == 0
+    assert await found(assistant="b") == 0
+    done = turn_of("tg:7", "Hi", [UserMessage("Hi"), AssistantMessage("done")])
+    await store.append(1, "a", done, before=Conversation(), budget=BUDGET)
+    assert await found() == 0
+
+
+async def test_forgetting_takes_all_of_a_user_and_nothing_of_others(store, redis_client):
+    await add(store, *(turn(number) for number in range(12)))
+    await folded(store)
     await add(store, turn(2), assistant="b")
     await add(store, turn(3), user=11)
     assert await store.forget(1) == 2
-    assert (await keys(store), await keys(store, assistant="b")) == ([], [])
+    assert sorted(await redis_client.keys("*")) == [b"conversation:11:a", b"conversations:11"]
     assert await keys(store, user=11) == ["tg:3"]
     assert await store.forget(1) == 0
 
 
-async def test_an_unused_conversation_ends(store, redis_client):
-    await add(store, turn(1))
-    for key in await redis_client.keys("conversation*"):
-        assert 0 < await redis_client.pttl(key) <= 3_600_000
+async def test_all_that_is_kept_ends_with_the_retention_time(redis_client):
+    """Turns, summary, index, and the journal of a run that never ended."""
+    store = ConversationStore(redis_client, retention_s=60)
+    await add(store, *(turn(number) for number in range(12)))
+    await folded(store)
+    await store.journal(1, "a", key="tg:7", asked="Hi", begun=()).note([UserMessage("Hi")])
+    names = {name.split(b":")[0] for name in await redis_client.keys("*")}
+    assert names == {b"conversation", b"summary", b"conversations", b"run"}
+    for name in await redis_client.keys("*"):
+        assert 0 < await redis_client.pttl(name) <= 60_000, name
+
+
+async def test_use_prolongs_all_of_a_conversation(redis_client):
+    store = ConversationStore(redis_client, retention_s=60)
+    await add(store, *(turn(number) for number in range(12)))
+    await folded(store)
+    for name in await redis_client.keys("*"):
+        await redis_client.pexpire(name, 5000)
+    await add(store, turn(12))
+    for name in await redis_client.keys("*"):
+        assert await redis_client.pttl(name) > 50_000, name
+
+
+async def test_a_journal_ends_within_the_hour(redis_client):
+    store = ConversationStore(redis_client, retention_s=30 * 86_400)
+    await store.journal(1, "a", key="tg:7", asked="Hi", begun=()).note([UserMessage("Hi")])
+    assert 0 < await redis_client.pttl("run:1:a:tg:7") <= 3_600_000
+
+
+async def test_loading_and_appending_are_one_round_trip_each(store, redis_client, monkeypatch):
+    sent = 0
+    real = Connection.send_packed_command
+
+    async def counted(self: Connection, *args: object, **options: object) -> None:
+        nonlocal sent
+        sent += 1
+        await real(self, *args, **options)
+
+    await redis_client.ping()
+    monkeypatch.setattr(Connection, "send_packed_command", counted)
+    past = await load(store)
+    assert sent == 1
+    await store.append(1, "a", turn(1), before=past, budget=BUDGET)
+    assert sent == 2
