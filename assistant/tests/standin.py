@@ -164,12 +164,17 @@ class RestStandIn(HttpStandIn):
         self.trees = list(trees)
         self.down = False
         self.requests: list[str] = []
+        self.usage: list[dict[str, Any]] = []
 
     def respond(self, request: Request) -> Reply:
         path = urlsplit(request.target).path
         self.requests.append(path)
         if self.down:
             return _json({"code": "unavailable", "message": "down"}, status=503)
+        if path == "/api/usage":
+            records = json.loads(request.body)
+            self.usage += records
+            return _json({"stored": len(records)})
         found = self._find(path)
         return _json({"code": "not_found", "message": "no"}, status=404) if found is None else _json(found)
 

@@ -164,6 +164,25 @@ async def test_a_stop_lets_the_running_message_finish(redis_client, redis_settin
         assert await redis_client.llen(OUT) == 1
 
 
+async def test_what_messages_cost_is_counted_and_stored_before_the_end(redis_client, redis_settings, rest):
+    async with StandIn(model) as provider, rest:
+        async with running(redis_settings, provider, rest) as made:
+            await put(redis_client, "What time is it?", 1)
+            await until(redis_client, OUT, lambda count: count >= 1)
+            page = await asyncio.to_thread(page_of, made, "/metrics")
+        assert await redis_client.exists("usage:pending") == 0
+    assert 'assistant_message_seconds_count{outcome="answered"}' in page
+    (record,) = rest.usage
+    assert (record["message_id"], record["model"], record["model_calls"]) == ("tg:1", "openai/demo", 2)
+    assert (record["input_tokens"], record["cached_tokens"], record["output_tokens"]) == (24, 16, 6)
+
+
+def page_of(settings: Settings, path: str) -> str:
+    address = f"http://127.0.0.1:{settings.http_port}{path}"
+    with urllib.request.urlopen(address, timeout=5) as answer:
+        return str(answer.read().decode())
+
+
 def health_of(settings: Settings) -> tuple[int, dict[str, Any]]:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{settings.http_port}/health", timeout=5) as answer:

@@ -1,0 +1,169 @@
+"""What a message leaves behind for operators: what it used, how it went, what could not be built."""
+
+import json
+from typing import Any
+
+import pytest
+import redis.asyncio as aioredis
+from prometheus_client.parser import text_string_to_metric_families
+from structlog.testing import capture_logs
+
+from assistant.src.core import metrics
+from assistant.src.core.errors import ModelRefusedError, ModelUnavailableError
+from assistant.src.core.metrics import ModelOutcome
+from assistant.src.core.model import ModelRequest, ToolMessage, Usage
+from assistant.src.services.usage import PENDING
+from assistant.tests.fakes import ScriptedBackend, assistant_row, calls, said, tool_row, tree_of, user_row
+from assistant.tests.integration.conftest import delivery_of
+from assistant.tests.standin import RestStandIn
+from service_kit.changes import Topic, announce
+from service_kit.contracts.messages import OutgoingType
+from service_kit.queue.base import Reject, RetryLater
+
+pytestmark = pytest.mark.integration
+
+KINDS = ("input", "cached", "output")
+
+
+def planned() -> RestStandIn:
+    root, planner = assistant_row(is_secretary=True), assistant_row("Planner")
+    ask = tool_row("ask_planner", "sub_assistant", assistant_id=planner.id)
+    return RestStandIn(user_row(), trees=[tree_of(root, planner, tools={root.id: [ask], planner.id: []})])
+
+
+def asks_planner(request: ModelRequest) -> Any:
+    if request.instructions == "You are Planner.":
+        return said("pack")
+    return (
+        said("done")
+        if isinstance(request.messages[-1], ToolMessage)
+        else calls(("ask_planner", {"request": "plan"}))
+    )
+
+
+async def recorded(redis: aioredis.Redis) -> list[dict[str, Any]]:
+    return [json.loads(raw) for raw in await redis.lrange(PENDING, 0, -1)]
+
+
+def counted(name: str, **labels: str) -> float:
+    """A sample of `/metrics`, 0 where there is none yet."""
+    _kind, page = metrics.page()
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(page.decode())
+        for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    )
+
+
+async def test_each_assistant_is_charged_for_what_it_used(make_service, redis_client):
+    service = await make_service(ScriptedBackend(asks_planner), planned())
+    assert (await service.say("Plan", message_id="tg:5")).text == "done"
+    records = await recorded(redis_client)
+    assert {
+        record["assistant"]: (record["model_calls"], record["input_tokens"], record["output_tokens"])
+        for record in records
+    } == {"Secretary": (2, 20, 10), "Planner": (1, 10, 5)}
+    assert {(record["user_id"], record["message_id"], record["kind"]) for record in records} == {
+        (1, "tg:5", "answer")
+    }
+
+
+async def test_a_failed_message_is_charged_too(make_service, redis_client):
+    backend = ScriptedBackend(calls(("ask_planner", {"request": "x"})), said("plan"), ModelRefusedError("no"))
+    service = await make_service(backend, planned())
+    assert (await service.say("Plan")).type is OutgoingType.NOTICE
+    assert {(r["assistant"], r["model_calls"]) for r in await recorded(redis_client)} == {
+        ("Secretary", 1),
+        ("Planner", 1),
+    }
+
+
+async def test_a_stored_answer_costs_nothing_more(make_service, redis_client):
+    service = await make_service(ScriptedBackend(said("Hello")), planned())
+    for _ in range(3):
+        await service.say("Hi", message_id="tg:1")
+    assert len(await recorded(redis_client)) == 1
+
+
+async def test_a_second_try_is_charged_beside_the_first(make_service, redis_client):
+    service = await make_service(ScriptedBackend(said("Hello")), planned())
+    raw = b'{"id": "tg:1", "user_id": 1, "chat_id": 101, "text": "x"}'
+    for attempt in range(2):
+        await service.orchestrator.handle(delivery_of(raw, attempt))
+        await redis_client.delete(*await redis_client.keys("conversation*"))
+    ids = [record["id"] for record in await recorded(redis_client)]
+    assert len(set(ids)) == len(ids) == 2
+
+
+@pytest.mark.parametrize(
+    ("step", "kind", "outcome"),
+    [
+        (said("Hello"), "message", "answered"),
+        (said("Hello"), "reset", "reset"),
+        (ModelUnavailableError("429"), "message", "failed"),
+    ],
+    ids=["answered", "reset", "failed"],
+)
+async def test_messages_are_counted_by_how_they_ended(make_service, step, kind, outcome):
+    service = await make_service(ScriptedBackend(step), planned())
+    before = counted("assistant_message_seconds_count", outcome=outcome)
+    await service.say("Hi", kind=kind)
+    assert counted("assistant_message_seconds_count", outcome=outcome) == before + 1
+    assert counted("assistant_messages_running") == 0
+
+
+@pytest.mark.parametrize(
+    ("raw", "down", "error", "outcome"),
+    [
+        (b"{", False, Reject, "rejected"),
+        (b'{"user_id": 1, "chat_id": 1, "text": "x"}', True, RetryLater, "waits"),
+        (b'{"user_id": 1, "chat_id": 1, "text": "x"}', False, ZeroDivisionError, "broken"),
+    ],
+    ids=["rejected", "waits", "broken"],
+)
+async def test_what_does_not_end_in_a_reply_is_counted_too(make_service, raw, down, error, outcome):
+    rest = planned()
+    rest.down = down
+    service = await make_service(ScriptedBackend(ZeroDivisionError("bug")), rest)
+    before = counted("assistant_message_seconds_count", outcome=outcome)
+    with pytest.raises(error):
+        await service.orchestrator.handle(delivery_of(raw))
+    assert counted("assistant_message_seconds_count", outcome=outcome) == before + 1
+
+
+def test_models_and_tools_are_counted_by_name_and_outcome():
+    metrics.model_call("acme", "m", ModelOutcome.OK, 1.5, Usage(100, 20, 80))
+    metrics.model_call("acme", "m", ModelOutcome.UNAVAILABLE, 0.5)
+    metrics.model_retried("acme", "m")
+    metrics.model_fell_back("other/n")
+    metrics.tool_call("hammer", "ok", 0.01)
+    assert counted("assistant_model_call_seconds_sum", provider="acme", model="m", outcome="ok") == 1.5
+    assert counted("assistant_model_call_seconds_count", provider="acme") == 2
+    tokens = {kind: counted("assistant_model_tokens_total", provider="acme", kind=kind) for kind in KINDS}
+    assert tokens == {"input": 100, "cached": 80, "output": 20}
+    assert counted("assistant_model_retries_total", provider="acme") == 1
+    assert counted("assistant_model_fallbacks_total", model="other/n") == 1
+    assert counted("assistant_tool_call_seconds_count", tool="hammer", outcome="ok") == 1
+
+
+async def test_branches_left_out_are_reported_until_they_are_mended(make_service, redis_client):
+    root, planner = assistant_row(is_secretary=True), assistant_row("Planner")
+    broken = tool_row("oracle", "telepathy")
+    ask = tool_row("ask_planner", "sub_assistant", assistant_id=planner.id)
+    rest = planned()
+    alien = assistant_row("Alien", is_secretary=True, assistant_type="telepathy")
+    rest.trees = [
+        tree_of(alien),
+        tree_of(root, planner, tools={root.id: [broken, ask], planner.id: [broken, tool_row()]}),
+    ]
+    service = await make_service(ScriptedBackend(said("Hello")), rest)
+    with capture_logs() as logged:
+        await service.orchestrator.initialize()
+    (ready,) = [line for line in logged if line["event"] == "secretary_ready"]
+    assert sorted(ready["left_out"]) == ["Alien", "Planner/oracle", "Secretary/oracle"]
+    assert counted("assistant_configuration_left_out") == 3
+    rest.trees = [tree_of(root, tools={root.id: []})]
+    await announce(redis_client, Topic.CONFIGURATION)
+    assert (await service.say("Hi")).text == "Hello"
+    assert counted("assistant_configuration_left_out") == 0
