@@ -8,10 +8,6 @@ schema does not allow null for an optional property, such a null is dropped befo
 from collections.abc import Mapping
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from referencing import Registry
-from referencing.exceptions import Unresolvable
-
 _REFERENCES = 8
 """That lead from one to the next, at most: a circle of them means nothing."""
 
@@ -19,8 +15,8 @@ _REFERENCES = 8
 def without_nulls(value: Any, schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
     """`value` without the nulls of optional properties that `schema` does not allow to be null.
 
-    Looks into properties, items, references within the document, and alternatives: there the first one
-    that `value` fits without such nulls.
+    Looks into properties, items and references within the document; alternatives (`anyOf` and the like)
+    are left as they are.
     """
     return _pruned(value, schema, schema)
 
@@ -29,9 +25,6 @@ def _pruned(value: Any, schema: Any, root: Mapping[str, Any]) -> Any:  # noqa: A
     schema = _resolved(schema, root)
     if not isinstance(schema, Mapping) or not isinstance(value, dict | list):
         return value
-    for alternatives in (schema[name] for name in ("anyOf", "oneOf") if name in schema):
-        candidates = ((_pruned(value, one, root), one) for one in alternatives)
-        value = next((some for some, one in candidates if _fits(some, one)), value)
     if isinstance(value, list):
         return [_pruned(item, schema.get("items"), root) for item in value]
     known, needed = schema.get("properties", {}), schema.get("required", ())
@@ -40,13 +33,6 @@ def _pruned(value: Any, schema: Any, root: Mapping[str, Any]) -> Any:  # noqa: A
         for name, item in value.items()
         if item is not None or name in needed or name not in known or _allows_null(known[name], root)
     }
-
-
-def _fits(value: Any, schema: Any) -> bool:  # noqa: ANN401 - JSON
-    try:
-        return Draft202012Validator(schema, registry=Registry()).is_valid(value)
-    except Unresolvable:  # a reference into the document around the alternative
-        return False
 
 
 def _allows_null(schema: Any, root: Mapping[str, Any]) -> bool:  # noqa: ANN401 - JSON

@@ -6,6 +6,7 @@ its types known in Redis, so that rest_service takes rows of a type that it has 
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +16,7 @@ from uuid import UUID
 import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
+from service_kit.contracts.assistants import TOOL_TYPE_PATTERN, TOOL_TYPES_KEY
 from service_kit.logging import get_logger
 from service_kit.rest.client import AsyncRestClient
 
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
-TOOL_TYPES = "tool_types"
-"""SET in Redis: the types that any assistant service has known. rest_service reads it."""
 _SUFFIX = "_tool"
 
 
@@ -53,7 +53,7 @@ class ToolSite:
 
 @dataclass(frozen=True, slots=True)
 class ToolKind:
-    """A tool type: what rows call it, and how a row of it becomes a tool.
+    """A tool type: what rows call it (`TOOL_TYPE_PATTERN`), and how a row of it becomes a tool.
 
     `build` raises BrokenRowError for a row that contradicts itself.
     """
@@ -67,7 +67,7 @@ def tool_kinds() -> Mapping[str, ToolKind]:
     """All tool types, by name.
 
     Raises:
-        ValueError: two files claim the same type.
+        ValueError: two files claim the same type, or its name is none.
         ImportError: a file cannot be imported.
     """
     kinds: dict[str, ToolKind] = {}
@@ -78,8 +78,9 @@ def tool_kinds() -> Mapping[str, ToolKind]:
         kind = getattr(importlib.import_module(f"{__package__}.{module.name}"), "TOOL_KIND", None)
         if not isinstance(kind, ToolKind):
             continue
-        if kind.name in kinds:
-            msg = f"{module.name}.py: there is a tool type {kind.name!r} already"
+        if kind.name in kinds or not re.fullmatch(TOOL_TYPE_PATTERN, kind.name):
+            reason = "is there already" if kind.name in kinds else "is no lower-case word"
+            msg = f"{module.name}.py: the tool type {kind.name!r} {reason}"
             raise ValueError(msg)
         kinds[kind.name] = kind
     return kinds
@@ -89,7 +90,7 @@ async def announce_tool_types(redis: aioredis.Redis) -> None:
     """Let rest_service know which types rows may have; without Redis it knows those of before."""
     kinds = sorted(tool_kinds())
     try:
-        await redis.sadd(TOOL_TYPES, *kinds)
+        await redis.sadd(TOOL_TYPES_KEY, *kinds)
     except RedisError as exc:
         log.warning("tool_types_not_announced", reason=type(exc).__name__)
     else:

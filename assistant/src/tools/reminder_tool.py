@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
+from service_kit.contracts.assistants import ToolType
 from service_kit.contracts.cron import CronJobCreate, CronJobRead, CronJobUpdate
 
 from ..core.model import JsonSchema
@@ -26,6 +27,7 @@ from .rest_service_tool import RestServiceTool
 Body = TypeVar("Body", CronJobCreate, CronJobUpdate)
 
 LISTED = 50
+LONGEST = 2000
 YEAR = 366 * 24 * 60
 NAME = 80
 """Characters of a reminder's text that name its job in lists."""
@@ -41,8 +43,6 @@ REMINDER_SCHEMA: JsonSchema = {
         },
         "text": {
             "type": "string",
-            "minLength": 1,
-            "maxLength": 2000,
             "description": "What the user will be sent, in their language, worded as a reminder to them.",
         },
         "at": {
@@ -209,6 +209,9 @@ class ReminderTool(BaseTool):
 
 def _text(given: Arguments) -> str | None:
     text = str(given.get("text", "")).replace("\0", "").encode("utf-8", "replace").decode().strip()
+    if len(text) > LONGEST:
+        msg = f"the text has {len(text)} characters; {LONGEST} are possible"
+        raise InvalidInputError(msg)
     return text or None
 
 
@@ -293,4 +296,4 @@ def _build(source: RestServiceTool, site: ToolSite) -> BaseTool:
     )
 
 
-TOOL_KIND = ToolKind("reminder", _build)
+TOOL_KIND = ToolKind(ToolType.REMINDER, _build)

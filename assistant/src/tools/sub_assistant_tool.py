@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from service_kit.contracts.assistants import ToolType
 from service_kit.logging import get_logger
 
 from ..core.errors import AssistantError, BrokenRowError
 from ..core.model import JsonSchema
 from ..core.run_context import RunContext
 from ..utils.text import compact_json
-from .base import Arguments, BaseTool, ToolExecutionError
+from .base import Arguments, BaseTool, InvalidInputError, ToolExecutionError
 from .registry import ToolKind, ToolSite
 from .rest_service_tool import RestServiceTool
 
@@ -25,7 +26,6 @@ REQUEST_SCHEMA: JsonSchema = {
     "properties": {
         "request": {
             "type": "string",
-            "minLength": 1,
             "description": "What the assistant shall do, with everything it needs to know: "
             "it does not see this conversation.",
         }
@@ -53,11 +53,12 @@ class ToolAssistant(BaseTool):
         """The assistant's answer, in a run of its own, one level deeper.
 
         Raises:
+            InvalidInputError: nothing was asked.
             ToolExecutionError: it gave none; why stands in the log, not in the text.
         """
-        deeper = context.deeper()
+        request, deeper = _request(arguments), context.deeper()
         try:
-            return await self.assistant.process_message(_request(arguments), context.user.id, deeper)
+            return await self.assistant.process_message(request, context.user.id, deeper)
         except AssistantError as exc:
             log.warning("sub_assistant_failed", assistant=self.assistant.name, reason=str(exc))
             msg = f"{self.assistant.name} cannot answer at the moment"
@@ -119,8 +120,11 @@ class SubAssistantTool(ToolAssistant):
 
 def _request(arguments: Arguments) -> str:
     """The text for the assistant; a row's own schema may ask for other fields than `request`."""
-    request = arguments.get("request")
-    return request if isinstance(request, str) and request else compact_json(dict(arguments))
+    request = arguments.get("request", "?")
+    if not request:
+        msg = "say in `request` what the assistant shall do"
+        raise InvalidInputError(msg)
+    return request if isinstance(request, str) and "request" in arguments else compact_json(dict(arguments))
 
 
 def _build(source: RestServiceTool, site: ToolSite) -> BaseTool:
@@ -138,4 +142,4 @@ def _build(source: RestServiceTool, site: ToolSite) -> BaseTool:
     )
 
 
-TOOL_KIND = ToolKind("sub_assistant", _build)
+TOOL_KIND = ToolKind(ToolType.SUB_ASSISTANT, _build)

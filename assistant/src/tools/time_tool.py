@@ -1,5 +1,7 @@
 """The current time anywhere, and what a time here is there."""
 
+from service_kit.contracts.assistants import ToolType
+
 from ..core.model import JsonSchema
 from ..core.run_context import RunContext
 from ..utils.text import compact_json
@@ -70,4 +72,4 @@ def _build(source: RestServiceTool, site: ToolSite) -> BaseTool:
     )
 
 
-TOOL_KIND = ToolKind("time", _build)
+TOOL_KIND = ToolKind(ToolType.TIME, _build)

@@ -3,6 +3,8 @@
 import re
 from typing import Any
 
+from service_kit.contracts.assistants import ToolType
+
 from ..core.model import JsonSchema
 from ..core.run_context import RunContext
 from ..services.weather import ATTRIBUTION, MAX_DAYS, Current, Daily, Forecast, Place, Units, WeatherClient
@@ -14,6 +16,7 @@ from .rest_service_tool import RestServiceTool
 from .weather_words import in_words
 
 DEFAULT_DAYS = 3
+LONGEST_NAME = 100
 OTHERS = 4
 """Places of the same name that are named beside the one chosen."""
 
@@ -22,8 +25,6 @@ WEATHER_SCHEMA: JsonSchema = {
     "properties": {
         "location": {
             "type": "string",
-            "minLength": 2,
-            "maxLength": 100,
             "description": "A city or place, in any language. Where several have this name, add region or "
             "country behind commas: `Paris, Texas`.",
         },
@@ -98,8 +99,8 @@ class WeatherTool(BaseTool):
         user's language first, then in that of the name.
         """
         name, *rest = (part.strip() for part in location.split(","))
-        if len(name) < 2:
-            msg = "name a place in `location`"
+        if not 2 <= len(name) <= LONGEST_NAME:
+            msg = "name a city or place in `location`"
             raise InvalidInputError(msg)
         rest = [_CODES.get(part.lower(), part) for part in rest if part]
         languages = [language, "ru" if _CYRILLIC.search(name) else "en", "en"]
@@ -198,4 +199,4 @@ def _build(source: RestServiceTool, site: ToolSite) -> BaseTool:
     )
 
 
-TOOL_KIND = ToolKind("weather", _build)
+TOOL_KIND = ToolKind(ToolType.WEATHER, _build)
