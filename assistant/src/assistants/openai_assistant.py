@@ -24,7 +24,7 @@ from ..core.model import ModelBackend, ToolCall, ToolSpec
 from ..core.retry import Retrying
 from ..core.router import DEFAULT_MODEL, ModelResolver
 from ..core.run_context import RunContext
-from ..core.threads import Definition, ThreadBackend
+from ..core.threads import Definition, Identity, ThreadBackend
 from ..storage.provider_threads import ProviderThreads
 from ..tools.base import Arguments, BaseTool
 from ..utils.text import compact_json
@@ -44,14 +44,6 @@ class Protocol(StrEnum):
     CONVERSATIONS = "conversations"
     RESPONSES = "responses"
     THREADS = "threads"
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who an assistant is: its row's id here, and its id at the provider where it has one there."""
-
-    key: str
-    remote_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +100,7 @@ class OpenAIAssistant(BaseAssistant):
         self.instructions = instructions or ""
         self.model = model
         self.tools = tuple(tool_instances or ())
-        self._identity = Identity(key, assistant_id)
+        self._identity = Identity(key, self.name, assistant_id)
         self._services = services
         self._memory = memory
         self._limits = limits
@@ -133,12 +125,13 @@ class OpenAIAssistant(BaseAssistant):
         self.instructions = self.instructions if instructions is None else instructions
         self.model = model or self.model
         self.name = name or self.name
+        self._identity = replace(self._identity, name=self.name)
         self._loop = self._made_loop(shown)
         target = self._services.resolver.resolve(self.model)
         backend = self._services.thread_backend(target.provider, self._identity)
         if backend is not None:
             specs = tuple(tool.spec for tool in shown)
-            await backend.publish(Definition(self.name, target.model, self.instructions, specs))
+            await backend.publish(Definition(target.model, self.instructions, specs))
 
     async def answer(self, message: str, context: RunContext) -> str:
         """The model's answer, remembered together with the message."""

@@ -35,7 +35,7 @@ class ResponsesBackend:
     async def complete(self, request: ModelRequest, *, on_text: TextSink | None = None) -> ModelAnswer:
         """The answer to one attempt; raises as `ModelBackend.complete`."""
         model = request.models[0]
-        items = input_items(request.messages, model=model)
+        items = input_items(request.messages, model=f"{self._provider.name}/{model}")
         body = response_body(model, request, items, strict=self._strict) | {"store": False}
         if model not in self._without_reasoning:
             try:

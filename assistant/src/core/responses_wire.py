@@ -86,6 +86,7 @@ class _Opaque(_Wire):
     """What `AssistantMessage.opaque` holds: a round's output items, readable to this model alone."""
 
     model: str
+    """`provider/model`."""
     items: list[Item]
 
 
@@ -116,7 +117,7 @@ def _tool(tool: ToolSpec, *, strict: bool) -> Item:
 
 
 def input_items(messages: Sequence[Message], *, model: str = "") -> list[Item]:
-    """The messages as items; a round that `model` itself has made goes back with its reasoning."""
+    """The messages as items; a round that `model` (`provider/model`) has made goes with its reasoning."""
     items = [item for message in messages for item in _items(message, model)]
     return list(_with_unique_calls(items))
 
@@ -218,7 +219,7 @@ def answer_of(response: Response, *, model: str, provider: str) -> ModelAnswer:
         tool_calls=calls,
         usage=_used(response.usage),
         model=f"{provider}/{model}",
-        opaque=_opaque(model, response.output) if calls else "",
+        opaque=_opaque(f"{provider}/{model}", response.output) if calls else "",
     )
 
 

@@ -11,14 +11,22 @@ from .model import Message, ModelAnswer, ModelRequest, TextSink, ToolSpec
 
 
 @dataclass(frozen=True, slots=True)
-class Definition:
-    """Who an assistant is, for protocols in which the provider knows assistants."""
+class Identity:
+    """Who an assistant is: its id here, its name, and its id at the provider where a row gives one."""
 
+    key: str
     name: str
+    remote_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """How an assistant works, for protocols in which the provider knows assistants."""
+
     model: str
     """The provider's own name of the model."""
     instructions: str
-    tools: tuple[ToolSpec, ...] = ()
+    tools: Sequence[ToolSpec] = ()
 
 
 class ThreadBackend(Protocol):
@@ -55,7 +63,7 @@ class ThreadBackend(Protocol):
         ...
 
     async def publish(self, definition: Definition) -> None:
-        """Make the assistant known to the provider as it is from now on."""
+        """Let the provider know how the assistant works from now on."""
         ...
 
     async def delete(self, thread_id: str) -> None:

@@ -1,0 +1,237 @@
+"""The classic Assistants protocol over one provider's connection: threads, messages, runs.
+
+OpenAI itself removed it on 2026-08-26; servers that kept it still speak it. A run asks for tools with
+`requires_action` and goes on with `submit_tool_outputs`; its id stands in `ModelAnswer.opaque` between
+the two. A thread takes no message while a run of it is active: such a run is one of ours whose end
+nobody waited for, and is cancelled.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from .errors import BadAnswerError, ModelError, ModelRefusedError, ModelUnavailableError, ThreadLostError
+from .model import Message, ModelAnswer, ModelRequest, TextSink
+from .provider import Provider
+from .refusals import refusal_in_body
+from .remote_assistants import BETA, RemoteAssistants
+from .runs_wire import (
+    MessageDelta,
+    Messages,
+    Run,
+    Runs,
+    answer_of_run,
+    open_run,
+    parsed,
+    run_body,
+    thread_messages,
+    tool_outputs,
+)
+from .sse import SSE
+from .threads import Definition, Identity
+
+PATH = "/threads"
+PREFIX = "thread_"
+MESSAGES_A_REQUEST = 32
+FIRST_LOOK, LONGEST_PAUSE = 0.2, 2.0
+"""Seconds between two looks at a run that goes on."""
+
+_RUN_IS_ACTIVE = "while a run"
+"""In the refusal: "Can't add messages to thread_… while a run run_… is active"."""
+_RUN_EVENT = "thread.run."
+
+
+class RunsBackend:
+    """Implements `ThreadBackend` for one assistant at one provider.
+
+    `run_timeout` is in seconds; `prefix` stands before the ids, to tell whose they are.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        remote: RemoteAssistants,
+        identity: Identity,
+        *,
+        run_timeout: float,
+        prefix: str = "",
+    ) -> None:
+        self._prefix = prefix
+        self._provider = provider
+        self._remote = remote
+        self._identity = identity
+        self._run_timeout = run_timeout
+
+    @property
+    def provider(self) -> str:
+        """The provider's name."""
+        return self._provider.name
+
+    async def create(self, messages: Sequence[Message]) -> str:
+        """The id of a new thread that holds `messages`."""
+        told = thread_messages(messages)
+        first, rest = told[:MESSAGES_A_REQUEST], told[MESSAGES_A_REQUEST:]
+        payload = await self._post(PATH, {"messages": first} if first else {})
+        try:
+            thread_id = str(json.loads(payload)["id"])
+        except (ValueError, KeyError, TypeError) as exc:
+            raise BadAnswerError("a thread without id") from exc
+        for message in rest:
+            await self._post(f"{PATH}/{thread_id}/messages", message)
+        return self._prefix + thread_id
+
+    async def ask(
+        self,
+        thread_id: str,
+        request: ModelRequest,
+        new: Sequence[Message],
+        *,
+        run: str,
+        on_text: TextSink | None,
+    ) -> ModelAnswer:
+        """The answer of a run: the open one goes on with the results in `new`, or a new one begins."""
+        thread_id = thread_id.removeprefix(self._prefix)
+        try:
+            if run_id := open_run(run):
+                ended = await self._submit(thread_id, run_id, new, on_text)
+                if ended.status == "requires_action" and request.tool_choice == "none":
+                    # a run keeps the tool choice it was begun with
+                    await self._cancel(thread_id, ended.id)
+                    ended = await self._begin(thread_id, request, on_text)
+            else:
+                assistant_id = await self._assistant_id(request)
+                await self._add(thread_id, new)
+                ended = await self._begin(thread_id, request, on_text, assistant_id)
+            text = "" if ended.status == "requires_action" else await self._text_of(thread_id, ended.id)
+        except ModelRefusedError as exc:
+            if exc.status == 404:
+                await self._remote.forget(self._provider, self._identity)
+                raise ThreadLostError(str(exc), status=404, code=exc.code) from exc
+            raise
+        answer = answer_of_run(ended, text, model=request.models[0], provider=self._provider.name)
+        if on_text is not None and answer.text:
+            on_text(answer.text)
+        return answer
+
+    async def publish(self, definition: Definition) -> None:
+        """Change the assistant's object at the provider, or make it."""
+        await self._remote.id_of(self._provider, self._identity, definition)
+
+    async def delete(self, thread_id: str) -> None:
+        """Delete the thread; one that is gone already is deleted."""
+        await delete_thread(self._provider, thread_id.removeprefix(self._prefix))
+
+    async def _assistant_id(self, request: ModelRequest) -> str:
+        if request.tool_choice == "none":
+            # the last answer forbids tools for its own run, not for the assistant
+            known = await self._remote.known_id(self._provider, self._identity)
+            if known is not None:
+                return known
+        definition = Definition(request.models[0], request.instructions, request.tools)
+        return await self._remote.id_of(self._provider, self._identity, definition)
+
+    async def _add(self, thread_id: str, new: Sequence[Message]) -> None:
+        path = f"{PATH}/{thread_id}/messages"
+        for message in thread_messages(new):
+            try:
+                await self._post(path, message)
+            except ModelRefusedError as exc:
+                if _RUN_IS_ACTIVE not in str(exc):
+                    raise
+                await self._cancel_active(thread_id)
+                await self._post(path, message)
+
+    async def _begin(
+        self, thread_id: str, request: ModelRequest, on_text: TextSink | None, assistant_id: str | None = None
+    ) -> Run:
+        assistant_id = assistant_id or await self._assistant_id(request)
+        body = run_body(assistant_id, request)
+        try:
+            return await self._ended(thread_id, f"{PATH}/{thread_id}/runs", body, on_text)
+        except ModelUnavailableError as exc:
+            # without the status, for the thread is not as it was: the message stands in it
+            raise ModelUnavailableError(str(exc), retry_after=exc.retry_after) from exc
+
+    async def _submit(
+        self, thread_id: str, run_id: str, new: Sequence[Message], on_text: TextSink | None
+    ) -> Run:
+        path = f"{PATH}/{thread_id}/runs/{run_id}/submit_tool_outputs"
+        return await self._ended(thread_id, path, tool_outputs(new), on_text)
+
+    async def _ended(
+        self, thread_id: str, path: str, body: Mapping[str, Any], on_text: TextSink | None
+    ) -> Run:
+        """The run that the request begins or continues, when it has ended or wants tools."""
+        if on_text is None:
+            return await self._awaited(thread_id, parsed(Run, await self._post(path, body)))
+        async with self._provider.stream(path, {**body, "stream": True}, headers=BETA) as events:
+            run = await _streamed(events, on_text)
+        return await self._awaited(thread_id, run)
+
+    async def _awaited(self, thread_id: str, run: Run) -> Run:
+        pause = FIRST_LOOK
+        try:
+            async with asyncio.timeout(self._run_timeout):
+                while run.goes_on:
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 1.5, LONGEST_PAUSE)
+                    path = f"{PATH}/{thread_id}/runs/{run.id}"
+                    run = parsed(Run, await self._provider.request("GET", path, headers=BETA))
+        except TimeoutError as exc:
+            await self._cancel(thread_id, run.id)
+            msg = f"the run was still {run.status} after {self._run_timeout:g} s"
+            raise ModelUnavailableError(msg) from exc
+        return run
+
+    async def _text_of(self, thread_id: str, run_id: str) -> str:
+        path = f"{PATH}/{thread_id}/messages?run_id={run_id}&order=asc&limit=100"
+        return parsed(Messages, await self._provider.request("GET", path, headers=BETA)).text
+
+    async def _cancel_active(self, thread_id: str) -> None:
+        path = f"{PATH}/{thread_id}/runs?limit=20"
+        runs = parsed(Runs, await self._provider.request("GET", path, headers=BETA))
+        for run in runs.data:
+            if run.is_active:
+                await self._cancel(thread_id, run.id)
+
+    async def _cancel(self, thread_id: str, run_id: str) -> None:
+        """Cancel the run and wait until it lets the thread go; one that has ended has."""
+        path = f"{PATH}/{thread_id}/runs/{run_id}"
+        with suppress(ModelError, TimeoutError):
+            async with asyncio.timeout(self._run_timeout):
+                run = parsed(Run, await self._post(f"{path}/cancel", {}))
+                while run.is_active:
+                    await asyncio.sleep(FIRST_LOOK)
+                    run = parsed(Run, await self._provider.request("GET", path, headers=BETA))
+
+    async def _post(self, path: str, body: Mapping[str, Any]) -> bytes:
+        return await self._provider.request("POST", path, body, headers=BETA)
+
+
+async def delete_thread(provider: Provider, thread_id: str) -> None:
+    """Delete a thread of the classic protocol; one that is gone already is deleted."""
+    try:
+        await provider.request("DELETE", f"{PATH}/{thread_id}", headers=BETA)
+    except ModelRefusedError as exc:
+        if exc.status != 404:
+            raise
+
+
+async def _streamed(events: AsyncIterator[SSE], on_text: TextSink) -> Run:
+    """Reads to the run's last event."""
+    text = ""
+    async for event in events:
+        if event.whole:
+            return parsed(Run, event.data)
+        if event.event == "thread.message.delta":
+            text += parsed(MessageDelta, event.data).text
+            on_text(text)
+        elif event.event == "error":
+            raise refusal_in_body(json.loads(event.data), status=None)
+        elif event.event.startswith(_RUN_EVENT) and not event.event.startswith("thread.run.step."):
+            run = parsed(Run, event.data)
+            if not run.goes_on:
+                return run
+    raise BadAnswerError("the stream ended before the run did")
