@@ -10,6 +10,8 @@ def test_the_default_rows_are_right():
     assert [a.name for a in file.assistants if a.is_secretary] == ["Secretary"]
     assert {(link.assistant, link.tool) for link in file.links} == {
         ("Secretary", "current_time"),
+        ("Secretary", "get_weather"),
+        ("Secretary", "reminders"),
         ("Secretary", "ask_planner"),
     }
 
