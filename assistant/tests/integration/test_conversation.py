@@ -1,4 +1,5 @@
 import asyncio
+from typing import Any
 
 import pytest
 import redis.asyncio as aioredis
@@ -258,7 +259,7 @@ async def test_loading_and_appending_are_one_round_trip_each(store, redis_client
     sent = 0
     real = Connection.send_packed_command
 
-    async def counted(self: Connection, *args: object, **options: object) -> None:
+    async def counted(self: Connection, *args: Any, **options: Any) -> None:
         nonlocal sent
         sent += 1
         await real(self, *args, **options)

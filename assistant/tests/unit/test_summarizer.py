@@ -23,8 +23,8 @@ def summarizer(backend: ScriptedBackend, *, tokens: int = 10_000) -> Summarizer:
     return Summarizer(backend, "a", "Secretary", ("m", "fallback"), tokens)
 
 
-def turn(number: int, text: str = "") -> Turn:
-    messages = [UserMessage(f"question {number}{text}"), AssistantMessage(f"answer {number}")]
+def turn(number: int) -> Turn:
+    messages = (UserMessage(f"question {number}"), AssistantMessage(f"answer {number}"))
     return turn_of(f"k{number}", f"question {number}", messages)
 
 
