@@ -116,7 +116,9 @@ def choose_ports(wanted: Mapping[str, str]) -> dict[str, str]:
 def sandboxed(values: Mapping[str, str]) -> Sandboxed:
     """Which parts have neither a key nor an address of their own."""
     telegram = not values.get("TELEGRAM_TOKEN") and not values.get("TELEGRAM_API_URL")
-    llm = not values.get("OPENAI_API_KEY") and not values.get("OPENAI_BASE_URL")
+    provider, slash, _ = values.get("OPENAI_DEFAULT_MODEL", "").partition("/")
+    elsewhere = slash and provider != "openai"  # such as anthropic/claude-…
+    llm = not (values.get("OPENAI_API_KEY") or values.get("OPENAI_BASE_URL") or elsewhere)
     google = not any(values.get(name) for name in ("GOOGLE_CLIENT_ID", "GOOGLE_AUTH_URL", "GOOGLE_API_URL"))
     weather_given = values.get("WEATHER_API_URL") or values.get("WEATHER_GEOCODING_URL")
     # Open-Meteo needs no key: only a machine that talks to nobody else keeps the weather at home as well.

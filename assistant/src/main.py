@@ -21,8 +21,9 @@ from .assistants.memory import Memories
 from .config.settings import Settings
 from .core import metrics
 from .core.chat_completions import ChatCompletionsBackend
+from .core.known_providers import DEFAULT_PROVIDER
 from .core.model import ModelBackend
-from .core.provider import Provider, Timeouts
+from .core.providers import providers_of
 from .core.retry import Retrying
 from .core.router import ModelResolver, ModelRouter
 from .orchestrator import AssistantOrchestrator
@@ -103,18 +104,17 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
 
 def _backend(settings: Settings, stack: AsyncExitStack) -> ModelBackend:
-    key = settings.openai_api_key
-    provider = Provider(
-        "openai",
-        base_url=settings.openai_base_url,
-        api_key=key.get_secret_value() if key else None,
-        timeouts=Timeouts(connect=settings.openai_connect_timeout, whole=settings.openai_timeout),
-    )
-    stack.push_async_callback(provider.aclose)
+    providers = providers_of(settings)
+    stack.push_async_callback(providers.aclose)
     resolver = ModelResolver(
-        {"openai": ChatCompletionsBackend(provider)},
-        default_provider="openai",
+        {
+            name: ChatCompletionsBackend(provider, providers.quirks[name])
+            for name, provider in providers.usable.items()
+        },
+        default_provider=DEFAULT_PROVIDER,
         default_model=settings.openai_default_model,
+        lacking=providers.lacking,
+        window_of=providers.window_of,
     )
     return ModelRouter(resolver, Retrying(settings.model_attempts))
 

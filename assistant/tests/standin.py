@@ -17,7 +17,10 @@ STOP = "stop"
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer; `length` promises another number of bytes than come, `wait` holds it back."""
+    """One answer; `length` promises another number of bytes than come.
+
+    `hang` sends nothing at all, `drip` spaces for ever, `stall` the body and then nothing more.
+    """
 
     body: bytes = b""
     status: int = 200
@@ -25,6 +28,7 @@ class Reply:
     length: int | None = None
     hang: bool = False
     drip: bool = False
+    stall: bool = False
 
 
 def completion(text: str | None = "Hello", **message: Any) -> Reply:
@@ -48,6 +52,19 @@ def completion(text: str | None = "Hello", **message: Any) -> Reply:
         },
     }
     return Reply(compact_json(body).encode())
+
+
+def events(*data: Any, done: bool = True, missing: int = 0, stall: bool = False) -> Reply:
+    """A stream of these (JSON, or bytes as they are), whole or `missing` bytes at its end."""
+    parts = [item if isinstance(item, bytes) else compact_json(item).encode() for item in data]
+    body = b"".join(b"data: " + part + b"\n\n" for part in [*parts, *([b"[DONE]"] if done else [])])
+    headers = {"Content-Type": "text/event-stream"}
+    return Reply(body, headers=headers, length=len(body) + missing if missing else None, stall=stall)
+
+
+def chunk(text: str | None = None, *, finish: str | None = None, **delta: Any) -> dict[str, Any]:
+    """One chunk of a streamed answer."""
+    return {"choices": [{"index": 0, "delta": {"content": text, **delta}, "finish_reason": finish}]}
 
 
 def error(status: int, *, code: str | None = None, message: str = "no", **headers: str) -> Reply:
@@ -121,6 +138,8 @@ class HttpStandIn:
             return False
         writer.write(reply.body)
         await writer.drain()
+        if reply.stall:
+            await self._closing.wait()
         return length == len(reply.body)
 
 

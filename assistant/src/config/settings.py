@@ -1,30 +1,14 @@
 """The service's settings; each field is the environment variable of the same name in capitals."""
 
-from typing import Self
-
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field
 
 from service_kit.settings import QueueSettings, RedisSettings, RestClientSettings, ServiceSettings
 
+from .models import ModelSettings
 
-class Settings(ServiceSettings, RedisSettings, QueueSettings, RestClientSettings):
+
+class Settings(ServiceSettings, RedisSettings, QueueSettings, RestClientSettings, ModelSettings):
     """All settings of assistant."""
-
-    openai_api_key: SecretStr | None = Field(
-        default=None, description="Key of the default provider; not needed by most local servers."
-    )
-    openai_base_url: str = Field(
-        default="https://api.openai.com/v1",
-        description="Any server that speaks Chat Completions: OpenAI, OpenRouter, Ollama, vLLM, …",
-    )
-    openai_default_model: str = Field(
-        default="gpt-6-luna", description="What the model name `default` stands for."
-    )
-    openai_timeout: float = Field(default=60.0, gt=0, description="Seconds for one answer of the model.")
-    openai_connect_timeout: float = Field(default=5.0, gt=0, description="Seconds to reach the provider.")
-    model_attempts: int = Field(
-        default=3, ge=1, le=10, description="Tries at one model before the next fallback model."
-    )
 
     message_timeout: float = Field(
         default=90.0,
@@ -62,10 +46,3 @@ class Settings(ServiceSettings, RedisSettings, QueueSettings, RestClientSettings
     weather_geocoding_url: str = Field(
         default="https://geocoding-api.open-meteo.com", description="Where Open-Meteo finds places by name."
     )
-
-    @model_validator(mode="after")
-    def _somebody_answers(self) -> Self:
-        if self.openai_api_key is None and "api.openai.com" in self.openai_base_url:
-            msg = "set OPENAI_API_KEY, or OPENAI_BASE_URL of a server that needs no key"
-            raise ValueError(msg)
-        return self

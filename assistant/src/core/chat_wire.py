@@ -1,179 +1,101 @@
-"""Our types to and from the Chat Completions protocol.
+"""Our requests in the Chat Completions protocol, as a provider's quirks want them."""
 
-Reading is tolerant where compatible servers differ (content as parts, missing or repeated call ids,
-arguments as an object) and strict where an answer would be none.
-"""
-
+import hashlib
 import json
+import re
+from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from .model import AssistantMessage, Message, ModelRequest, ToolCall, ToolMessage, ToolSpec, UserMessage
+from .quirks import Quirks, with_model_quirks
+from .strict import strict_schema
 
-from .errors import BadAnswerError
-from .model import (
-    AssistantMessage,
-    Message,
-    ModelAnswer,
-    ModelRequest,
-    ToolCall,
-    ToolMessage,
-    ToolSpec,
-    Usage,
-    UserMessage,
-)
-from .quirks import quirk_fields
+_SHORT_ID = re.compile(r"[a-zA-Z0-9]{9}")
 
 
-def request_body(model: str, request: ModelRequest) -> dict[str, Any]:
+def request_body(model: str, request: ModelRequest, quirks: Quirks, *, provider: str = "") -> dict[str, Any]:
     """The request as the protocol wants it; `model` is the provider's own name of it."""
     body: dict[str, Any] = {
         "model": model,
         "messages": [
             {"role": "system", "content": request.instructions},
-            *(_message(message) for message in request.messages),
+            *(_message(message, quirks, provider) for message in request.messages),
         ],
     }
-    if request.tools:
-        body["tools"] = [_tool(tool) for tool in request.tools]
+    if request.tools and (request.tool_choice == "auto" or quirks.tool_choice_none):
+        body["tools"] = [_tool(tool, strict=quirks.strict_tools) for tool in request.tools]
         if request.tool_choice != "auto":
             body["tool_choice"] = request.tool_choice
     if request.temperature is not None:
         body["temperature"] = request.temperature
     if request.max_output_tokens is not None:
-        body["max_completion_tokens"] = request.max_output_tokens
-    return body | quirk_fields(model, with_tools=bool(request.tools))
+        body[quirks.output_limit] = request.max_output_tokens
+    return with_model_quirks(body)
 
 
-def _message(message: Message) -> dict[str, Any]:
+def streaming(body: dict[str, Any], quirks: Quirks) -> dict[str, Any]:
+    """The same request, its answer to be streamed."""
+    options = {"stream_options": {"include_usage": True}} if quirks.stream_options else {}
+    return body | {"stream": True} | options
+
+
+def _message(message: Message, quirks: Quirks, provider: str) -> dict[str, Any]:
     match message:
         case UserMessage():
             return {"role": "user", "content": message.text}
         case ToolMessage():
-            return {"role": "tool", "tool_call_id": message.call_id, "content": message.text}
+            call_id = _call_id(message.call_id, quirks)
+            return {"role": "tool", "tool_call_id": call_id, "content": message.text}
         case AssistantMessage(tool_calls=()):
             return {"role": "assistant", "content": message.text}
         case AssistantMessage():
-            return {
-                "role": "assistant",
-                "content": message.text or None,
-                "tool_calls": [
-                    {
-                        "id": call.id,
-                        "type": "function",
-                        "function": {"name": call.name, "arguments": call.arguments},
-                    }
-                    for call in message.tool_calls
-                ],
-            }
+            return _calling(message, quirks, provider)
 
 
-def _tool(tool: ToolSpec) -> dict[str, Any]:
+def _calling(message: AssistantMessage, quirks: Quirks, provider: str) -> dict[str, Any]:
+    extras = unpacked(message.opaque, provider)
+    blank = dict.fromkeys(quirks.message_extras, "") if quirks.blank_extras else {}
     return {
-        "type": "function",
-        "function": {"name": tool.name, "description": tool.description, "parameters": tool.schema},
+        "role": "assistant",
+        "content": message.text or None,
+        "tool_calls": [_call(call, quirks) | extras["calls"].get(call.id, {}) for call in message.tool_calls],
+        **blank,
+        **extras["message"],
     }
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+def _call(call: ToolCall, quirks: Quirks) -> dict[str, Any]:
+    return {
+        "id": _call_id(call.id, quirks),
+        "type": "function",
+        "function": {"name": call.name, "arguments": call.arguments},
+    }
 
 
-class _Function(_Wire):
-    name: str
-    arguments: str | dict[str, Any] | None = None
+def _call_id(call_id: str, quirks: Quirks) -> str:
+    """The id, or what stands for it where the provider wants it short: the same for the same id."""
+    if not quirks.short_call_ids or _SHORT_ID.fullmatch(call_id):
+        return call_id
+    return hashlib.sha256(call_id.encode()).hexdigest()[:9]
 
 
-class _Call(_Wire):
-    id: str | None = None
-    function: _Function
+def _tool(tool: ToolSpec, *, strict: bool) -> dict[str, Any]:
+    function: dict[str, Any] = {"name": tool.name, "description": tool.description}
+    held = strict_schema(tool.schema) if strict else None
+    function |= {"parameters": tool.schema} if held is None else {"parameters": held, "strict": True}
+    return {"type": "function", "function": function}
 
 
-class _Part(_Wire):
-    type: str = "text"
-    text: str | None = None
+def packed(provider: str, message: Mapping[str, Any], calls: Mapping[str, Mapping[str, Any]]) -> str:
+    """What `provider` wants back of an answer, for `AssistantMessage.opaque`; empty where it is nothing."""
+    if not message and not any(calls.values()):
+        return ""
+    return json.dumps({"provider": provider, "message": message, "calls": calls}, ensure_ascii=False)
 
 
-class _Said(_Wire):
-    content: str | list[_Part] | None = None
-    refusal: str | None = None
-    tool_calls: list[_Call] | None = None
-
-
-class _Choice(_Wire):
-    message: _Said
-    finish_reason: str | None = None
-
-
-class _CachedTokens(_Wire):
-    cached_tokens: int | None = None
-
-
-class _Usage(_Wire):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: _CachedTokens | None = None
-
-
-class _Completion(_Wire):
-    model: str | None = None
-    choices: list[_Choice] = Field(min_length=1)
-    usage: _Usage | None = None
-
-
-def parse_answer(payload: bytes, asked_model: str) -> ModelAnswer:
-    """The answer in a response's body.
-
-    Raises:
-        BadAnswerError: it is not JSON, has no choices, or neither text nor tool calls.
-    """
-    try:
-        completion = _Completion.model_validate_json(payload)
-    except ValidationError as exc:
-        first = exc.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        msg = f"not a chat completion: {place or 'body'}: {first['msg']}"
-        raise BadAnswerError(msg) from exc
-    choice = completion.choices[0]
-    text = _text(choice.message)
-    calls = _calls(choice.message.tool_calls or [])
-    if not text.strip() and not calls:
-        msg = f"an empty answer (finish_reason {choice.finish_reason!r})"
-        raise BadAnswerError(msg)
-    return ModelAnswer(
-        text=text, tool_calls=calls, usage=_used(completion.usage), model=completion.model or asked_model
-    )
-
-
-def _text(said: _Said) -> str:
-    if isinstance(said.content, list):
-        text = "".join(part.text or "" for part in said.content if part.type in {"text", "output_text"})
-    else:
-        text = said.content or ""
-    return text or said.refusal or ""
-
-
-def _calls(calls: list[_Call]) -> tuple[ToolCall, ...]:
-    """Every call with an id of its own, for each result names the call it answers."""
-    seen: set[str] = set()
-    result: list[ToolCall] = []
-    for number, call in enumerate(calls, 1):
-        call_id = call.id or f"call_{number}"
-        while call_id in seen:
-            call_id += f"_{number}"
-        seen.add(call_id)
-        arguments = call.function.arguments
-        if isinstance(arguments, dict):
-            arguments = json.dumps(arguments, ensure_ascii=False)
-        result.append(ToolCall(id=call_id, name=call.function.name, arguments=arguments or "{}"))
-    return tuple(result)
-
-
-def _used(usage: _Usage | None) -> Usage:
-    if usage is None:
-        return Usage()
-    details = usage.prompt_tokens_details
-    return Usage(
-        input_tokens=usage.prompt_tokens or 0,
-        output_tokens=usage.completion_tokens or 0,
-        cached_tokens=(details.cached_tokens or 0) if details else 0,
-    )
+def unpacked(opaque: str, provider: str) -> dict[str, dict[str, Any]]:
+    """What was packed, as fields of the `message` and of its `calls` by id; nothing of another provider's."""
+    held = json.loads(opaque) if opaque else {}
+    if not isinstance(held, dict) or held.get("provider") != provider:
+        return {"message": {}, "calls": {}}
+    return {"message": held["message"], "calls": held["calls"]}

@@ -3,6 +3,7 @@
 AssistantError
 ├── ModelError                     the model's provider; the user gets a friendly sentence
 │   ├── ModelUnavailableError      worth another try: timeouts, refused connections, 408, 409, 429, 5xx
+│   │   ├── ModelTimeoutError      connected, but it said nothing for too long
 │   │   └── BadAnswerError         an answer that is none: not JSON, no choices, empty
 │   └── ModelRefusedError          the same request will fail again: 400, 401, 403, 404, quota exhausted
 │       ├── ContextOverflowError   fewer messages may fit
@@ -52,6 +53,10 @@ class ModelUnavailableError(ModelError):
     ) -> None:
         super().__init__(reason, status=status, code=code)
         self.retry_after = retry_after
+
+
+class ModelTimeoutError(ModelUnavailableError):
+    """The provider hangs."""
 
 
 class BadAnswerError(ModelUnavailableError):

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import httpx2
 import openai
 
-from .errors import BadAnswerError, ModelUnavailableError
+from .errors import BadAnswerError, ModelTimeoutError, ModelUnavailableError
 from .refusals import refusal_in_body, wait_asked_for
 from .sse import SSE, SSEDecoder
 
@@ -34,7 +34,10 @@ Headers = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds. `first_token` ends with the first event of a stream, `stall` is between two events."""
+    """Seconds. `first_token` ends with the first event of a stream, `stall` is between two events.
+
+    A comment in the stream, by which a server says that it is still at work, counts as an event.
+    """
 
     connect: float = 5.0
     first_token: float = 30.0
@@ -94,7 +97,7 @@ class Provider:
                         response = await self._send(method, path, body, headers or {})
             except TimeoutError as exc:
                 msg = f"no answer in {self._timeouts.whole:g} s"
-                raise ModelUnavailableError(msg) from exc
+                raise ModelTimeoutError(msg) from exc
         return response.content
 
     def stream(
@@ -191,7 +194,7 @@ class _Patience:
         except TimeoutError as exc:
             now = self._loop.time()
             msg = f"nothing came for {now - self._since:.1f} s, {now - self._started:.1f} s after the start"
-            raise ModelUnavailableError(msg) from exc
+            raise ModelTimeoutError(msg) from exc
 
 
 async def _events(response: httpx2.Response, patience: _Patience) -> AsyncGenerator[SSE, None]:
@@ -213,6 +216,8 @@ async def _events(response: httpx2.Response, patience: _Patience) -> AsyncGenera
         if whole:
             whole += chunk
             continue
+        if chunk.startswith(b":"):
+            patience.heard()  # a comment: the server is still at work (OpenRouter, while it queues)
         for event in decoder.feed(chunk):
             yield event
             patience.heard()

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from service_kit.logging import get_logger
 
-from .errors import ModelUnavailableError
+from .errors import ModelTimeoutError, ModelUnavailableError
 
 log = get_logger(__name__)
 
@@ -34,8 +34,17 @@ class Retrying:
         self._attempts = attempts
         self._backoff = backoff
 
-    async def __call__(self, attempt: Callable[[], Awaitable[T]], *, provider: str, model: str) -> T:
+    async def __call__(
+        self,
+        attempt: Callable[[], Awaitable[T]],
+        *,
+        provider: str,
+        model: str,
+        after_timeout: bool = True,
+    ) -> T:
         """What the first successful attempt returns; `provider` and `model` are for the log.
+
+        Without `after_timeout` nothing is tried again after a ModelTimeoutError, which took long already.
 
         Raises:
             ModelUnavailableError: the last attempt's, or one whose wait is too long.
@@ -45,7 +54,7 @@ class Retrying:
                 return await attempt()
             except ModelUnavailableError as exc:
                 wait = self._backoff(number) if exc.retry_after is None else exc.retry_after
-                if wait > MAX_WAIT:
+                if wait > MAX_WAIT or (isinstance(exc, ModelTimeoutError) and not after_timeout):
                     raise
                 log.info(
                     "model_retry",

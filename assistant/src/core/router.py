@@ -1,18 +1,23 @@
 """From a model's name to an answer: which provider, how often, and which model instead.
 
 A failure is retried as `retry` says. A refusal is never repeated, but the next model may take it; a
-conversation that is too long is the caller's to shorten, whatever the model.
+conversation that is too long is the caller's to shorten, whatever the model. A model that did not
+answer in time is not asked a second time where there is another one, and one that failed for good rests
+for COOL_DOWN: while it does, messages go to the next at once.
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from service_kit.logging import get_logger
 
 from .errors import (
+    BadAnswerError,
     ContextOverflowError,
     ModelError,
     ModelRefusedError,
+    ModelUnavailableError,
     UnknownProviderError,
 )
 from .model import ModelAnswer, ModelBackend, ModelRequest, TextSink
@@ -21,6 +26,8 @@ from .retry import Retrying
 log = get_logger(__name__)
 
 DEFAULT_MODEL = "default"
+COOL_DOWN = 15.0
+"""Seconds that a model rests which used up its attempts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +39,36 @@ class ResolvedModel:
     model: str
     """The provider's own name of the model."""
 
+    @property
+    def name(self) -> str:
+        """`provider/model`."""
+        return f"{self.provider}/{self.model}"
+
 
 class ModelResolver:
-    """Knows the providers by name. A bare model name means the default provider."""
+    """Knows the providers by name. A bare model name means the default provider.
+
+    `lacking` says what providers that are known but not set up need first; `window_of` knows the
+    context windows by provider and model.
+    """
 
     def __init__(
-        self, providers: Mapping[str, ModelBackend], *, default_provider: str, default_model: str
+        self,
+        backends: Mapping[str, ModelBackend],
+        *,
+        default_provider: str,
+        default_model: str,
+        lacking: Mapping[str, str] | None = None,
+        window_of: Callable[[str, str], int | None] = lambda _provider, _model: None,
     ) -> None:
-        self._providers = dict(providers)
+        self._backends = dict(backends)
         self._default_provider = default_provider
         self._default_model = default_model
+        self._lacking = dict(lacking or {})
+        self._window_of = window_of
 
     def resolve(self, name: str) -> ResolvedModel:
-        """What `provider/model`, `model` or `default` stands for.
+        """What `provider/model`, `model` or `default` stands for; only the first slash parts.
 
         Raises:
             UnknownProviderError: nobody configured that provider.
@@ -53,12 +77,31 @@ class ModelResolver:
         provider, slash, model = wanted.partition("/")
         if not slash:
             provider, model = self._default_provider, wanted
-        backend = self._providers.get(provider)
+        backend = self._backends.get(provider)
         if backend is None or not model:
-            known = ", ".join(sorted(self._providers))
-            msg = f"model {name!r}: there is no provider {provider!r}; known: {known}"
-            raise UnknownProviderError(msg)
+            raise UnknownProviderError(self._complaint(wanted, provider, model))
         return ResolvedModel(backend, provider, model)
+
+    def context_tokens(self, name: str) -> int | None:
+        """Tokens that the model takes, its answer included; None where nobody told.
+
+        Raises:
+            UnknownProviderError: nobody configured the provider.
+        """
+        target = self.resolve(name)
+        return self._window_of(target.provider, target.model)
+
+    def _complaint(self, wanted: str, provider: str, model: str) -> str:
+        if not model:
+            return f"model {wanted!r} names no model"
+        if provider in self._lacking:
+            return f"model {wanted!r}: provider {provider!r} is not set up: {self._lacking[provider]}"
+        known = ", ".join(sorted(self._backends))
+        return (
+            f"model {wanted!r}: there is no provider {provider!r}; known: {known}. A model of "
+            f"{self._default_provider!r} with a slash in its name is written "
+            f"'{self._default_provider}/{wanted}'"
+        )
 
 
 class ModelRouter:
@@ -67,32 +110,66 @@ class ModelRouter:
     def __init__(self, resolver: ModelResolver, retrying: Retrying) -> None:
         self._resolver = resolver
         self._retrying = retrying
+        self._rests_until: dict[str, float] = {}
 
     async def complete(self, request: ModelRequest, *, on_text: TextSink | None = None) -> ModelAnswer:
         """The first answer that any of the models gives; raises as `ModelBackend.complete`."""
-        last: ModelError | UnknownProviderError | None = None
+        failure: ModelError | UnknownProviderError = ModelRefusedError("no model is named")
+        targets: list[ResolvedModel] = []
         for name in request.models:
-            if last is not None:
-                log.warning("fallback_model", model=name, reason=str(last))
             try:
-                target = self._resolver.resolve(name)
-                asked = replace(request, models=(target.model,))
-                return await self._persistently(target, asked, on_text)
+                targets.append(self._resolver.resolve(name))
+            except UnknownProviderError as exc:
+                failure = exc
+                log.warning("model_left_out", model=name, reason=str(exc))
+        targets = self._awake(targets)
+        for number, target in enumerate(targets, 1):
+            try:
+                return await self._ask(target, request, on_text, alone=number == len(targets))
             except ContextOverflowError:
                 raise
-            except (ModelError, UnknownProviderError) as exc:
-                last = exc
-        if last is None:
-            msg = "no model is named"
-            raise ModelRefusedError(msg)
-        raise last
+            except ModelError as exc:
+                failure = exc
+            if number < len(targets):
+                following = targets[number]
+                log.warning(
+                    "fallback_model",
+                    provider=following.provider,
+                    model=following.model,
+                    failed=target.name,
+                    reason=str(failure),
+                )
+        raise failure
 
-    async def _persistently(
-        self, target: ResolvedModel, request: ModelRequest, on_text: TextSink | None
+    def _awake(self, targets: list[ResolvedModel]) -> list[ResolvedModel]:
+        """The models without those that rest; all of them where all rest."""
+        now = asyncio.get_running_loop().time()
+        awake = [target for target in targets if self._rests_until.get(target.name, 0.0) <= now]
+        if awake and awake[0] is not targets[0]:
+            log.warning(
+                "fallback_model",
+                provider=awake[0].provider,
+                model=awake[0].model,
+                failed=targets[0].name,
+                reason="it failed a moment ago and rests",
+            )
+        return awake or targets
+
+    async def _ask(
+        self, target: ResolvedModel, request: ModelRequest, on_text: TextSink | None, *, alone: bool
     ) -> ModelAnswer:
-        answer = await self._retrying(
-            lambda: target.backend.complete(request, on_text=on_text),
-            provider=target.provider,
-            model=target.model,
-        )
-        return replace(answer, model=f"{target.provider}/{target.model}")
+        asked = replace(request, models=(target.model,))
+        try:
+            answer = await self._retrying(
+                lambda: target.backend.complete(asked, on_text=on_text),
+                provider=target.provider,
+                model=target.model,
+                after_timeout=alone,
+            )
+        except BadAnswerError:
+            raise  # it may be this conversation's fault
+        except ModelUnavailableError:
+            self._rests_until[target.name] = asyncio.get_running_loop().time() + COOL_DOWN
+            raise
+        self._rests_until.pop(target.name, None)
+        return answer

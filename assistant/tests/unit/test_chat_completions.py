@@ -42,7 +42,7 @@ async def ask(*replies: Reply, request: ModelRequest = REQUEST, limit: float = 5
 
 async def test_an_answer_with_its_usage():
     answer, server = await ask(completion("Hello"))
-    assert (answer.text, answer.tool_calls, answer.model) == ("Hello", (), "standin-1")
+    assert (answer.text, answer.tool_calls, answer.model) == ("Hello", (), "p/small-1")
     assert answer.usage == Usage(12, 3, 8)
     assert server.requests == [
         {
@@ -87,7 +87,7 @@ async def test_a_conversation_with_tools_as_the_protocol_wants_it():
             "function": {"name": "t", "description": "does it", "parameters": dict(TOOL.schema)},
         }
     ]
-    assert (sent["tool_choice"], sent["temperature"], sent["max_completion_tokens"]) == ("none", 0.5, 100)
+    assert (sent["tool_choice"], sent["temperature"], sent["max_tokens"]) == ("none", 0.5, 100)
     assert "reasoning_effort" not in sent
 
 
@@ -133,7 +133,7 @@ async def test_a_refusal_of_the_model_is_its_answer():
         Reply(b"<html><body>Bad gateway</body></html>", headers={"Content-Type": "text/html"}),
         Reply(b"null"),
         Reply(b'{"choices": []}'),
-        Reply(b'{"error": "busy"}'),
+        Reply(b'{"error": null}'),
         Reply(b'{"choices": [{"message": null}]}'),
         Reply(b"\xff\xfe"),
         completion(""),

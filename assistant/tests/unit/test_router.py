@@ -42,9 +42,16 @@ async def test_names_of_models(name, asked):
     assert backend.requests[0].models == (asked,)
 
 
-@pytest.mark.parametrize("name", ["nobody/m", "openai/", "/m"])
-async def test_an_unknown_provider_is_named(name):
-    with pytest.raises(UnknownProviderError, match="known: openai"):
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("meta-llama/m", r"known: openai\. .* is written 'openai/meta-llama/m'"),
+        ("/m", "known: openai"),
+        ("openai/", "names no model"),
+    ],
+)
+async def test_an_unknown_provider_is_named(name, complaint):
+    with pytest.raises(UnknownProviderError, match=complaint):
         await router_of(ScriptedBackend(said("hi"))).complete(request_of(name))
 
 

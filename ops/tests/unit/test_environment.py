@@ -57,6 +57,7 @@ def test_the_browser_is_sent_to_an_address_it_can_reach():
         ({"TELEGRAM_TOKEN": "1:x"}, {"telegram", "weather"}),
         ({"OPENAI_API_KEY": "sk"}, {"llm", "weather"}),
         ({"OPENAI_BASE_URL": "http://ollama/v1"}, {"llm", "weather"}),
+        ({"OPENAI_DEFAULT_MODEL": "ollama/llama3.2"}, {"llm", "weather"}),
         ({"GOOGLE_CLIENT_ID": "id"}, {"google"}),
         ({"WEATHER_API_URL": "http://w"}, {"weather"}),
     ],
@@ -66,6 +67,10 @@ def test_what_has_a_key_is_real(given: dict[str, str], real: set[str]):
     parts = {name for name in ("telegram", "llm", "google", "weather") if not getattr(played, name)}
     assert parts == real
     assert not set(given) & set(world(**given))
+
+
+def test_a_default_model_of_openai_needs_openai():
+    assert sandboxed({"OPENAI_DEFAULT_MODEL": "openai/gpt-6-luna"}).llm
 
 
 def test_a_given_telegram_address_without_a_token_is_used_with_a_token_that_opens_nothing():

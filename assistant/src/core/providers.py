@@ -1,0 +1,88 @@
+"""The providers that a model's name may name, as the settings have them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from pydantic import SecretStr
+
+from ..config.models import ModelSettings, OwnProvider
+from .known_providers import DEFAULT_PROVIDER, KNOWN, KnownProvider, known_at
+from .provider import Provider, Timeouts
+from .quirks import Quirks
+
+
+@dataclass(frozen=True, slots=True)
+class Providers:
+    """Those that can be used by name, with their quirks; and what the other known ones lack."""
+
+    usable: Mapping[str, Provider]
+    quirks: Mapping[str, Quirks]
+    lacking: Mapping[str, str]
+    """By name, what the operator must do first."""
+
+    def window_of(self, provider: str, model: str) -> int | None:
+        """Tokens that the model takes, its answer included; None: not known."""
+        quirks = self.quirks.get(provider)
+        return quirks.window_of(model) if quirks else None
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for provider in self.usable.values():
+            await provider.aclose()
+
+
+def providers_of(settings: ModelSettings) -> Providers:
+    """The providers; nothing is connected before the first request."""
+    timeouts = Timeouts(
+        connect=settings.openai_connect_timeout,
+        first_token=settings.model_first_token_timeout,
+        stall=settings.model_stall_timeout,
+        whole=settings.openai_timeout,
+    )
+    usable: dict[str, Provider] = {}
+    quirks: dict[str, Quirks] = {}
+    lacking: dict[str, str] = {}
+    known = {**KNOWN, DEFAULT_PROVIDER: known_at(_default_url(settings))}
+    for name in sorted(known.keys() | settings.model_providers.keys()):
+        about = known.get(name, KnownProvider())
+        own = settings.model_providers.get(name, OwnProvider())
+        url = own.base_url or _text(settings, about.url_setting) or about.base_url
+        key = _secret(own.api_key) or _text(settings, about.key_setting)
+        if not url or (about.key_setting and not about.key_optional and not key):
+            lacking[name] = f"set {about.key_setting if url else about.url_setting}"
+            continue
+        quirks[name] = _quirks(about.quirks, own)
+        usable[name] = Provider(
+            name,
+            base_url=url,
+            api_key=key,
+            timeouts=timeouts,
+            concurrency=own.concurrency or settings.model_concurrency,
+        )
+    return Providers(usable, quirks, lacking)
+
+
+def _default_url(settings: ModelSettings) -> str:
+    own = settings.model_providers.get(DEFAULT_PROVIDER, OwnProvider())
+    return own.base_url or settings.openai_base_url
+
+
+def _quirks(known: Quirks, own: OwnProvider) -> Quirks:
+    """What is known, with what the operator says otherwise."""
+    given = own.model_dump(
+        include={"output_limit", "stream_options", "tool_choice_none", "strict_tools", "context_tokens"},
+        exclude_none=True,
+    )
+    if "context_tokens" in given:
+        given["windows"] = {}
+    return replace(known, **given)
+
+
+def _text(settings: ModelSettings, variable: str | None) -> str | None:
+    """The value of the setting that the environment calls `variable`."""
+    value = getattr(settings, variable.lower()) if variable else None
+    return _secret(value) if isinstance(value, SecretStr) else value
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return value.get_secret_value() if value else None
