@@ -51,6 +51,33 @@ def delivery_of(raw: bytes, attempt: int = 0) -> Delivery:
     return Delivery(raw=raw, id="", group="1", attempt=attempt)
 
 
+def orchestrator_of(
+    backend: ModelBackend,
+    client: AsyncRestClient,
+    redis: aioredis.Redis,
+    *,
+    message_timeout: float = 10.0,
+    stream_replies: bool = False,
+) -> AssistantOrchestrator:
+    conversations = ConversationStore(redis, retention_s=3600)
+    rest = RestServiceClient(client)
+    return AssistantOrchestrator(
+        rest=rest,
+        factory=AssistantFactory(
+            backend=backend,
+            memories=Memories(conversations),
+            limits=Limits(),
+            services=tool_services(client),
+        ),
+        user_data=[conversations],
+        usage=UsageLog(redis, rest, FakeClock()),
+        redis=redis,
+        clock=FakeClock(),
+        message_timeout=message_timeout,
+        stream_replies=stream_replies,
+    )
+
+
 MakeService = Callable[..., Awaitable[Service]]
 
 
@@ -68,19 +95,10 @@ async def make_service(redis_client: aioredis.Redis) -> AsyncIterator[MakeServic
             await stack.enter_async_context(rest)
             settings = RestClientSettings(rest_service_url=rest.url, service_api_key="key")
             client = await stack.enter_async_context(AsyncRestClient(settings))
-            conversations = ConversationStore(redis_client, retention_s=3600)
-            orchestrator = AssistantOrchestrator(
-                rest=RestServiceClient(client),
-                factory=AssistantFactory(
-                    backend=backend,
-                    memories=Memories(conversations),
-                    limits=Limits(),
-                    services=tool_services(client),
-                ),
-                user_data=[conversations],
-                usage=UsageLog(redis_client, RestServiceClient(client), FakeClock()),
-                redis=redis_client,
-                clock=FakeClock(),
+            orchestrator = orchestrator_of(
+                backend,
+                client,
+                redis_client,
                 message_timeout=message_timeout,
                 stream_replies=stream_replies,
             )
