@@ -1,62 +1,34 @@
 """An assistant whose conversation OpenAI (or a server that speaks its protocols) keeps.
 
 OpenAI removed the Assistants API, for which this class was made, on 2026-08-26. What it did is done over
-the Responses API now; which protocol is spoken is the operator's choice (`OPENAI_API_PROTOCOL`):
-
-- `conversations`: Responses, with the history in a Conversation at the provider (default);
-- `responses`: Responses without anything kept there, the history sent along;
-- `threads`: the classic Assistants API, for servers that kept it.
-
-In the two that keep the history elsewhere, every pair of user and assistant has one thread
-(UserAssistantThread). The turns in Redis stay the truth in all of them: see `provider_threads`.
+the Responses API now, or, where the operator says so, over the classic protocol (`openai_services`).
+Every pair of user and assistant has one thread (UserAssistantThread). The turns in Redis stay the truth,
+whatever the protocol: see `provider_threads`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 
 from service_kit.contracts.assistants import ModelSettings
 from service_kit.logging import get_logger
 
 from ..core.errors import BrokenRowError, UnknownProviderError
-from ..core.model import ModelBackend, ToolCall, ToolSpec
-from ..core.retry import Retrying
-from ..core.router import DEFAULT_MODEL, ModelResolver
+from ..core.model import ToolCall, ToolSpec
+from ..core.router import DEFAULT_MODEL
 from ..core.run_context import RunContext
-from ..core.threads import Definition, Identity, ThreadBackend
-from ..storage.provider_threads import ProviderThreads
+from ..core.threads import Definition, Identity
 from ..tools.base import Arguments, BaseTool
 from ..utils.text import compact_json
 from .base import BaseAssistant
 from .dialogue import Dialogue
 from .memory import Memory, Opening
+from .openai_services import OpenAIServices
 from .tool_loop import LoopLimits, ModelChoice, Outcome, ToolLoop
 
 log = get_logger(__name__)
 
 NAME = "Assistant"
-
-
-class Protocol(StrEnum):
-    """Which protocol `openai_api` assistants speak."""
-
-    CONVERSATIONS = "conversations"
-    RESPONSES = "responses"
-    THREADS = "threads"
-
-
-@dataclass(frozen=True, slots=True)
-class OpenAIServices:
-    """What all `openai_api` assistants share."""
-
-    resolver: ModelResolver
-    stateless: ModelBackend
-    """Answers without a thread, and in the place of a provider that fails."""
-    threads: ProviderThreads
-    retrying: Retrying
-    thread_backend: Callable[[str, Identity], ThreadBackend | None]
-    """The thread protocol over a provider's connection, by the provider's name; None: none is spoken."""
 
 
 class OpenAIAssistant(BaseAssistant):

@@ -27,13 +27,9 @@ _STUCK = ("no tool output found", "no tool call found")
 
 
 class ConversationsBackend:
-    """Implements `ThreadBackend` over Responses and Conversations.
+    """Implements `ThreadBackend` over Responses and Conversations."""
 
-    `prefix` stands before the ids, to tell whose they are.
-    """
-
-    def __init__(self, provider: Provider, *, strict: bool = True, prefix: str = "") -> None:
-        self._prefix = prefix
+    def __init__(self, provider: Provider, *, strict: bool = True) -> None:
         self._provider = provider
         self._strict = strict
 
@@ -50,7 +46,7 @@ class ConversationsBackend:
         for start in range(0, len(rest), ITEMS_A_REQUEST):
             batch = {"items": rest[start : start + ITEMS_A_REQUEST]}
             await self._provider.request("POST", f"{PATH}/{thread_id}/items", batch)
-        return self._prefix + thread_id
+        return thread_id
 
     async def ask(
         self,
@@ -64,9 +60,7 @@ class ConversationsBackend:
         """The answer to `new`, which the conversation does not hold yet."""
         body = response_body(request.models[0], request, input_items(new), strict=self._strict)
         try:
-            answer = await ask(
-                self._provider, body | {"conversation": thread_id.removeprefix(self._prefix)}, on_text
-            )
+            answer = await ask(self._provider, body | {"conversation": thread_id}, on_text)
         except ModelRefusedError as exc:
             if exc.code == _LOCKED:
                 raise ModelUnavailableError(str(exc), status=exc.status, code=_LOCKED) from exc
@@ -81,7 +75,7 @@ class ConversationsBackend:
 
     async def delete(self, thread_id: str) -> None:
         """Delete the conversation; one that is gone already is deleted."""
-        await delete_conversation(self._provider, thread_id.removeprefix(self._prefix))
+        await delete_conversation(self._provider, thread_id)
 
 
 async def delete_conversation(provider: Provider, thread_id: str) -> None:

@@ -23,6 +23,7 @@ from .model import (
     Usage,
     UserMessage,
 )
+from .quirks import MODEL_QUIRKS
 from .refusals import refusal
 from .strict import strict_schema
 
@@ -98,11 +99,15 @@ def response_body(
     if request.tools:
         body["tools"] = [_tool(tool, strict=strict) for tool in request.tools]
         body["tool_choice"] = request.tool_choice
-    if request.temperature is not None:
+    if request.temperature is not None and _takes_temperature(model):
         body["temperature"] = request.temperature
     if request.max_output_tokens is not None:
         body["max_output_tokens"] = request.max_output_tokens
     return body
+
+
+def _takes_temperature(model: str) -> bool:
+    return all(quirk.temperature for quirk in MODEL_QUIRKS if model.startswith(quirk.prefixes))
 
 
 def _tool(tool: ToolSpec, *, strict: bool) -> Item:

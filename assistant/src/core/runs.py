@@ -46,7 +46,7 @@ _RUN_EVENT = "thread.run."
 class RunsBackend:
     """Implements `ThreadBackend` for one assistant at one provider.
 
-    `run_timeout` is in seconds; `prefix` stands before the ids, to tell whose they are.
+    `run_timeout` is in seconds.
     """
 
     def __init__(
@@ -56,9 +56,7 @@ class RunsBackend:
         identity: Identity,
         *,
         run_timeout: float,
-        prefix: str = "",
     ) -> None:
-        self._prefix = prefix
         self._provider = provider
         self._remote = remote
         self._identity = identity
@@ -80,7 +78,7 @@ class RunsBackend:
             raise BadAnswerError("a thread without id") from exc
         for message in rest:
             await self._post(f"{PATH}/{thread_id}/messages", message)
-        return self._prefix + thread_id
+        return thread_id
 
     async def ask(
         self,
@@ -92,7 +90,6 @@ class RunsBackend:
         on_text: TextSink | None,
     ) -> ModelAnswer:
         """The answer of a run: the open one goes on with the results in `new`, or a new one begins."""
-        thread_id = thread_id.removeprefix(self._prefix)
         try:
             if run_id := open_run(run):
                 ended = await self._submit(thread_id, run_id, new, on_text)
@@ -121,7 +118,7 @@ class RunsBackend:
 
     async def delete(self, thread_id: str) -> None:
         """Delete the thread; one that is gone already is deleted."""
-        await delete_thread(self._provider, thread_id.removeprefix(self._prefix))
+        await delete_thread(self._provider, thread_id)
 
     async def _assistant_id(self, request: ModelRequest) -> str:
         if request.tool_choice == "none":

@@ -1,0 +1,82 @@
+"""What all `openai_api` assistants share: the protocol that is spoken, the provider, the threads.
+
+The protocols are spoken with the default provider alone (`OPENAI_BASE_URL`), for no other one keeps
+conversations. A model of another provider answers over Chat Completions, from the history kept here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ..core import conversations, runs
+from ..core.conversations import ConversationsBackend, delete_conversation
+from ..core.model import ModelBackend
+from ..core.provider import Provider
+from ..core.remote_assistants import RemoteAssistants
+from ..core.responses import ResponsesBackend
+from ..core.retry import Retrying
+from ..core.router import ModelResolver
+from ..core.runs import RunsBackend, delete_thread
+from ..core.threads import Identity, ThreadBackend
+from ..storage.provider_threads import ProviderThreads
+
+
+class OpenAIProtocol(StrEnum):
+    """What `openai_api` assistants speak."""
+
+    CONVERSATIONS = "conversations"
+    """Responses API, with the history in a Conversation at the provider."""
+    RESPONSES = "responses"
+    """Responses API with nothing kept there: the history is sent along."""
+    THREADS = "threads"
+    """The classic Assistants API, for servers that kept it."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAIServices:
+    """Made once, in `main`."""
+
+    protocol: OpenAIProtocol
+    provider: Provider
+    resolver: ModelResolver
+    stateless: ModelBackend
+    """Answers without a thread, and in the place of a provider that fails."""
+    threads: ProviderThreads
+    remote: RemoteAssistants
+    retrying: Retrying
+    run_timeout: float = 60.0
+    """Seconds for a run of the classic protocol, between two rounds of tools."""
+    strict: bool = True
+    """Whether the provider can hold a model to a tool's schema."""
+
+    def thread_backend(self, provider: str, identity: Identity) -> ThreadBackend | None:
+        """Where threads of this assistant are kept when its model is at `provider`; None: nowhere."""
+        if provider != self.provider.name:
+            return None
+        match self.protocol:
+            case OpenAIProtocol.CONVERSATIONS:
+                return ConversationsBackend(self.provider, strict=self.strict)
+            case OpenAIProtocol.THREADS:
+                return RunsBackend(self.provider, self.remote, identity, run_timeout=self.run_timeout)
+            case OpenAIProtocol.RESPONSES:
+                return None
+
+    async def delete_thread(self, thread_id: str) -> None:
+        """Delete a thread at the provider, of whatever protocol it is.
+
+        Raises:
+            ModelError: the provider did not do it.
+        """
+        is_classic = thread_id.startswith(runs.PREFIX) or (
+            self.protocol is OpenAIProtocol.THREADS and not thread_id.startswith(conversations.PREFIX)
+        )
+        await (delete_thread if is_classic else delete_conversation)(self.provider, thread_id)
+
+
+def stateless_backends(
+    protocol: OpenAIProtocol, provider: Provider, others: Mapping[str, ModelBackend], *, strict: bool
+) -> Mapping[str, ModelBackend]:
+    """The backends by provider for answers without a thread: `others`, but Responses where it is spoken."""
+    if protocol is OpenAIProtocol.THREADS:
+        return others
+    return {**others, provider.name: ResponsesBackend(provider, strict=strict)}
