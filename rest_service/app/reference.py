@@ -179,7 +179,7 @@ def _type(schema: Document) -> str:
 
 def _bounds(schema: Document) -> Iterator[str]:
     low, high = schema.get("minimum"), schema.get("maximum")
-    if low is not None and high is not None:
+    if low is not None and high is not None and low > -(10**6):
         yield f"{low:g} to {high:g}" if high < 10**6 else f"from {low:g}"
     if "maxLength" in schema:
         yield f"of at most {schema['maxLength']} characters"

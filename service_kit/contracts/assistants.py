@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
-from service_kit.contracts.base import NOT_BLANK, Body, Flag, ModelName, Name, Patch, Resource, Whole
+from service_kit.contracts.base import AS_WHOLE, NOT_BLANK, Body, Flag, ModelName, Name, Patch, Resource
 
 Instructions = Annotated[str, StringConstraints(min_length=1, max_length=100_000), NOT_BLANK]
 
@@ -38,8 +38,8 @@ class ModelSettings(BaseModel):
     temperature: float | None = Field(
         default=None, ge=0, le=2, description="0 is sober, 1 lively.", examples=[0.3]
     )
-    max_output_tokens: Whole | None = Field(
-        default=None, ge=1, le=1_000_000, description="Longest answer.", examples=[2000]
+    max_output_tokens: Annotated[int, Field(ge=1, le=1_000_000), AS_WHOLE] | None = Field(
+        default=None, description="Longest answer.", examples=[2000]
     )
     fallback_models: list[ModelName] = Field(
         default_factory=list,
@@ -47,17 +47,13 @@ class ModelSettings(BaseModel):
         description="Tried in order when the model's provider fails.",
         examples=[[]],
     )
-    max_tool_rounds: Whole | None = Field(
+    max_tool_rounds: Annotated[int, Field(ge=1, le=50), AS_WHOLE] | None = Field(
         default=None,
-        ge=1,
-        le=50,
         description="How often the model may call tools for one message.",
         examples=[8],
     )
-    history_tokens: Whole | None = Field(
+    history_tokens: Annotated[int, Field(ge=256, le=1_000_000), AS_WHOLE] | None = Field(
         default=None,
-        ge=256,
-        le=1_000_000,
         description="Budget for the conversation sent along.",
         examples=[20_000],
     )

@@ -130,11 +130,14 @@ def _whole(value: Any) -> Any:  # noqa: ANN401 - as `_storable`
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Whole = Annotated[int, Strict(), BeforeValidator(_whole)]
-"""A whole number, not a text that looks like one."""
+AS_WHOLE = BeforeValidator(_whole)
+"""Stands behind the bounds of a strict `int`: bounds that stand behind it are kept, but not documented."""
 
-RowId = Annotated[Whole, Field(ge=1, le=2**31 - 1)]
+RowId = Annotated[int, Strict(), Field(ge=1, le=2**31 - 1), AS_WHOLE]
 """A number that a row can have as its id."""
+
+Count = Annotated[int, Strict(), Field(ge=0, le=2**31 - 1), AS_WHOLE]
+"""How many there are of something."""
 
 Flag = Annotated[bool, Strict()]
 """true or false, and not "yes" or 1: what is stored is what was written."""
@@ -155,6 +158,6 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 """A time with its offset from UTC, written as ISO 8601."""
 
 __all__ = [
-    "NOT_BLANK", "AwareDatetime", "Body", "Flag", "ModelName", "Moment", "Name", "Patch", "Resource", "RowId",
-    "TimeZoneName", "Whole", "datetime",
+    "AS_WHOLE", "NOT_BLANK", "AwareDatetime", "Body", "Count", "Flag", "ModelName", "Moment", "Name", "Patch",
+    "Resource", "RowId", "TimeZoneName", "datetime",
 ]  # fmt: skip

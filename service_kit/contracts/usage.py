@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from service_kit.contracts.base import NOT_BLANK, Body, ModelName, Moment, Name, Resource, RowId, Whole
+from service_kit.contracts.base import NOT_BLANK, Body, Count, ModelName, Moment, Name, Resource, RowId
 
 MAX_RECORDS = 500
 """Records in one request."""
@@ -20,7 +20,6 @@ class UsageKind(StrEnum):
     """Older turns of a conversation were folded into a summary."""
 
 
-Count = Annotated[Whole, Field(ge=0, le=2**31 - 1)]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=400), NOT_BLANK]
 
 _ID = "Names the record, so that one that is sent twice is stored once."

@@ -3,9 +3,9 @@
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, ConfigDict, Field, Strict, StringConstraints
 
-from service_kit.contracts.base import Body, Flag, Moment, Patch, Resource, TimeZoneName, Whole
+from service_kit.contracts.base import AS_WHOLE, Body, Flag, Moment, Patch, Resource, TimeZoneName
 
 LANGUAGE_PATTERN = r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$"
 
@@ -53,7 +53,7 @@ class UserUpdate(Patch):
 class UserCreate(Body):
     """A new user."""
 
-    telegram_id: Annotated[Whole, _RANGE] = Field(
+    telegram_id: Annotated[int, Strict(), _RANGE, AS_WHOLE] = Field(
         description="The user's id at Telegram. Unique.", examples=[100200300]
     )
     username: str | None = Field(default=None, max_length=64, description=_USERNAME, examples=["ada"])

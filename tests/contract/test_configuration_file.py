@@ -12,6 +12,7 @@ from ops import configuration
 from ops.embedded import free_port
 from ops.errors import OpsError
 from ops.project import Project
+from rest_service.app.seeding import DEFAULT, load_file
 from rest_service.tests.integration.test_process import environment, healthy, start
 from rest_service.tests.support import ADMIN_KEY, migrated_database, until
 from service_kit.settings import RedisSettings
@@ -40,19 +41,25 @@ async def test_a_file_goes_out_and_in(
             async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
                 await until(lambda: healthy(http))
             await asyncio.to_thread(configuration.export_to, project, str(file))
-            assert "2 assistants, 2 tools, 2 links" in capsys.readouterr().out
+            default = load_file(DEFAULT)
+            parts = [len(part) for part in (default.assistants, default.tools, default.links)]
+            assert "{} assistants, {} tools, {} links".format(*parts) in capsys.readouterr().out
             assert "Nothing to do" in await bring_in()
             document = json.loads(file.read_text())
             document["assistants"][0]["instructions"] = "Plan."
             file.write_text(json.dumps(document))
             would = await bring_in(dry_run=True)
             assert "~ assistant Planner" in would
-            assert would.endswith("Would create 0, change 1; 5 unchanged. Nothing was written.\n")
+            assert would.endswith(
+                f"Would create 0, change 1; {sum(parts) - 1} unchanged. Nothing was written.\n"
+            )
             assert "In force for the next message" in await bring_in()
             assert "Nothing to do" in await bring_in()
             document["links"] += [{"assistant": "Nobody", "tool": "hammer"}]
             file.write_text(json.dumps(document))
-            with pytest.raises(OpsError, match=r"links\.2\.assistant: There is no assistant 'Nobody'"):
+            with pytest.raises(
+                OpsError, match=rf"links\.{parts[2]}\.assistant: There is no assistant 'Nobody'"
+            ):
                 await bring_in()
         finally:
             process.terminate()
