@@ -4,6 +4,7 @@ And when rest_service is away, each goes on with what it knew last.
 """
 
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -19,7 +20,6 @@ from assistant.tests.fakes import calls, said
 from assistant.tests.integration.conftest import delivery_of, orchestrator_of
 from rest_service.app.main import create_app
 from rest_service.tests.support import SERVICE_KEY, Api, empty, make_settings, migrated_database, running
-from service_kit import changes
 from service_kit import redis as kit_redis
 from service_kit.changes import Topic, announce
 from service_kit.contracts.messages import IncomingMessage, OutgoingMessage
@@ -223,10 +223,9 @@ class Later:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._now = changes.time.monotonic
 
     def monotonic(self) -> float:
-        return self._now() + self._seconds
+        return time.monotonic() + self._seconds
 
 
 @pytest.mark.parametrize("seconds", [0.0, 31.0, 3600.0])
@@ -238,7 +237,7 @@ async def test_the_last_known_serves_while_rest_service_is_away(
     assert await world.planner() == "You plan."
     world.line.down = True
     await announce(redis_client, Topic.CONFIGURATION, Topic.USERS)
-    monkeypatch.setattr(changes, "time", Later(seconds))
+    monkeypatch.setattr("service_kit.changes.time", Later(seconds))
     assert await world.told() == before
     assert await world.planner() == "You plan."
     world.line.down = False
