@@ -131,6 +131,7 @@ SERVICES: dict[str, Service] = {
                 "OPENAI_API_KEY",
                 "OPENAI_BASE_URL",
                 "OPENAI_DEFAULT_MODEL",
+                "OPENAI_API_PROTOCOL",
                 "ANTHROPIC_API_KEY",
                 "GEMINI_API_KEY",
                 "MISTRAL_API_KEY",

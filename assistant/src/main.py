@@ -1,6 +1,7 @@
 """The composition root: `python -m assistant.src.main`."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
 import redis.asyncio as aioredis
@@ -18,19 +19,24 @@ from service_kit.settings import load
 from .assistants.factory import AssistantFactory, Limits
 from .assistants.folding import Folding
 from .assistants.memory import Memories
+from .assistants.openai_services import OpenAIServices, stateless_backends
 from .config.settings import Settings
 from .core import metrics
 from .core.chat_completions import ChatCompletionsBackend
 from .core.known_providers import DEFAULT_PROVIDER
 from .core.model import ModelBackend
 from .core.providers import providers_of
+from .core.remote_assistants import RemoteAssistants
 from .core.retry import Retrying
 from .core.router import ModelResolver, ModelRouter
 from .orchestrator import AssistantOrchestrator
+from .services.discards import DiscardSweeper
 from .services.rest_service import RestServiceClient
 from .services.usage import UsageLog
 from .services.weather import WeatherClient
 from .storage.conversation import ConversationStore
+from .storage.provider_threads import ProviderThreads
+from .storage.user_data import UserData
 from .tools.registry import ToolServices, announce_tool_types
 
 SERVICE = "assistant"
@@ -50,18 +56,24 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         stack.push_async_callback(redis.aclose)
         client = await stack.enter_async_context(AsyncRestClient(settings))
         rest = RestServiceClient(client)
-        backend = _backend(settings, stack)
+        backend, openai = _models(settings, redis, client, stack)
         services = _tool_services(settings, client, stack)
         usage = UsageLog(redis, rest, SystemClock())
         conversations = ConversationStore(redis, retention_s=settings.history_retention_days * 86_400)
         folding = Folding(conversations, usage.record)
         memories = Memories(conversations, history_tokens=settings.history_tokens, folding=folding)
+        user_data: list[UserData] = [conversations, openai.threads]
+        sweeper = DiscardSweeper(client, openai.threads, user_data, delete_thread=openai.delete_thread)
         orchestrator = AssistantOrchestrator(
             rest=rest,
             factory=AssistantFactory(
-                backend=backend, memories=memories, limits=_limits(settings), services=services
+                backend=backend,
+                openai=openai,
+                memories=memories,
+                limits=_limits(settings),
+                services=services,
             ),
-            user_data=[conversations],
+            user_data=user_data,
             usage=usage,
             redis=redis,
             clock=SystemClock(),
@@ -93,7 +105,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         )
         log.info("started", port=server.port, queue=settings.input_queue, slot=settings.service_slot)
         async with asyncio.TaskGroup() as group:
-            chores = [group.create_task(chore) for chore in (health.watch(), usage.run())]
+            chores = [group.create_task(chore) for chore in (health.watch(), usage.run(), sweeper.run())]
             await announce_tool_types(redis)
             await orchestrator.initialize()
             await consumer.run(stop)
@@ -103,20 +115,44 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     log.info("stopped")
 
 
-def _backend(settings: Settings, stack: AsyncExitStack) -> ModelBackend:
+def _models(
+    settings: Settings, redis: aioredis.Redis, rest: AsyncRestClient, stack: AsyncExitStack
+) -> tuple[ModelBackend, OpenAIServices]:
+    """What answers `llm` assistants, and what answers `openai_api` ones."""
     providers = providers_of(settings)
     stack.push_async_callback(providers.aclose)
-    resolver = ModelResolver(
-        {
-            name: ChatCompletionsBackend(provider, providers.quirks[name])
-            for name, provider in providers.usable.items()
-        },
-        default_provider=DEFAULT_PROVIDER,
-        default_model=settings.openai_default_model,
-        lacking=providers.lacking,
-        window_of=providers.window_of,
+    retrying = Retrying(settings.model_attempts)
+    chat = {
+        name: ChatCompletionsBackend(provider, providers.quirks[name])
+        for name, provider in providers.usable.items()
+    }
+
+    def resolver(backends: Mapping[str, ModelBackend]) -> ModelResolver:
+        return ModelResolver(
+            backends,
+            default_provider=DEFAULT_PROVIDER,
+            default_model=settings.openai_default_model,
+            lacking=providers.lacking,
+            window_of=providers.window_of,
+        )
+
+    protocol, provider = settings.openai_api_protocol, providers.usable.get(DEFAULT_PROVIDER)
+    strict = DEFAULT_PROVIDER in providers.quirks and providers.quirks[DEFAULT_PROVIDER].strict_tools
+    answering = resolver(stateless_backends(chat, protocol, provider, strict=strict))
+    openai = OpenAIServices(
+        protocol=protocol,
+        provider=provider,
+        resolver=answering,
+        stateless=ModelRouter(answering, retrying),
+        threads=ProviderThreads(
+            redis, rest, clock=SystemClock(), retention_s=settings.history_retention_days * 86_400
+        ),
+        remote=RemoteAssistants(redis),
+        retrying=retrying,
+        run_timeout=settings.openai_timeout,
+        strict=strict,
     )
-    return ModelRouter(resolver, Retrying(settings.model_attempts))
+    return ModelRouter(resolver(chat), retrying), openai
 
 
 def _tool_services(settings: Settings, rest: AsyncRestClient, stack: AsyncExitStack) -> ToolServices:

@@ -9,13 +9,12 @@ nobody we know, goes to the dead letters at once.
 import asyncio
 import secrets
 from collections.abc import Sequence
-from typing import Protocol
 from uuid import uuid4
 
 import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
-from service_kit.changes import ChangeAwareCache, Topic
+from service_kit.changes import ChangeAwareCache, ChangeCounters, Topic, Versions
 from service_kit.clock import Clock
 from service_kit.contracts.messages import IncomingMessage, IncomingType, OutgoingMessage, OutgoingType
 from service_kit.contracts.users import UserRead, UserRole
@@ -35,20 +34,13 @@ from .messages.partials import PartialReplies
 from .messages.texts import Text, say, text_for
 from .services.rest_service import RestServiceClient
 from .services.usage import UsageLog
+from .storage.user_data import UserData
 
 log = get_logger(__name__)
 
 BUG_RETRIES = 2
 SHARE_FOR_TOOLS = 2 / 3
 """Of a message's time; the rest is for the last answer, without tools."""
-
-
-class UserData(Protocol):
-    """Something that keeps what users said."""
-
-    async def forget(self, user_id: int) -> int:
-        """Drop all of this user's; returns how many conversations there were."""
-        ...
 
 
 class AssistantOrchestrator:
@@ -74,13 +66,14 @@ class AssistantOrchestrator:
         self._clock = clock
         self._message_timeout = message_timeout
         self._stream_replies = stream_replies
+        self._changes = ChangeCounters(redis, Topic.USERS, Topic.CONFIGURATION)
         self._users: ChangeAwareCache[UserRead] = ChangeAwareCache(redis, Topic.USERS)
         self._secretaries: ChangeAwareCache[BaseAssistant] = ChangeAwareCache(redis, Topic.CONFIGURATION)
 
     async def initialize(self) -> None:
         """Build the secretary before the first message; where that fails, the first message tries again."""
         try:
-            await self._secretary()
+            await self._secretary(await self._changes.look())
         except (KitError, ConfigurationError) as exc:
             log.warning("no_secretary_yet", reason=str(exc))
 
@@ -146,14 +139,17 @@ class AssistantOrchestrator:
             Reject: the user is unknown, not active or blocked.
             KitError: rest_service could not be asked and what it would say is not known.
         """
-        user = await self._user(message.user_id)
+        seen = await self._changes.look()
+        user = await self._user(message.user_id, seen)
         if message.type is IncomingType.RESET:
             removed = sum([await data.forget(user.id) for data in self._user_data])
             log.info("conversations_forgotten", conversations=removed)
             return answer_to(message, say(Text.RESET_DONE, language=user.language), kind=OutgoingType.NOTICE)
-        return await self._answered(message, user, attempt)
+        return await self._answered(message, user, seen, attempt)
 
-    async def _answered(self, message: IncomingMessage, user: UserRead, attempt: int) -> OutgoingMessage:
+    async def _answered(
+        self, message: IncomingMessage, user: UserRead, seen: Versions, attempt: int
+    ) -> OutgoingMessage:
         loop = asyncio.get_running_loop()
         started = loop.time()
         async with PartialReplies(self._redis, message) as partials:
@@ -166,7 +162,7 @@ class AssistantOrchestrator:
                 on_text=partials.on_text if self._stream_replies else None,
             )
             try:
-                answer = await self._run(message, context)
+                answer = await self._run(message, context, seen)
             finally:
                 await self._usage.record(
                     user_id=user.id, message_id=context.message_id, totals=context.totals, attempt=attempt
@@ -181,12 +177,12 @@ class AssistantOrchestrator:
         return answer_to(message, text, kind=OutgoingType.NOTICE)
 
     async def _run(
-        self, message: IncomingMessage, context: RunContext
+        self, message: IncomingMessage, context: RunContext, seen: Versions
     ) -> str | AssistantError | TimeoutError:
         """The secretary's answer, or why there is none."""
         try:
             async with asyncio.timeout_at(context.deadline):
-                secretary = await self._secretary()
+                secretary = await self._secretary(seen)
                 return await secretary.process_message(message.text, message.user_id, context)
         except (AssistantError, TimeoutError) as exc:
             return exc
@@ -196,9 +192,9 @@ class AssistantOrchestrator:
             return f"no answer in {self._message_timeout:g} s"
         return f"{type(error).__name__}: {error}"
 
-    async def _user(self, user_id: int) -> UserRead:
+    async def _user(self, user_id: int, seen: Versions) -> UserRead:
         try:
-            user = await self._users.get(user_id, lambda: self._rest.get_user(user_id))
+            user = await self._users.get(user_id, lambda: self._rest.get_user(user_id), seen=seen)
         except NotFoundError as exc:
             raise Reject(f"unknown user {user_id}") from exc
         if not _is_welcome(user):
@@ -206,9 +202,9 @@ class AssistantOrchestrator:
             raise Reject(f"user {user_id} is {state}")
         return user
 
-    async def _secretary(self) -> BaseAssistant:
+    async def _secretary(self, seen: Versions) -> BaseAssistant:
         """The secretary as it is configured now; as it was when rest_service is away."""
-        return await self._secretaries.get("secretary", self._build_secretary)
+        return await self._secretaries.get("secretary", self._build_secretary, seen=seen)
 
     async def _build_secretary(self) -> BaseAssistant:
         """The default secretary, or the oldest other active one that can be built.

@@ -2,18 +2,27 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+import redis.asyncio as aioredis
 from pydantic import SecretStr
 
-from assistant.src.core.model import ModelAnswer, ModelRequest, TextSink, ToolCall, Usage
+from assistant.src.assistants.openai_services import OpenAIServices, stateless_backends
+from assistant.src.core.model import ModelAnswer, ModelBackend, ModelRequest, TextSink, ToolCall, Usage
+from assistant.src.core.provider import Provider, Timeouts
+from assistant.src.core.remote_assistants import RemoteAssistants
+from assistant.src.core.retry import Retrying
+from assistant.src.core.router import ModelResolver, ModelRouter
 from assistant.src.core.run_context import RunContext, UserProfile
+from assistant.src.core.threads import OpenAIProtocol
 from assistant.src.services.weather import WeatherClient
+from assistant.src.storage.provider_threads import ProviderThreads
 from assistant.src.tools.base import Arguments, BaseTool
 from assistant.src.tools.registry import ToolServices
+from service_kit.clock import Clock
 from service_kit.contracts.assistants import (
     AssistantRead,
     AssistantToolRead,
@@ -26,6 +35,7 @@ from service_kit.rest.client import AsyncRestClient
 from service_kit.settings import RestClientSettings
 from service_kit.testing.clock import FakeClock
 
+_NOBODY = RestClientSettings(rest_service_url="http://127.0.0.1:1", service_api_key=SecretStr("key"))
 THEN = datetime(2026, 1, 1, tzinfo=UTC)
 
 Step = ModelAnswer | Exception | Callable[[ModelRequest], ModelAnswer | Awaitable[ModelAnswer]]
@@ -110,10 +120,41 @@ def tool_services(
     rest: AsyncRestClient | None = None, *, weather_url: str = "http://127.0.0.1:1"
 ) -> ToolServices:
     """What tools may use; without arguments nobody answers."""
-    nobody = RestClientSettings(rest_service_url="http://127.0.0.1:1", service_api_key=SecretStr("key"))
     return ToolServices(
-        rest=rest or AsyncRestClient(nobody),
+        rest=rest or AsyncRestClient(_NOBODY),
         weather=WeatherClient(forecast_url=weather_url, geocoding_url=weather_url),
+    )
+
+
+def openai_services(
+    redis: aioredis.Redis | None = None,
+    rest: AsyncRestClient | None = None,
+    *,
+    url: str = "http://127.0.0.1:1/v1",
+    protocol: OpenAIProtocol = OpenAIProtocol.CONVERSATIONS,
+    backends: Mapping[str, ModelBackend] | None = None,
+    clock: Clock | None = None,
+) -> OpenAIServices:
+    """What `openai_api` assistants share, with the provider at `url`; without arguments nobody answers."""
+    provider = Provider("openai", base_url=url, timeouts=Timeouts(connect=2, stall=2, whole=5))
+    retrying = Retrying(3, backoff=lambda _attempt: 0.0)
+    answering = ModelResolver(
+        stateless_backends(backends or {}, protocol, provider, strict=True),
+        default_provider="openai",
+        default_model="standin-1",
+    )
+    store = redis or aioredis.Redis()
+    return OpenAIServices(
+        protocol=protocol,
+        provider=provider,
+        resolver=answering,
+        stateless=ModelRouter(answering, retrying),
+        threads=ProviderThreads(
+            store, rest or AsyncRestClient(_NOBODY), clock=clock or FakeClock(), retention_s=3600
+        ),
+        remote=RemoteAssistants(store),
+        retrying=retrying,
+        run_timeout=5.0,
     )
 
 

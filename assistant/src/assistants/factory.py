@@ -4,7 +4,7 @@ A broken branch (an unknown type, a schema that is none, an assistant that is go
 out and logged; what is left works.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -18,6 +18,8 @@ from ..tools.registry import ToolServices, ToolSite
 from ..tools.rest_service_tool import RestServiceTool
 from .base import BaseAssistant
 from .memory import Memories
+from .openai_assistant import OpenAIAssistant
+from .openai_services import OpenAIServices
 from .secretary import SecretaryLLMChat
 from .sub_assistant import SubAssistantLLMChat
 from .tool_loop import LoopLimits
@@ -51,6 +53,51 @@ class _Place:
         return replace(self, path=(*self.path, assistant_id))
 
 
+@dataclass(frozen=True, slots=True)
+class AssistantSite:
+    """Where an assistant is built: what there is besides the row."""
+
+    is_main: bool
+    """Whether users talk to it."""
+    backend: ModelBackend
+    openai: OpenAIServices
+    memories: Memories
+    tools: Sequence[BaseTool]
+    limits: LoopLimits
+
+
+AssistantBuilder = Callable[[AssistantRead, AssistantSite], BaseAssistant]
+"""Makes an assistant of one type; raises BrokenRowError for a row that contradicts itself."""
+
+
+def _llm(row: AssistantRead, site: AssistantSite) -> BaseAssistant:
+    kind = SecretaryLLMChat if site.is_main else SubAssistantLLMChat
+    memory = site.memories.of(row, backend=site.backend, tools=site.tools)
+    return kind(row, backend=site.backend, tools=site.tools, memory=memory, limits=site.limits)
+
+
+def _openai_api(row: AssistantRead, site: AssistantSite) -> BaseAssistant:
+    return OpenAIAssistant(
+        row.openai_assistant_id,
+        row.instructions,
+        row.name,
+        row.model,
+        tool_instances=site.tools,
+        key=str(row.id),
+        services=site.openai,
+        memory=site.memories.of(row, backend=site.openai.stateless, tools=site.tools),
+        limits=site.limits,
+        settings=row.settings,
+    )
+
+
+ASSISTANT_TYPES: Mapping[str, AssistantBuilder] = {
+    AssistantType.LLM: _llm,
+    AssistantType.OPENAI_API: _openai_api,
+}
+"""Every type of assistant: a new one is a class in a file of its own, and a line here."""
+
+
 class AssistantFactory:
     """Makes assistants of any known type."""
 
@@ -58,14 +105,18 @@ class AssistantFactory:
         self,
         *,
         backend: ModelBackend,
+        openai: OpenAIServices,
         memories: Memories,
         limits: Limits,
         services: ToolServices,
+        types: Mapping[str, AssistantBuilder] = ASSISTANT_TYPES,
     ) -> None:
         self._backend = backend
+        self._openai = openai
         self._memories = memories
         self._limits = limits
         self._services = services
+        self._types = types
 
     def create_main_assistant(self, tree: AssistantTree, left_out: list[str] | None = None) -> BaseAssistant:
         """The secretary at the tree's root, with all that works below it.
@@ -77,7 +128,7 @@ class AssistantFactory:
         """
         rows = {row.id: row for row in tree.assistants}
         place = _Place(rows, tree, left_out=[] if left_out is None else left_out)
-        return self._create(_row(place, tree.root_id), place, SecretaryLLMChat)
+        return self._create(_row(place, tree.root_id), place, is_main=True)
 
     def create_sub_assistant(self, assistant_id: UUID, place: _Place) -> BaseAssistant:
         """The sub-assistant with this id, built once however many tools lead to it.
@@ -94,23 +145,23 @@ class AssistantFactory:
             raise BrokenRowError(msg)
         if assistant_id not in place.built:
             row = _row(place, assistant_id)
-            place.built[assistant_id] = self._create(row, place, SubAssistantLLMChat)
+            place.built[assistant_id] = self._create(row, place, is_main=False)
         return place.built[assistant_id]
 
-    def _create(
-        self, row: AssistantRead, place: _Place, llm: type[SecretaryLLMChat | SubAssistantLLMChat]
-    ) -> BaseAssistant:
-        if row.assistant_type != AssistantType.LLM:
+    def _create(self, row: AssistantRead, place: _Place, *, is_main: bool) -> BaseAssistant:
+        builder = self._types.get(row.assistant_type)
+        if builder is None:
             msg = f"assistant {row.name!r}: unknown type {row.assistant_type!r}"
             raise UnknownAssistantTypeError(msg)
-        tools = self._tools(row, place.below(row.id))
-        return llm(
-            row,
+        site = AssistantSite(
+            is_main=is_main,
             backend=self._backend,
-            tools=tools,
-            memory=self._memories.of(row, backend=self._backend, tools=tools),
+            openai=self._openai,
+            memories=self._memories,
+            tools=self._tools(row, place.below(row.id)),
             limits=LoopLimits(self._limits.tool_rounds, self._limits.tool_output_chars),
         )
+        return builder(row, site)
 
     def _tools(self, row: AssistantRead, place: _Place) -> list[BaseTool]:
         rows = {tool.id: tool for tool in place.tree.tools}

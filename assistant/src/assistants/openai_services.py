@@ -6,10 +6,10 @@ conversations. A model of another provider answers over Chat Completions, from t
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 from ..core import conversations, runs
 from ..core.conversations import ConversationsBackend, delete_conversation
+from ..core.errors import UnknownProviderError
 from ..core.model import ModelBackend
 from ..core.provider import Provider
 from ..core.remote_assistants import RemoteAssistants
@@ -17,19 +17,8 @@ from ..core.responses import ResponsesBackend
 from ..core.retry import Retrying
 from ..core.router import ModelResolver
 from ..core.runs import RunsBackend, delete_thread
-from ..core.threads import Identity, ThreadBackend
+from ..core.threads import Identity, OpenAIProtocol, ThreadBackend
 from ..storage.provider_threads import ProviderThreads
-
-
-class OpenAIProtocol(StrEnum):
-    """What `openai_api` assistants speak."""
-
-    CONVERSATIONS = "conversations"
-    """Responses API, with the history in a Conversation at the provider."""
-    RESPONSES = "responses"
-    """Responses API with nothing kept there: the history is sent along."""
-    THREADS = "threads"
-    """The classic Assistants API, for servers that kept it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +26,8 @@ class OpenAIServices:
     """Made once, in `main`."""
 
     protocol: OpenAIProtocol
-    provider: Provider
+    provider: Provider | None
+    """The default provider; None: it has no key."""
     resolver: ModelResolver
     stateless: ModelBackend
     """Answers without a thread, and in the place of a provider that fails."""
@@ -51,7 +41,7 @@ class OpenAIServices:
 
     def thread_backend(self, provider: str, identity: Identity) -> ThreadBackend | None:
         """Where threads of this assistant are kept when its model is at `provider`; None: nowhere."""
-        if provider != self.provider.name:
+        if self.provider is None or provider != self.provider.name:
             return None
         match self.protocol:
             case OpenAIProtocol.CONVERSATIONS:
@@ -66,7 +56,10 @@ class OpenAIServices:
 
         Raises:
             ModelError: the provider did not do it.
+            UnknownProviderError: it has no key.
         """
+        if self.provider is None:
+            raise UnknownProviderError("the default provider is not set up")
         is_classic = thread_id.startswith(runs.PREFIX) or (
             self.protocol is OpenAIProtocol.THREADS and not thread_id.startswith(conversations.PREFIX)
         )
@@ -74,9 +67,9 @@ class OpenAIServices:
 
 
 def stateless_backends(
-    protocol: OpenAIProtocol, provider: Provider, others: Mapping[str, ModelBackend], *, strict: bool
+    others: Mapping[str, ModelBackend], protocol: OpenAIProtocol, provider: Provider | None, *, strict: bool
 ) -> Mapping[str, ModelBackend]:
     """The backends by provider for answers without a thread: `others`, but Responses where it is spoken."""
-    if protocol is OpenAIProtocol.THREADS:
+    if provider is None or protocol is OpenAIProtocol.THREADS:
         return others
     return {**others, provider.name: ResponsesBackend(provider, strict=strict)}

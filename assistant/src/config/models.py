@@ -19,6 +19,7 @@ from pydantic_settings import NoDecode
 from service_kit.settings import EnvironmentSettings
 
 from ..core.known_providers import DEFAULT_PROVIDER, KNOWN
+from ..core.threads import OpenAIProtocol
 
 ProviderName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=40)]
 
@@ -63,6 +64,10 @@ class ModelSettings(EnvironmentSettings):
     )
     openai_default_model: str = Field(
         default="gpt-6-luna", description="What the model name `default` stands for."
+    )
+    openai_api_protocol: OpenAIProtocol = Field(
+        default=OpenAIProtocol.CONVERSATIONS,
+        description="What `openai_api` assistants speak with the default provider.",
     )
     anthropic_api_key: SecretStr | None = Field(default=None, description="For models `anthropic/…`.")
     gemini_api_key: SecretStr | None = Field(default=None, description="For models `gemini/…`.")

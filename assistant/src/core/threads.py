@@ -5,9 +5,21 @@ Implementations: `conversations` (Responses API), `runs` (the classic Assistants
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from .model import Message, ModelAnswer, ModelRequest, TextSink, ToolSpec
+
+
+class OpenAIProtocol(StrEnum):
+    """What `openai_api` assistants speak."""
+
+    CONVERSATIONS = "conversations"
+    """Responses API, with the history in a Conversation at the provider."""
+    RESPONSES = "responses"
+    """Responses API with nothing kept there: the history is sent along."""
+    THREADS = "threads"
+    """The classic Assistants API, for servers that kept it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ everything here may be done twice.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
 
 from redis.exceptions import RedisError
 
@@ -23,6 +22,7 @@ from service_kit.rest.endpoints import PAGE
 
 from ..core.errors import AssistantError
 from ..storage.provider_threads import ProviderThreads
+from ..storage.user_data import UserData
 
 log = get_logger(__name__)
 
@@ -30,14 +30,6 @@ EVERY = 60.0
 """Seconds between two sweeps."""
 AT_ONCE = 4
 """Rows that are worked on side by side."""
-
-
-class UserData(Protocol):
-    """Something that keeps data of users."""
-
-    async def forget(self, user_id: int) -> object:
-        """Drop what is kept of this user."""
-        ...
 
 
 class DiscardSweeper:

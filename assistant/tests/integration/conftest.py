@@ -9,12 +9,13 @@ import redis.asyncio as aioredis
 
 from assistant.src.assistants.factory import AssistantFactory, Limits
 from assistant.src.assistants.memory import Memories
+from assistant.src.assistants.openai_services import OpenAIServices
 from assistant.src.core.model import ModelBackend
 from assistant.src.orchestrator import AssistantOrchestrator
 from assistant.src.services.rest_service import RestServiceClient
 from assistant.src.services.usage import UsageLog
 from assistant.src.storage.conversation import ConversationStore
-from assistant.tests.fakes import tool_services
+from assistant.tests.fakes import openai_services, tool_services
 from assistant.tests.standin import RestStandIn
 from service_kit.contracts.messages import IncomingMessage, IncomingType, OutgoingMessage
 from service_kit.queue.base import Delivery
@@ -58,6 +59,7 @@ def orchestrator_of(
     *,
     message_timeout: float = 10.0,
     stream_replies: bool = False,
+    openai: OpenAIServices | None = None,
 ) -> AssistantOrchestrator:
     conversations = ConversationStore(redis, retention_s=3600)
     rest = RestServiceClient(client)
@@ -65,11 +67,12 @@ def orchestrator_of(
         rest=rest,
         factory=AssistantFactory(
             backend=backend,
+            openai=openai or openai_services(redis, client),
             memories=Memories(conversations),
             limits=Limits(),
             services=tool_services(client),
         ),
-        user_data=[conversations],
+        user_data=[conversations, openai.threads] if openai else [conversations],
         usage=UsageLog(redis, rest, FakeClock()),
         redis=redis,
         clock=FakeClock(),

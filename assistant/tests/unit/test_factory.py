@@ -25,6 +25,7 @@ from assistant.tests.fakes import (
     assistant_row,
     context_of,
     link_row,
+    openai_services,
     said,
     tool_row,
     tool_services,
@@ -37,6 +38,7 @@ def factory_of(depth: int = 4) -> AssistantFactory:
     unused = Memories(ConversationStore(aioredis.Redis(), retention_s=1))
     return AssistantFactory(
         backend=ScriptedBackend(said("hi")),
+        openai=openai_services(),
         memories=unused,
         limits=Limits(depth=depth),
         services=tool_services(),
@@ -99,13 +101,13 @@ def test_an_inactive_link_is_no_link():
 
 
 def test_a_branch_of_an_unknown_type_is_left_out():
-    root, other = assistant_row(), assistant_row("Other", assistant_type="openai_api")
+    root, other = assistant_row(), assistant_row("Other", assistant_type="oracle")
     assert names(built(tree_of(root, other, tools={root.id: [ask(other), tool_row()]}))) == {"current_time"}
 
 
 def test_a_root_of_an_unknown_type_is_an_error():
-    with pytest.raises(UnknownAssistantTypeError, match="openai_api"):
-        built(tree_of(assistant_row(assistant_type="openai_api")))
+    with pytest.raises(UnknownAssistantTypeError, match="oracle"):
+        built(tree_of(assistant_row(assistant_type="oracle")))
 
 
 def test_an_inactive_root_is_an_error():
