@@ -10,6 +10,7 @@ from ..model.conversation import JsonObject
 from ..stats import Stats
 from .answering import answer
 from .chat_request import ChatRequest, read_chat_request
+from .classic.api import ClassicApi
 from .completion import Completion
 from .conversations import Conversations
 from .errors import ApiError
@@ -29,6 +30,7 @@ class OpenAIApi:
         self._front = Front(stats, faults)
         self._conversations = Conversations()
         self._responses = Responses(self._conversations, pace)
+        self._classic = ClassicApi(pace)
 
     @property
     def requests(self) -> deque[bytes]:
@@ -41,6 +43,7 @@ class OpenAIApi:
         self._front.plain_route(app, "GET", "/models", "models", _models)
         self._responses.add_routes(app, self._front)
         self._conversations.add_routes(app, self._front)
+        self._classic.add_routes(app, self._front)
         app.router.add_route("*", "/openai/{rest:.*}", _unknown)
 
     def clear(self) -> None:
@@ -48,6 +51,7 @@ class OpenAIApi:
         self.requests.clear()
         self._responses.clear()
         self._conversations.clear()
+        self._classic.clear()
 
     def _chat(self, request: web.Request, body: JsonObject) -> Job:
         chat = read_chat_request(body)
