@@ -1,14 +1,14 @@
 """How a committed change of rest_service is in force for the next message.
 
 rest_service increments a counter in Redis after each commit, before it answers the request. Readers
-keep what they read in process together with the counter's value, and look at the counter (one GET)
+keep what they read in process together with the counter's value, and look at the counters (one MGET)
 before they use it. So whoever saw the change's answer sees the change in the next message; a lost
 announcement (Redis down at that moment) heals when the entry's time to live ends.
 """
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
@@ -60,6 +60,44 @@ async def announce(redis: aioredis.Redis, *topics: Topic) -> bool:
     return True
 
 
+Versions = Mapping[Topic, int]
+"""What the counters said."""
+
+
+class ChangeCounters:
+    """The counters of some topics, read together; for caches that are used for the same message."""
+
+    def __init__(self, redis: aioredis.Redis, *topics: Topic) -> None:
+        self._redis = redis
+        self._topics = topics
+        self._versions: Versions = dict.fromkeys(topics, 0)
+        self._looking = asyncio.Lock()
+        self._next_look: asyncio.Task[Versions] | None = None
+
+    async def look(self) -> Versions:
+        """The counters, as they are now or later; what they said last, when Redis is away.
+
+        Whoever comes while a look is under way shares the next one with the others who do: the one under
+        way may have missed a change that the caller has been told of.
+        """
+        if self._next_look is None:
+            self._next_look = asyncio.create_task(self._look())
+        return await asyncio.shield(self._next_look)
+
+    async def _look(self) -> Versions:
+        async with self._looking:
+            self._next_look = None
+            try:
+                counts = await self._redis.mget(self._topics)
+            except RedisError as exc:
+                log.warning("change_counters_unreadable", topics=list(self._topics), error=str(exc))
+            else:
+                self._versions = {
+                    topic: int(count or 0) for topic, count in zip(self._topics, counts, strict=True)
+                }
+            return self._versions
+
+
 @dataclass(slots=True)
 class _Entry(Generic[T]):
     value: T
@@ -80,19 +118,21 @@ class ChangeAwareCache(Generic[T]):
     def __init__(
         self, redis: aioredis.Redis, topic: Topic, *, ttl: float = 30.0, max_entries: int = 10_000
     ) -> None:
-        self._redis = redis
+        self._counters = ChangeCounters(redis, topic)
         self._topic = topic
         self._ttl = ttl
         self._max_entries = max_entries
         self._entries: dict[Hashable, _Entry[T]] = {}
         self._locks: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
-        self._version = 0
-        self._looking = asyncio.Lock()
-        self._next_look: asyncio.Task[int] | None = None
 
-    async def get(self, key: Hashable, load: Callable[[], Awaitable[T]]) -> T:
-        """The value of `key`, loaded when it is not known, changed, or old."""
-        version = await self._current_version()
+    async def get(
+        self, key: Hashable, load: Callable[[], Awaitable[T]], *, seen: Versions | None = None
+    ) -> T:
+        """The value of `key`, loaded when it is not known, changed, or old.
+
+        `seen` is what the caller has just read of the counters; without it, a look is taken.
+        """
+        version = (await self._counters.look() if seen is None else seen)[self._topic]
         entry = self._entries.get(key)
         if entry is not None and self._is_fresh(entry, version):
             return entry.value
@@ -135,25 +175,6 @@ class ChangeAwareCache(Generic[T]):
     def drop(self, key: Hashable) -> None:
         """Forget one value."""
         self._entries.pop(key, None)
-
-    async def _current_version(self) -> int:
-        """The counter, as it is now or later.
-
-        Whoever comes while a look is under way shares the next one with the others who do: the one under
-        way may have missed a change that the caller has been told of.
-        """
-        if self._next_look is None:
-            self._next_look = asyncio.create_task(self._look())
-        return await asyncio.shield(self._next_look)
-
-    async def _look(self) -> int:
-        async with self._looking:
-            self._next_look = None
-            try:
-                self._version = int(await self._redis.get(self._topic) or 0)
-            except RedisError as exc:
-                log.warning("change_counter_unreadable", topic=self._topic, error=str(exc))
-            return self._version
 
 
 def _is_held_off(entry: _Entry[T], version: int) -> bool:

@@ -1,16 +1,18 @@
 """The cache against a counter in memory; `integration/` has the same counter in a real Redis."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Self
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from service_kit import changes
-from service_kit.changes import ChangeAwareCache, Topic, announce
+from service_kit.changes import ChangeAwareCache, ChangeCounters, Topic, announce
 from service_kit.contracts.errors import ErrorBody
 from service_kit.errors import NotFoundError, RestUnavailableError
+
+Look = Callable[[Sequence[str]], Awaitable[list[bytes | None]]]
 
 
 class FakeRedis:
@@ -21,10 +23,10 @@ class FakeRedis:
         self.down = False
         self.hanging = False
 
-    async def get(self, key: str) -> bytes | None:
+    async def mget(self, keys: Sequence[str]) -> list[bytes | None]:
         await self._trouble()
-        value = self.counters.get(key)
-        return None if value is None else str(value).encode()
+        values = [self.counters.get(key) for key in keys]
+        return [None if value is None else str(value).encode() for value in values]
 
     def pipeline(self, *, transaction: bool) -> "FakePipeline":
         return FakePipeline(self)
@@ -217,31 +219,31 @@ async def test_an_announcement_never_fails_nor_keeps_a_request_waiting(redis, mo
 
 async def test_many_at_once_share_a_look_at_the_counter(cache, source, redis, monkeypatch):
     looks = 0
-    get: Callable[[str], Awaitable[bytes | None]] = redis.get
+    mget: Look = redis.mget
 
-    async def counted(key: str) -> bytes | None:
+    async def counted(keys: Sequence[str]) -> list[bytes | None]:
         nonlocal looks
         looks += 1
         await asyncio.sleep(0)
-        return await get(key)
+        return await mget(keys)
 
-    monkeypatch.setattr(redis, "get", counted)
+    monkeypatch.setattr(redis, "mget", counted)
     await asyncio.gather(*(cache.get(number, source.load) for number in range(50)))
     assert looks == 1
 
 
 async def test_a_look_under_way_is_not_good_enough_for_who_comes_later(cache, source, redis, monkeypatch):
     await cache.get(1, source.load)
-    get: Callable[[str], Awaitable[bytes | None]] = redis.get
+    mget: Look = redis.mget
     answered, may_go = asyncio.Event(), asyncio.Event()
 
-    async def slow(key: str) -> bytes | None:
-        value = await get(key)
+    async def slow(keys: Sequence[str]) -> list[bytes | None]:
+        values = await mget(keys)
         answered.set()
         await may_go.wait()
-        return value
+        return values
 
-    monkeypatch.setattr(redis, "get", slow)
+    monkeypatch.setattr(redis, "mget", slow)
     early = asyncio.ensure_future(cache.get(1, source.load))
     await answered.wait()  # the counter was read, before the change
     source.value = "new"
@@ -250,3 +252,33 @@ async def test_a_look_under_way_is_not_good_enough_for_who_comes_later(cache, so
     may_go.set()
     assert await early == "old"
     assert await late == "new"
+
+
+async def test_one_look_at_several_counters_serves_several_caches(redis, source, monkeypatch):
+    counters = ChangeCounters(redis, Topic.USERS, Topic.CONFIGURATION)
+    users: ChangeAwareCache[str] = ChangeAwareCache(redis, Topic.USERS)
+    tree: ChangeAwareCache[str] = ChangeAwareCache(redis, Topic.CONFIGURATION)
+
+    async def both() -> tuple[str, str]:
+        seen = await counters.look()
+        monkeypatch.setattr(redis, "down", True)  # no further look
+        found = await users.get(1, source.load, seen=seen), await tree.get(1, source.load, seen=seen)
+        monkeypatch.setattr(redis, "down", False)
+        return found
+
+    assert await both() == ("old", "old")
+    source.value = "new"
+    await announce(redis, Topic.CONFIGURATION)
+    assert await both() == ("old", "new")
+    await announce(redis, Topic.USERS)
+    assert await both() == ("new", "new")
+    assert source.asked == 4
+
+
+async def test_counters_that_cannot_be_read_say_what_they_said_last(redis):
+    counters = ChangeCounters(redis, Topic.USERS, Topic.CONFIGURATION)
+    await announce(redis, Topic.USERS)
+    assert await counters.look() == {Topic.USERS: 1, Topic.CONFIGURATION: 0}
+    await announce(redis, Topic.USERS, Topic.CONFIGURATION)
+    redis.down = True
+    assert await counters.look() == {Topic.USERS: 1, Topic.CONFIGURATION: 0}
