@@ -1,14 +1,18 @@
-"""One suite of processes for all end-to-end tests of a module."""
+"""One suite of processes for all end-to-end tests, with three assistants that share the work."""
 
 import sysconfig
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from ops.embedded import ThrowAwayServers, find_binaries
-from tests.harness.suite import Suite
+from tests.harness.chat import Person
+from tests.harness.rest_rows import Changes
+from tests.harness.suite import Suite, call_json
 
 QUICK = {"TELEGRAM_CHAT_RATE_LIMIT": "0", "OPENAI_TIMEOUT": "4", "MESSAGE_TIMEOUT": "10"}
 """A hanging model is given up soon, and a chat is not held to one message a second."""
@@ -20,6 +24,41 @@ def suite() -> Iterator[Suite]:
     with (
         ThrowAwayServers(find_binaries(Path(sysconfig.get_paths()["purelib"]))) as servers,
         tempfile.TemporaryDirectory() as folder,
-        Suite(Path(folder), servers.environment(), extra=QUICK) as running,
+        Suite(Path(folder), servers.environment(), extra=QUICK, replicas=3) as running,
     ):
         yield running
+
+
+@pytest.fixture
+def person(suite: Suite) -> Person:
+    """Somebody new, in Berlin."""
+    return Person.member(suite, f"Guest {uuid4().hex[:8]}", timezone="Europe/Berlin")
+
+
+@pytest.fixture
+def faults(suite: Suite) -> Iterator[Callable[..., None]]:
+    """Puts faults of the outside world in force; all are over after the test."""
+
+    def inject(**fault: Any) -> None:
+        call_json("POST", f"{suite.sandbox_url}/control/faults", fault)
+
+    yield inject
+    call_json("DELETE", f"{suite.sandbox_url}/control/faults")
+
+
+@pytest.fixture
+def model_takes(suite: Suite) -> Iterator[Callable[[float], None]]:
+    """Sets the seconds that the model thinks; none after the test."""
+
+    def think(seconds: float) -> None:
+        call_json("POST", f"{suite.sandbox_url}/control/model", {"latency": seconds})
+
+    yield think
+    think(0)
+
+
+@pytest.fixture
+def changes(suite: Suite) -> Iterator[Changes]:
+    """Changes rows of rest_service; they are as before after the test."""
+    with Changes(suite) as made:
+        yield made

@@ -24,5 +24,5 @@ def test_no_log_holds_a_secret_or_what_people_say(suite: Suite):
         WORDS,
     ]
     written = {name: process.log.read_text(errors="replace") for name, process in suite.processes.items()}
-    assert all(written[name] for name in ("tg_bot", "assistant"))
+    assert all(written[name] for name in ("tg_bot", *suite.assistants))
     assert [(name, secret) for name, log in written.items() for secret in secrets if secret in log] == []

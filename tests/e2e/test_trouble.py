@@ -23,20 +23,6 @@ def redis_of_suite(suite: Suite) -> Iterator["redis.Redis"]:
     client.close()
 
 
-@pytest.fixture
-def person(suite: Suite) -> Person:
-    return Person.member(suite, f"Guest {uuid4().hex[:8]}")
-
-
-@pytest.fixture
-def faults(suite: Suite) -> Iterator[Any]:
-    def inject(**fault: Any) -> None:
-        call_json("POST", f"{suite.sandbox_url}/control/faults", fault)
-
-    yield inject
-    call_json("DELETE", f"{suite.sandbox_url}/control/faults")
-
-
 BAD = {
     "broken JSON": b'{"id": "broken-1", "user_id": 1,',
     "an array": b'["not", "an", "object"]',
@@ -117,13 +103,36 @@ def test_a_broken_tool_row_does_not_stop_the_assistant(suite: Suite, person: Per
         suite.rest("DELETE", f"/api/tools/{tool['id']}")
 
 
-def test_rest_service_away_does_not_stop_the_conversation(suite: Suite, person: Person):
-    assert person.ask("Hello")
-    suite.stop("rest_service")
+def test_rest_service_away_does_not_stop_the_conversation(suite: Suite):
+    people = [Person.member(suite, f"Guest {uuid4().hex[:8]}") for _ in range(4)]
+    _met_by_every_replica(suite, people)
+    suite.kill("rest_service", again=False)
     try:
-        assert person.ask("Hello again")
+        for number in range(5):
+            for person in people:
+                person.say(f"repeat: still here {number}")
+            assert {person.next_answer() for person in people} == {f"still here {number}"}
     finally:
         suite.start("rest_service")
+    usage = f"/api/usage?limit=500&user_id={people[0].user_id}"
+    counted = wait_for(lambda: suite.rest("GET", usage), lambda rows: len(rows) == people[0].asked)
+    assert {row["model"] for row in counted} == {"openai/sandbox-demo"}
+
+
+def _met_by_every_replica(suite: Suite, people: list[Person]) -> None:
+    """Which replica serves a message is chance: everybody writes until each process has seen everybody."""
+    met: set[tuple[str, int]] = set()
+
+    def everybody_writes() -> int:
+        for person in people:
+            person.say("repeat: hello")
+        for person in people:
+            person.next_answer()
+        for name in suite.assistants:
+            met.update((name, event["user_id"]) for event in suite.logs(name, event="message_received"))
+        return sum((name, person.user_id) in met for name in suite.assistants for person in people)
+
+    wait_for(everybody_writes, lambda pairs: pairs == len(suite.assistants) * len(people))
 
 
 def test_a_telegram_429_is_waited_for_and_nothing_is_lost(person: Person, faults: Any):

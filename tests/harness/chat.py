@@ -31,7 +31,12 @@ class Person:
 
     url: str
     id: int
+    """In Telegram."""
     seen: int = 0
+    user_id: int = 0
+    """In rest_service; 0 as long as nobody has looked."""
+    asked: int = 0
+    """Messages that this person has sent."""
 
     @classmethod
     def join(cls, suite: Suite, name: str) -> "Person":
@@ -47,14 +52,16 @@ class Person:
         return person
 
     @classmethod
-    def member(cls, suite: Suite, name: str) -> "Person":
-        """A person whom the admin has admitted."""
+    def member(cls, suite: Suite, name: str, **fields: Any) -> "Person":
+        """A person whom the admin has admitted; `fields` are further ones of the user."""
         person = cls.join(suite, name)
-        suite.rest("POST", "/api/users", {"telegram_id": person.id, "first_name": name})
+        user = {"telegram_id": person.id, "first_name": name, **fields}
+        person.user_id = suite.rest("POST", "/api/users", user)["id"]
         return person
 
     def say(self, text: str) -> None:
         """Send without waiting."""
+        self.asked += 1
         call_json("POST", f"{self.url}/chat/people/{self.id}/messages", {"text": text})
 
     def ask(self, text: str) -> str:

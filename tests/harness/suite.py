@@ -183,10 +183,10 @@ class Suite:
         """Start it (again) and wait until it is healthy."""
         self._launch_and_wait([name])
 
-    def logs(self, **fields: str) -> list[dict[str, Any]]:
-        """All JSON log lines of all services whose fields have these values."""
+    def logs(self, name: str | None = None, **fields: str) -> list[dict[str, Any]]:
+        """All JSON log lines of all processes (or the one of this name) whose fields have these values."""
         found = []
-        for process in self.processes.values():
+        for process in [self.processes[name]] if name else self.processes.values():
             for line in process.log.read_text(errors="replace").splitlines():
                 if line.startswith("{") and all(value in line for value in fields.values()):
                     event = json.loads(line)
