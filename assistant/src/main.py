@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
 import redis.asyncio as aioredis
 
@@ -49,6 +50,16 @@ ATTEMPTS = 12
 log = get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What runs: the orchestrator's handler for the queue, and what goes on beside it."""
+
+    orchestrator: AssistantOrchestrator
+    folding: Folding
+    usage: UsageLog
+    sweeper: DiscardSweeper
+
+
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Answer messages until `stop` is set and those at work are finished."""
     async with AsyncExitStack() as stack:
@@ -56,63 +67,78 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         stack.push_async_callback(redis.aclose)
         client = await stack.enter_async_context(AsyncRestClient(settings))
         rest = RestServiceClient(client)
-        backend, openai = _models(settings, redis, client, stack)
-        services = _tool_services(settings, client, stack)
-        usage = UsageLog(redis, rest, SystemClock())
-        conversations = ConversationStore(redis, retention_s=settings.history_retention_days * 86_400)
-        folding = Folding(conversations, usage.record)
-        memories = Memories(conversations, history_tokens=settings.history_tokens, folding=folding)
-        user_data: list[UserData] = [conversations, openai.threads]
-        sweeper = DiscardSweeper(client, openai.threads, user_data, delete_thread=openai.delete_thread)
-        orchestrator = AssistantOrchestrator(
-            rest=rest,
-            factory=AssistantFactory(
-                backend=backend,
-                openai=openai,
-                memories=memories,
-                limits=_limits(settings),
-                services=services,
-            ),
-            user_data=user_data,
-            usage=usage,
-            redis=redis,
-            clock=SystemClock(),
-            message_timeout=settings.message_timeout,
-            stream_replies=settings.stream_replies,
-        )
+        parts = _parts(settings, redis, client, stack)
 
         health = Health(SERVICE)
         health.add_check("redis", lambda: _ping(redis))
         health.add_check("rest_service", rest.check)
-        pages = {metrics.PATH: metrics.page}
-        server = stack.enter_context(
-            HealthServer(health, settings.http_host, settings.http_port, pages=pages)
+        server = HealthServer(
+            health, settings.http_host, settings.http_port, pages={metrics.PATH: metrics.page}
         )
-        consumer = RedisConsumer(
-            settings,
-            ConsumerOptions(
-                queue=settings.input_queue,
-                out_queue=settings.assistant_output_queue,
-                slot=settings.service_slot,
-                concurrency=settings.assistant_concurrency,
-                handler_timeout=settings.message_timeout + HANDLER_GRACE,
-                drain_timeout=settings.drain_timeout,
-                max_attempts=ATTEMPTS,
-            ),
-            orchestrator.handle,
-            failure_notice=orchestrator.failure_notice,
-            health=health,
-        )
+        stack.enter_context(server)
+        consumer = _consumer(settings, parts.orchestrator, health)
         log.info("started", port=server.port, queue=settings.input_queue, slot=settings.service_slot)
         async with asyncio.TaskGroup() as group:
-            chores = [group.create_task(chore) for chore in (health.watch(), usage.run(), sweeper.run())]
+            chores = [
+                group.create_task(chore) for chore in (health.watch(), parts.usage.run(), parts.sweeper.run())
+            ]
             await announce_tool_types(redis)
-            await orchestrator.initialize()
+            await parts.orchestrator.initialize()
             await consumer.run(stop)
-            await folding.drain()
+            # in the order in which one makes work for the next
+            await parts.folding.drain()
             await lifecycle.end_tasks(chores)
-        await usage.drain()
+        await parts.usage.drain()
     log.info("stopped")
+
+
+def _parts(
+    settings: Settings, redis: aioredis.Redis, client: AsyncRestClient, stack: AsyncExitStack
+) -> _Parts:
+    rest, clock = RestServiceClient(client), SystemClock()
+    backend, openai = _models(settings, redis, client, stack)
+    usage = UsageLog(redis, rest, clock)
+    conversations = ConversationStore(redis, retention_s=settings.history_retention_days * 86_400)
+    folding = Folding(conversations, usage.record)
+    user_data: list[UserData] = [conversations, openai.threads]
+    factory = AssistantFactory(
+        backend=backend,
+        openai=openai,
+        memories=Memories(conversations, history_tokens=settings.history_tokens, folding=folding),
+        limits=_limits(settings),
+        services=_tool_services(settings, client, stack),
+    )
+    orchestrator = AssistantOrchestrator(
+        rest=rest,
+        factory=factory,
+        user_data=user_data,
+        usage=usage,
+        redis=redis,
+        clock=clock,
+        message_timeout=settings.message_timeout,
+        stream_replies=settings.stream_replies,
+    )
+    sweeper = DiscardSweeper(client, openai.threads, user_data, delete_thread=openai.delete_thread)
+    return _Parts(orchestrator, folding, usage, sweeper)
+
+
+def _consumer(settings: Settings, orchestrator: AssistantOrchestrator, health: Health) -> RedisConsumer:
+    options = ConsumerOptions(
+        queue=settings.input_queue,
+        out_queue=settings.assistant_output_queue,
+        slot=settings.service_slot,
+        concurrency=settings.assistant_concurrency,
+        handler_timeout=settings.message_timeout + HANDLER_GRACE,
+        drain_timeout=settings.drain_timeout,
+        max_attempts=ATTEMPTS,
+    )
+    return RedisConsumer(
+        settings,
+        options,
+        orchestrator.handle,
+        failure_notice=orchestrator.failure_notice,
+        health=health,
+    )
 
 
 def _models(
