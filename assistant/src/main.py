@@ -104,7 +104,12 @@ def _parts(
     factory = AssistantFactory(
         backend=backend,
         openai=openai,
-        memories=Memories(conversations, history_tokens=settings.history_tokens, folding=folding),
+        memories=Memories(
+            conversations,
+            history_tokens=settings.history_tokens,
+            context_tokens=openai.resolver.context_tokens,
+            folding=folding,
+        ),
         limits=_limits(settings),
         services=_tool_services(settings, client, stack),
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from service_kit.contracts.assistants import AssistantRead
 from service_kit.logging import get_logger
 
+from ..core.errors import UnknownProviderError
 from ..core.model import ModelBackend, ToolSpec, UserMessage
 from ..core.run_context import RunContext
 from ..messages.context_block import with_context
@@ -142,7 +143,7 @@ class Memories:
         """The memory of the assistant in `row`; `backend` is asked for its summaries."""
         fixed = estimate_tokens(row.instructions) + sum(_size(tool.spec) for tool in tools)
         history = row.settings.history_tokens or self._history_tokens
-        window = self._context_tokens(row.model)
+        window = self._window(row.model)
         budget = budget_of(history, window=window, fixed=fixed, output=row.settings.max_output_tokens)
         summarizer = Summarizer(
             backend,
@@ -153,6 +154,12 @@ class Memories:
             max_output_tokens=row.settings.max_output_tokens,
         )
         return Memory(self._store, self._folding, summarizer, budget)
+
+    def _window(self, model: str) -> int | None:
+        try:
+            return self._context_tokens(model)
+        except UnknownProviderError:  # who asks it is told; a fallback model may answer all the same
+            return None
 
 
 def _size(tool: ToolSpec) -> int:
