@@ -14,16 +14,14 @@ there: the calls keep their numbers, and so their idempotency keys.
 """
 
 import asyncio
-import json
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 from service_kit.logging import get_logger
 
-from ..core.errors import BadAnswerError, ContextOverflowError, InvalidInputError, ToolError
+from ..core.errors import BadAnswerError, ContextOverflowError
 from ..core.model import (
     AssistantMessage,
     Message,
@@ -40,8 +38,9 @@ from ..storage.journal import Journal, NoJournal
 from ..storage.summary import halved
 from ..storage.turns import Turn
 from ..tools.base import Arguments, BaseTool
-from ..tools.wrappers import UNKNOWN, Call, CallOutcome, CallResult, observe, refusal, wrapped
-from ..utils.text import canonical_json, shortened
+from ..tools.toolbox import Toolbox, comparable, repeatable
+from ..tools.wrappers import CallOutcome, CallResult, refusal
+from ..utils.text import shortened
 
 log = get_logger(__name__)
 
@@ -49,8 +48,6 @@ REPEATS = 3
 """The same call with the same arguments is not run this often."""
 CALLS_A_ROUND = 16
 NO_JOURNAL = NoJournal()
-
-_NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +105,33 @@ class _Run:
 
     def is_repeat(self, call: ToolCall) -> bool:
         """Counts the call; from the REPEATS-th same one on it is refused and ends the calling."""
-        same = f"{call.name} {_comparable(call.arguments)}"
+        same = comparable(call)
         self.seen[same] += 1
         if self.seen[same] < REPEATS:
             return False
         self.stop_calling = True
         return True
+
+    def taken_up(self) -> tuple[Sequence[ToolCall], dict[str, ToolMessage]]:
+        """Counts what stands in `messages` already; takes out the results of the last round.
+
+        Returns that round's calls with these results; both empty where the round lacks none.
+        """
+        calls: Sequence[ToolCall] = ()
+        results: dict[str, ToolMessage] = {}
+        for message in self.messages:
+            if isinstance(message, ToolMessage):
+                results[message.call_id] = message
+            elif isinstance(message, AssistantMessage):
+                self.rounds += 1
+                self.calls += len(message.tool_calls)
+                for call in message.tool_calls:
+                    self.is_repeat(call)
+                calls, results = message.tool_calls, {}
+        if len(results) == len(calls):
+            return (), {}
+        del self.messages[len(self.messages) - len(results) :]
+        return calls, results
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,26 +152,17 @@ class ToolLoop:
     ) -> None:
         self._backend = backend
         self._choice = choice
-        # sorted: the same tools make the same request, and the provider's prompt cache holds
-        self._tools: Mapping[str, BaseTool] = {
-            tool.name: tool for tool in sorted(tools, key=lambda tool: tool.name)
-        }
-        self._calls: Mapping[str, Call] = {name: wrapped(tool) for name, tool in self._tools.items()}
-        self._specs = tuple(tool.spec for tool in self._tools.values())
+        self._toolbox = Toolbox(tools)
         self._limits = limits
 
     @property
     def tools(self) -> tuple[BaseTool, ...]:
         """The tools, by name."""
-        return tuple(self._tools.values())
+        return self._toolbox.tools
 
     async def call(self, call: ToolCall, context: RunContext) -> CallResult:
         """One call by itself: checked, carried out and measured as in a run."""
-        arguments = self._checked(call)
-        if isinstance(arguments, CallResult):
-            observe(call.name if call.name in self._tools else UNKNOWN, context, arguments)
-            return arguments
-        return await self._calls[call.name](arguments, context)
+        return await self._toolbox.call(call, context)
 
     async def run(
         self,
@@ -175,11 +184,11 @@ class ToolLoop:
         run = _Run(backend or self._backend, context, journal, history, list(journal.begun) or [opening])
         await self._resume(run)
         while not (run.stop_calling or run.rounds >= self._limits.rounds or _time_is_over(context)):
-            answer = await self._ask(run, self._specs, "auto")
+            answer = await self._ask(run, self._toolbox.specs, "auto")
             if not answer.tool_calls:
                 return _outcome(run, answer)
             await self._round(run, answer)
-        answer = await self._ask(run, self._specs, "none")
+        answer = await self._ask(run, self._toolbox.specs, "none")
         if not answer.text.strip():
             log.warning("calls_in_the_last_answer", assistant=self._choice.assistant, model=answer.model)
             answer = await self._ask(run, (), "none")
@@ -227,11 +236,11 @@ class ToolLoop:
             run.calls += 1
             judged = self._judged(run, call, position)
             if isinstance(judged, CallResult):
-                self._observe_refusal(run, call, judged)
+                self._toolbox.refused(call, judged, run.context.for_call(run.calls))
                 results[call.id] = self._message(call, judged)
             else:
                 planned.append(_Planned(call, judged, run.calls))
-        calls = tuple(map(_repeatable, answer.tool_calls))
+        calls = tuple(map(repeatable, answer.tool_calls))
         run.messages.append(AssistantMessage(answer.text, calls, answer.opaque))
         if planned:
             await run.journal.note([*run.messages, *_in_order(calls, results)])
@@ -239,34 +248,18 @@ class ToolLoop:
 
     async def _resume(self, run: _Run) -> None:
         """Take up what the journal holds: count it, and run the calls that have no result yet."""
-        results: dict[str, ToolMessage] = {}
-        calls: tuple[ToolCall, ...] = ()
-        for message in run.messages:
-            if isinstance(message, ToolMessage):
-                results[message.call_id] = message
-            elif isinstance(message, AssistantMessage):
-                run.rounds += 1
-                run.calls += len(message.tool_calls)
-                for call in message.tool_calls:
-                    run.is_repeat(call)
-                calls, results = message.tool_calls, {}
-        missing = [
-            (number, call)
-            for number, call in enumerate(calls, run.calls - len(calls) + 1)
-            if call.id not in results
-        ]
-        if not missing:
-            return
+        calls, results = run.taken_up()
         planned: list[_Planned] = []
-        for number, call in missing:
-            arguments = self._checked(call)
+        for number, call in enumerate(calls, run.calls - len(calls) + 1):
+            if call.id in results:
+                continue
+            arguments = self._toolbox.checked(call)
             if isinstance(arguments, CallResult):
                 results[call.id] = self._message(call, arguments)
             else:
                 planned.append(_Planned(call, arguments, number, repeated=True))
-        while isinstance(run.messages[-1], ToolMessage):
-            run.messages.pop()
-        await self._finish(run, calls, planned, results)
+        if calls:
+            await self._finish(run, calls, planned, results)
 
     async def _finish(
         self,
@@ -284,9 +277,8 @@ class ToolLoop:
         await run.journal.note(run.messages)
 
     async def _executed(self, run: _Run, planned: _Planned) -> CallResult:
-        run.context.totals.tool_calls += 1
         context = run.context.for_call(planned.number, repeated=planned.repeated)
-        return await self._calls[planned.call.name](planned.arguments, context)
+        return await self._toolbox.carried_out(planned.call.name, planned.arguments, context)
 
     def _judged(self, run: _Run, call: ToolCall, position: int) -> Arguments | CallResult:
         """The arguments of a call that may run, or why it may not. Nothing is run here."""
@@ -295,25 +287,7 @@ class ToolLoop:
         if run.is_repeat(call):
             text = f"this same call came {REPEATS} times; its result stays: answer with what you have"
             return refusal(CallOutcome.LIMIT, text)
-        return self._checked(call)
-
-    def _checked(self, call: ToolCall) -> Arguments | CallResult:
-        tool = self._tools.get(call.name)
-        if tool is None:
-            names = ", ".join(self._tools) or "none"
-            text = f"there is no tool {call.name[:64]!r}; there are: {names}"
-            return refusal(CallOutcome.UNKNOWN_TOOL, text)
-        try:
-            return tool.check(_parsed(call.arguments))
-        except InvalidInputError as exc:
-            return refusal(CallOutcome.INVALID_INPUT, str(exc))
-        except ToolError as exc:
-            return refusal(CallOutcome.FAILED, str(exc))
-
-    def _observe_refusal(self, run: _Run, call: ToolCall, result: CallResult) -> None:
-        run.context.totals.tool_calls += 1
-        name = call.name if call.name in self._tools else UNKNOWN
-        observe(name, run.context.for_call(run.calls), result)
+        return self._toolbox.checked(call)
 
     def _message(self, call: ToolCall, result: CallResult) -> ToolMessage:
         note = f"… [cut: {len(result.text)} characters]"
@@ -337,29 +311,3 @@ def _in_order(calls: Sequence[ToolCall], results: Mapping[str, ToolMessage]) -> 
 
 def _time_is_over(context: RunContext) -> bool:
     return asyncio.get_running_loop().time() >= context.tools_until
-
-
-def _comparable(arguments: str) -> str:
-    """The same text for arguments that mean the same."""
-    try:
-        return canonical_json(_parsed(arguments))
-    except (InvalidInputError, RecursionError):
-        return arguments
-
-
-def _repeatable(call: ToolCall) -> ToolCall:
-    """The call as it may stand in the history: servers refuse names and arguments out of form for ever."""
-    name = _NOT_IN_NAMES.sub("_", call.name)[:64] or "unknown"
-    try:
-        arguments = call.arguments if isinstance(_parsed(call.arguments), dict) else "{}"
-    except InvalidInputError:
-        arguments = "{}"
-    return replace(call, name=name, arguments=arguments.strip() or "{}")
-
-
-def _parsed(arguments: str) -> object:
-    try:
-        return json.loads(arguments) if arguments.strip() else {}
-    except (ValueError, RecursionError) as exc:
-        msg = f"the arguments are not JSON: {exc}"
-        raise InvalidInputError(msg) from exc

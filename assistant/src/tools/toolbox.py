@@ -1,0 +1,90 @@
+"""The tools of one assistant, and the calls that a model makes of them."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from ..core.errors import InvalidInputError, ToolError
+from ..core.model import ToolCall, ToolSpec
+from ..core.run_context import RunContext
+from ..utils.text import canonical_json
+from .base import Arguments, BaseTool
+from .wrappers import UNKNOWN, Call, CallOutcome, CallResult, observe, refusal, wrapped
+
+_NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
+
+
+class Toolbox:
+    """Tools by name. Shared by all runs of the assistant."""
+
+    def __init__(self, tools: Sequence[BaseTool]) -> None:
+        # sorted: the same tools make the same request, and the provider's prompt cache holds
+        self._tools: Mapping[str, BaseTool] = {
+            tool.name: tool for tool in sorted(tools, key=lambda tool: tool.name)
+        }
+        self._calls: Mapping[str, Call] = {name: wrapped(tool) for name, tool in self._tools.items()}
+        self.specs: tuple[ToolSpec, ...] = tuple(tool.spec for tool in self._tools.values())
+
+    @property
+    def tools(self) -> tuple[BaseTool, ...]:
+        """The tools, by name."""
+        return tuple(self._tools.values())
+
+    def checked(self, call: ToolCall) -> Arguments | CallResult:
+        """The arguments of a call that may run, or why it may not. Nothing is run here."""
+        tool = self._tools.get(call.name)
+        if tool is None:
+            names = ", ".join(self._tools) or "none"
+            text = f"there is no tool {call.name[:64]!r}; there are: {names}"
+            return refusal(CallOutcome.UNKNOWN_TOOL, text)
+        try:
+            return tool.check(_parsed(call.arguments))
+        except InvalidInputError as exc:
+            return refusal(CallOutcome.INVALID_INPUT, str(exc))
+        except ToolError as exc:
+            return refusal(CallOutcome.FAILED, str(exc))
+
+    async def carried_out(self, name: str, arguments: Arguments, context: RunContext) -> CallResult:
+        """What came of a call whose arguments have been `checked`; raises nothing but a cancellation."""
+        context.totals.tool_calls += 1
+        return await self._calls[name](arguments, context)
+
+    def refused(self, call: ToolCall, result: CallResult, context: RunContext) -> None:
+        """Count and log a call that may not run."""
+        context.totals.tool_calls += 1
+        observe(call.name if call.name in self._tools else UNKNOWN, context, result)
+
+    async def call(self, call: ToolCall, context: RunContext) -> CallResult:
+        """One call by itself: checked, carried out and measured as in a run."""
+        arguments = self.checked(call)
+        if isinstance(arguments, CallResult):
+            self.refused(call, arguments, context)
+            return arguments
+        return await self.carried_out(call.name, arguments, context)
+
+
+def comparable(call: ToolCall) -> str:
+    """The same text for calls that mean the same."""
+    try:
+        return f"{call.name} {canonical_json(_parsed(call.arguments))}"
+    except (InvalidInputError, RecursionError):
+        return f"{call.name} {call.arguments}"
+
+
+def repeatable(call: ToolCall) -> ToolCall:
+    """The call as it may stand in the history: servers refuse names and arguments out of form for ever."""
+    name = _NOT_IN_NAMES.sub("_", call.name)[:64] or UNKNOWN
+    try:
+        arguments = call.arguments if isinstance(_parsed(call.arguments), dict) else "{}"
+    except InvalidInputError:
+        arguments = "{}"
+    return replace(call, name=name, arguments=arguments.strip() or "{}")
+
+
+def _parsed(arguments: str) -> object:
+    try:
+        return json.loads(arguments) if arguments.strip() else {}
+    except (ValueError, RecursionError) as exc:
+        msg = f"the arguments are not JSON: {exc}"
+        raise InvalidInputError(msg) from exc
