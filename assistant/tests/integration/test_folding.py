@@ -15,7 +15,7 @@ from assistant.src.assistants.memory import Memories
 from assistant.src.assistants.secretary import SecretaryLLMChat
 from assistant.src.assistants.summarizer import INSTRUCTIONS
 from assistant.src.assistants.tool_loop import LoopLimits
-from assistant.src.core.errors import ContextOverflowError, ModelUnavailableError
+from assistant.src.core.errors import ContextOverflowError, ModelUnavailableError, UnknownProviderError
 from assistant.src.core.model import AssistantMessage, ModelAnswer, ModelRequest, UserMessage
 from assistant.src.core.run_context import RunTotals
 from assistant.src.storage.conversation import Conversation, ConversationStore
@@ -290,3 +290,15 @@ async def test_a_model_with_a_small_window_gets_what_fits(redis_client):
     with pytest.raises(ContextOverflowError):
         await assistant.process_message("x" * 3000, 1, context_of(message_id="tg:99"))
     assert len(talker.answers) == 12
+
+
+async def test_a_provider_that_nobody_set_up_has_no_window_and_is_no_obstacle(redis_client):
+    def unknown(model: str) -> int | None:
+        raise UnknownProviderError(model)
+
+    memories = Memories(ConversationStore(redis_client, retention_s=3600), context_tokens=unknown)
+    memory = memories.of(assistant_row(), backend=ScriptedBackend(said("hi")), tools=())
+    assistant = SecretaryLLMChat(
+        assistant_row(), backend=ScriptedBackend(said("hi")), tools=(), memory=memory, limits=LoopLimits()
+    )
+    assert await assistant.process_message("Hello", 1, context_of()) == "hi"
