@@ -168,6 +168,7 @@ class Suite:
             process.wanted = again
             assert process.popen is not None
             process.popen.send_signal(signal.SIGKILL)
+            process.popen.wait(15)
             return process.popen.pid
 
     def stop(self, name: str) -> None:
