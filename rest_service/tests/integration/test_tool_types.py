@@ -1,5 +1,7 @@
 """A new tool type is one file in assistant: rest_service takes it from the running assistants."""
 
+import asyncio
+
 import pytest
 
 from rest_service.app.main import create_app
@@ -66,6 +68,20 @@ async def test_the_built_in_types_do_without_redis(empty_url):
     async with running(create_app(make_settings(empty_url, nowhere))) as api:
         assert (await api.post("/api/tools", STOCKS)).status_code == 422
         assert (await api.post("/api/tools", STOCKS | {"tool_type": "weather"})).status_code == 201
+
+
+async def test_a_redis_that_never_answers_is_not_waited_for(empty_url):
+    async def silent(_reader, writer):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    hanging = RedisSettings(redis_host="127.0.0.1", redis_port=server.sockets[0].getsockname()[1])
+    async with running(create_app(make_settings(empty_url, hanging))) as api, asyncio.timeout(8):
+        assert (await api.post("/api/tools", STOCKS)).status_code == 422
+    server.close()
 
 
 async def test_an_import_knows_the_same_types(api, redis_client):
