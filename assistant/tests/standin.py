@@ -90,6 +90,7 @@ class HttpStandIn:
         self._closing = asyncio.Event()
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self.connections = 0
 
     def respond(self, request: Request) -> Reply:
         """The reply to one request."""
@@ -114,6 +115,7 @@ class HttpStandIn:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        self.connections += 1
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while await self._send(self.respond(await _read(reader)), writer):
                 pass
@@ -167,9 +169,9 @@ class StandIn(HttpStandIn):
         return f"{super().url}/v1"
 
     def respond(self, request: Request) -> Reply:
-        assert (request.method, request.target) == ("POST", "/v1/chat/completions")
+        assert request.target == "/v1/chat/completions"
         step = self.replies[min(len(self.requests), len(self.replies) - 1)]
-        self.requests.append(json.loads(request.body))
+        self.requests.append(json.loads(request.body or b"{}"))
         self.headers.append(request.headers)
         return step if isinstance(step, Reply) else step(self.requests[-1])
 

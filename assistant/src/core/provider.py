@@ -11,9 +11,11 @@ One call here is one attempt (`retry` tries again), and holds one of the provide
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import httpx2
@@ -158,9 +160,15 @@ class Provider:
                 base_url=self._base_url,
                 timeout=timeouts,
                 max_retries=0,
-                http_client=openai.DefaultAioHttpClient(limits=limits, timeout=timeouts),
+                http_client=openai.DefaultAioHttpClient(limits=limits, timeout=timeouts, verify=_tls()),
             )
         return self._client
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Reading the machine's certificates takes 50 ms and more: once for all providers."""
+    return httpx2.create_ssl_context()
 
 
 class _Patience:

@@ -1,0 +1,199 @@
+"""The connection itself, against a server that misbehaves byte for byte."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+
+import pytest
+
+from assistant.src.core.errors import (
+    ContextOverflowError,
+    ModelError,
+    ModelRefusedError,
+    ModelTimeoutError,
+    ModelUnavailableError,
+)
+from assistant.src.core.provider import Provider, Timeouts
+from assistant.src.core.sse import SSE
+from assistant.tests.standin import Reply, StandIn, completion, error, events
+
+PATIENT = Timeouts(connect=2.0, first_token=5.0, stall=5.0, whole=5.0)
+EVENTS = [SSE("", b'{"a":1}'), SSE("", b'{"a":2}'), SSE("", b"[DONE]")]
+
+
+@asynccontextmanager
+async def provider_of(
+    server: StandIn, *, timeouts: Timeouts = PATIENT, concurrency: int = 8
+) -> AsyncIterator[Provider]:
+    provider = Provider(
+        "p", base_url=server.url, api_key="sk-test", timeouts=timeouts, concurrency=concurrency
+    )
+    async with aclosing(provider):
+        yield provider
+
+
+async def streamed(*replies: Reply, timeouts: Timeouts = PATIENT) -> tuple[list[SSE], ModelError | None]:
+    """The events, and how they ended if not well."""
+    seen: list[SSE] = []
+    async with StandIn(*replies) as server, provider_of(server, timeouts=timeouts) as provider:
+        try:
+            async with provider.stream("/chat/completions", {"q": 1}) as arriving:
+                async for event in arriving:
+                    seen.append(event)  # noqa: PERF401 - what came before a failure is kept
+        except ModelError as exc:
+            return seen, exc
+    return seen, None
+
+
+async def test_the_events_of_a_stream_as_they_are():
+    assert await streamed(events({"a": 1}, {"a": 2})) == (EVENTS, None)
+
+
+async def test_headers_and_body_go_out():
+    async with StandIn(events()) as server, provider_of(server) as provider:
+        async with provider.stream("/chat/completions", {"q": "ж"}, headers={"X-Beta": "1"}) as arriving:
+            assert [event async for event in arriving] == EVENTS[2:]
+        await provider.request("POST", "/chat/completions", {"q": 2}, headers={"X-Beta": "2"})
+        await provider.request("GET", "/chat/completions", headers={"X-Beta": "3"})
+    assert [headers["x-beta"] for headers in server.headers] == ["1", "2", "3"]
+    assert server.headers[0]["accept"] == "text/event-stream"
+    assert {headers["authorization"] for headers in server.headers} == {"Bearer sk-test"}
+    assert server.requests == [{"q": "ж"}, {"q": 2}, {}]
+
+
+@pytest.mark.parametrize("indent", [b"", b"\n  "], ids=["", "indented"])
+async def test_a_server_that_does_not_stream_gives_its_whole_answer(indent):
+    body = completion("Hello").body
+    seen, failure = await streamed(Reply(indent + body))
+    assert (seen, failure) == ([SSE("", body, whole=True)], None)
+
+
+async def test_a_stream_that_breaks_off():
+    seen, failure = await streamed(events({"a": 1}, {"a": 2}, done=False, missing=50))
+    assert seen == EVENTS[:2]
+    assert type(failure) is ModelUnavailableError
+
+
+@pytest.mark.parametrize(
+    ("reply", "timeouts", "arrived"),
+    [
+        (Reply(hang=True), Timeouts(2.0, first_token=0.2, stall=5.0, whole=5.0), 0),
+        (events({"a": 1}, missing=50, stall=True), Timeouts(2.0, 5.0, stall=0.2, whole=5.0), 2),
+        (events({"a": 1}, missing=50, stall=True), Timeouts(2.0, 5.0, 5.0, whole=0.2), 2),
+        (Reply(b'{"half":', length=50, stall=True), Timeouts(2.0, 5.0, 5.0, whole=0.3), 0),
+        (Reply(drip=True, length=10_000), Timeouts(2.0, first_token=0.2, stall=5.0, whole=5.0), 0),
+    ],
+    ids=["before the first", "in mid-stream", "whole", "half a body", "drip"],
+)
+async def test_a_stream_that_hangs_ends_after_its_own_timeout(reply, timeouts, arrived):
+    started = asyncio.get_running_loop().time()
+    seen, failure = await streamed(reply, timeouts=timeouts)
+    assert asyncio.get_running_loop().time() - started < 2
+    assert len(seen) == arrived
+    assert type(failure) is ModelTimeoutError
+
+
+async def test_a_comment_is_a_sign_of_life():
+    class Slow(StandIn):
+        """Says only that it is at work, for longer than the stall timeout; then answers."""
+
+        async def _send(self, _reply: Reply, writer: asyncio.StreamWriter) -> bool:
+            writer.write(b"HTTP/1.1 200 X\r\nContent-Type: text/event-stream\r\n\r\n")
+            for _ in range(8):
+                writer.write(b": at work\n\n")
+                await writer.drain()
+                await asyncio.sleep(0.1)
+            writer.write(b"data: [DONE]\n\n")
+            return False
+
+    timeouts = Timeouts(2.0, first_token=0.4, stall=0.4, whole=5.0)
+    async with (
+        Slow(Reply()) as server,
+        provider_of(server, timeouts=timeouts) as provider,
+        provider.stream("/chat/completions", {}) as arriving,
+    ):
+        assert [event.data async for event in arriving] == [b"[DONE]"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (error(401), ModelRefusedError),
+        (error(429, code="insufficient_quota"), ModelRefusedError),
+        (error(400, code="context_length_exceeded"), ContextOverflowError),
+        (error(503), ModelUnavailableError),
+        (Reply(b'{"err', status=500, length=500), ModelUnavailableError),
+    ],
+    ids=lambda value: str(value.status) if isinstance(value, Reply) else value.__name__,
+)
+async def test_refusals_of_a_stream(reply, kind):
+    seen, failure = await streamed(reply)
+    assert (seen, type(failure)) == ([], kind)
+
+
+async def test_a_refusal_says_status_code_and_wait():
+    _, failure = await streamed(error(429, code="slow_down", Retry_After="3"))
+    assert isinstance(failure, ModelUnavailableError)
+    assert (failure.status, failure.code, failure.retry_after) == (429, "slow_down", 3.0)
+
+
+async def test_a_stream_left_early_gives_its_connection_back():
+    async with StandIn(events({"a": 1}, {"a": 2})) as server, provider_of(server) as provider:
+        for _ in range(3):
+            async with provider.stream("/chat/completions", {}) as arriving:
+                assert await anext(arriving) == EVENTS[0]
+        assert server.connections == 1
+
+
+async def test_a_caller_that_fails_leaves_no_slot_taken():
+    async def fail(provider: Provider) -> None:
+        async with provider.stream("/chat/completions", {}) as arriving:
+            async for _event in arriving:
+                raise KeyError
+
+    async with StandIn(events({"a": 1})) as server, provider_of(server, concurrency=1) as provider:
+        for _ in range(3):
+            with pytest.raises(KeyError):
+                await fail(provider)
+        assert await provider.request("POST", "/chat/completions", {})
+    gc.collect()  # a response left open would warn
+
+
+async def test_no_more_requests_at_once_than_slots():
+    full, gate = asyncio.Event(), asyncio.Event()
+
+    class Gated(StandIn):
+        async def _send(self, reply: Reply, writer: asyncio.StreamWriter) -> bool:
+            if len(self.requests) == 3:
+                full.set()
+            await gate.wait()
+            return await super()._send(reply, writer)
+
+    async with Gated(completion()) as server, provider_of(server, concurrency=3) as provider:
+        asking = [asyncio.create_task(provider.request("POST", "/chat/completions", {})) for _ in range(9)]
+        await asyncio.wait_for(full.wait(), 5)
+        with pytest.raises(TimeoutError):  # who waits for a slot goes when its own time is over
+            async with asyncio.timeout(0.1):
+                await provider.request("POST", "/chat/completions", {})
+        assert len(server.requests) == 3
+        gate.set()
+        await asyncio.gather(*asking)
+    assert len(server.requests) == 9
+
+
+async def test_nobody_listens():
+    async with StandIn(completion()) as server:
+        url = server.url
+    async with aclosing(Provider("p", base_url=url, timeouts=PATIENT)) as provider:
+        with pytest.raises(ModelUnavailableError):
+            await provider.request("POST", "/chat/completions", {})
+        with pytest.raises(ModelUnavailableError):
+            async with provider.stream("/chat/completions", {}):
+                pass
+
+
+async def test_closing_twice_or_unused_is_fine():
+    provider = Provider("p", base_url="http://127.0.0.1:9/v1", timeouts=PATIENT)
+    await provider.aclose()
+    await provider.aclose()

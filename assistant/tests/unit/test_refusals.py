@@ -1,0 +1,118 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from assistant.src.core.errors import ContextOverflowError, ModelRefusedError, ModelUnavailableError
+from assistant.src.core.refusals import refusal, refusal_in_body, wait_asked_for
+
+OVERFLOWS = [
+    # as OpenAI, vLLM, DeepSeek, OpenRouter, Anthropic, Gemini, Mistral, Groq, xAI, llama.cpp, Ollama,
+    # LM Studio, Together and Bedrock say it
+    (400, "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000."),
+    (400, "Your input exceeds the context window of this model."),
+    (400, "This endpoint's maximum context length is 131072 tokens. However, you requested about 200000"),
+    (400, "prompt is too long: 213462 tokens > 200000 maximum"),
+    (400, "input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000"),
+    (400, "The input token count (1196265) exceeds the maximum number of tokens allowed (1048575)"),
+    (422, "Prompt contains 40000 tokens and 0 draft tokens, too large for model with 32768 maximum"),
+    (400, "Please reduce the length of the messages or completion."),
+    (413, "Request too large for model `llama` on tokens per minute (TPM): Limit 6000, Requested 8000"),
+    (429, "Request too large for gpt-6 in organization o on tokens per min (TPM): Limit 1, Requested 2."),
+    (400, "This model's maximum prompt length is 131072 but the request contains 537812 tokens"),
+    (500, "the request exceeds the available context size, try increasing it"),
+    (400, "prompt too long; exceeded max context length by 4 tokens"),
+    (400, "The model is loaded with context length of only 4096 tokens"),
+    (400, "`inputs` tokens + `max_new_tokens` must be <= 4097"),
+    (400, "Input is too long for requested model."),
+    (None, "Your input exceeds the context window of this model"),
+]
+
+
+@pytest.mark.parametrize(("status", "words"), OVERFLOWS)
+def test_every_wording_of_too_long(status, words):
+    assert type(refusal(words, status=status)) is ContextOverflowError
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind", "words"),
+    [
+        (429, "insufficient_quota", None, "You exceeded your current quota"),
+        (429, None, "insufficient_quota", "You exceeded your current quota"),
+        (429, "billing_not_active", None, "Your account is not active"),
+        (402, None, None, "Insufficient Balance"),
+        (402, None, None, "Insufficient credits. Add more using the settings page"),
+        (400, None, "invalid_request_error", "Your credit balance is too low to access the API."),
+        (429, None, None, "Your team has used all available credits"),
+        (None, "insufficient_quota", None, "in mid-stream"),
+    ],
+)
+def test_an_empty_account_is_not_asked_again(status, code, kind, words):
+    assert type(refusal(words, status=status, code=code, kind=kind)) is ModelRefusedError
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (429, "Rate limit reached for gpt-6 on tokens per min: Limit 30000, Used 29000. Try again in 2s."),
+        (429, "Too many requests: 400 requests per minute"),
+        (500, "The server had an error"),
+        (None, "Overloaded"),
+    ],
+)
+def test_what_passes_is_worth_another_try(status, words):
+    assert type(refusal(words, status=status)) is ModelUnavailableError
+
+
+def test_a_refusal_keeps_status_and_code():
+    error = refusal("locked", status=400, code="conversation_locked")
+    assert (type(error), error.status, error.code) == (ModelRefusedError, 400, "conversation_locked")
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (
+            {"error": {"message": "no such model", "code": "model_not_found"}},
+            "model_not_found: no such model",
+        ),
+        ([{"error": {"code": 400, "message": "bad", "status": "INVALID_ARGUMENT"}}], "400 : bad"),
+        ({"object": "error", "message": {"detail": [{"loc": ["body", "x"]}]}, "type": "invalid"}, "'loc'"),
+        ({"error": "busy"}, "busy"),
+        ("<html>", "<html>"),
+        (None, "no reason given"),
+        ([], "no reason given"),
+    ],
+    ids=str,
+)
+def test_bodies_of_several_makes(body, said):
+    assert said in str(refusal_in_body(body, status=400))
+
+
+def test_a_long_text_is_cut():
+    assert len(str(refusal("x" * 5000, status=400))) < 400
+
+
+NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": "0"}, 0.0),
+        ({"retry-after-ms": "250", "retry-after": "1"}, 0.25),
+        ({"retry-after-ms": "soon", "retry-after": "1"}, 1.0),
+        ({"retry-after": "Sun, 22 Nov 2026 12:00:30 GMT"}, 30.0),
+        ({"retry-after": "Sun, 22 Nov 2026 12:00:30"}, 30.0),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "-1"}, None),
+        ({"retry-after": "1e400"}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": ""}, None),
+        ({}, None),
+    ],
+    ids=str,
+)
+def test_the_wait_a_provider_asks_for(headers, seconds):
+    assert wait_asked_for(headers, NOW) == seconds
