@@ -1,6 +1,7 @@
 import asyncio
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -140,6 +141,36 @@ async def test_a_slow_tool_is_stopped():
     assert error_of(results(outcome.messages)[0])["type"] == "timeout"
 
 
+async def test_a_tool_ends_with_the_time_for_tools_and_the_model_still_answers():
+    context = replace(context_of(), tools_until=asyncio.get_running_loop().time() + 0.02)
+    stuck = FunctionTool("stuck", lambda: asyncio.Event().wait(), timeout=None)
+    backend = ScriptedBackend(calls(("stuck", {})), said("without it"))
+    outcome = await run(loop_of(backend, stuck), context)
+    assert error_of(results(outcome.messages)[0])["type"] == "timeout"
+    assert outcome.answer == "without it"
+    assert backend.requests[1].tool_choice == "none"
+
+
+async def test_a_cancelled_run_takes_its_tools_along():
+    began, ended = asyncio.Event(), asyncio.Event()
+
+    async def stuck() -> str:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return "never"
+
+    loop = loop_of(ScriptedBackend(calls(("stuck", {}))), FunctionTool("stuck", stuck))
+    running = asyncio.create_task(run(loop))
+    await began.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert ended.is_set()
+
+
 async def test_long_results_are_cut():
     long = FunctionTool("long", lambda: "x" * 5000)
     outcome = await run(loop_of(ScriptedBackend(calls(("long", {})), said("ok")), long, output_chars=200))
@@ -175,6 +206,28 @@ async def test_the_same_call_three_times_ends_the_calling():
     assert outcome.answer == "gave up"
 
 
+async def test_the_same_unreadable_call_ends_the_calling_too():
+    def insist(request: ModelRequest):
+        return said("gave up") if request.tool_choice == "none" else calls(("same", "{broken"))
+
+    outcome = await run(loop_of(ScriptedBackend(insist), FunctionTool("same", lambda: "x")))
+    assert [error_of(text)["type"] for text in results(outcome.messages)] == ["invalid_input"] * 2 + ["limit"]
+
+
+async def test_an_endless_loop_over_two_calls_ends():
+    """A model that goes to and fro between two calls is stopped as one that stays with the same."""
+    tool = FunctionTool("t", lambda n: n, properties={"n": {"type": "integer"}})
+
+    def insist(request: ModelRequest):
+        if request.tool_choice == "none":
+            return said("gave up")
+        return calls(("t", {"n": len(request.messages) // 2 % 2}))
+
+    outcome = await run(loop_of(ScriptedBackend(insist), tool, rounds=50))
+    assert len(tool.contexts) == 4
+    assert outcome.answer == "gave up"
+
+
 async def test_a_flood_of_calls_is_capped_and_answered():
     counted = FunctionTool("count", lambda n: n, properties={"n": {"type": "integer"}})
     flood = calls(*(("count", {"n": n}) for n in range(CALLS_A_ROUND + 5)))
@@ -189,10 +242,28 @@ async def test_when_the_time_for_tools_is_over_the_model_must_answer():
     assert backend.requests[0].tool_choice == "none"
 
 
-async def test_a_model_that_calls_tools_in_its_last_answer_is_no_answer():
+async def test_a_model_that_calls_in_its_last_answer_is_asked_once_more_without_tools():
+    def deaf(request: ModelRequest):
+        return calls(("t", {})) if request.tools else said("all right")
+
+    backend = ScriptedBackend(deaf)
+    tool = FunctionTool("t", lambda: "x")
+    outcome = await run(loop_of(backend, tool, rounds=1))
+    assert outcome.answer == "all right"
+    assert [(len(r.tools), r.tool_choice) for r in backend.requests] == [
+        (1, "auto"),
+        (1, "none"),
+        (0, "none"),
+    ]
+    assert len(tool.contexts) == 1
+    assert_every_call_is_answered(outcome.messages)
+
+
+async def test_a_model_that_calls_tools_even_without_any_gives_no_answer():
     backend = ScriptedBackend(calls(("t", {})))
     with pytest.raises(BadAnswerError):
         await run(loop_of(backend, FunctionTool("t", lambda: "x"), rounds=1))
+    assert len(backend.requests) == 3
 
 
 async def test_a_text_beside_ignored_calls_is_taken():
