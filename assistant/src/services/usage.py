@@ -43,7 +43,7 @@ REPLY_WAITS = 0.5
 """Seconds that a reply waits for its records to be in Redis, at most."""
 EVERY, LONGEST_PAUSE = 1.0, 15.0
 """Seconds between two posts, and while rest_service is away."""
-DRAIN = 5.0
+DRAIN = 3.0
 """Seconds for what is left at the end; the rest waits in Redis for another process."""
 
 _ID_LENGTH = 400

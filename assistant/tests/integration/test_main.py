@@ -177,6 +177,18 @@ async def test_what_messages_cost_is_counted_and_stored_before_the_end(redis_cli
     assert (record["input_tokens"], record["cached_tokens"], record["output_tokens"]) == (24, 16, 6)
 
 
+async def test_what_goes_on_beside_the_messages_ends_in_order(redis_client, redis_settings, rest):
+    """A stop finds a conversation being folded: the summary is made, kept, and its cost stored."""
+    async with StandIn(model) as provider, rest:
+        async with running(redis_settings, provider, rest, history_tokens=256):
+            for number in range(3):
+                await put(redis_client, f"A long story {number}. " * 20, number)
+            await until(redis_client, OUT, lambda count: count >= 3)
+        assert await redis_client.exists("usage:pending") == 0
+    assert [record["kind"] for record in rest.usage].count("answer") == 3
+    assert "summary" in {record["kind"] for record in rest.usage}
+
+
 def page_of(settings: Settings, path: str) -> str:
     address = f"http://127.0.0.1:{settings.http_port}{path}"
     with urllib.request.urlopen(address, timeout=5) as answer:
