@@ -28,8 +28,8 @@ MOST_WAITING = 1000
 """Folds at work and waiting; of more, the next turn of the conversation asks again."""
 DEADLINE = 60.0
 """Seconds for one fold."""
-DRAIN = 10.0
-"""Seconds that folds at work have when the service ends."""
+DRAIN = 5.0
+"""Seconds that folds at work have when the service ends; less than the runtimes wait for it."""
 
 
 class RecordCost(Protocol):

@@ -86,6 +86,7 @@ class Memory:
             opening = first
         else:
             opening = UserMessage(with_context(message, context))
+            self._budget.check(size_of(opening))
         size = sum(map(size_of, begun)) or size_of(opening)
         return Opening(
             message=opening,

@@ -36,17 +36,16 @@ class Budget:
     room: int | None = None
     ceiling: int | None = None
 
-    def for_history(self, message: int) -> int:
-        """Tokens for history beside a message of this size.
-
-        Raises:
-            ContextOverflowError: the message alone is too long.
-        """
+    def check(self, message: int) -> None:
+        """Raises ContextOverflowError for a message that is too long even alone."""
         if self.ceiling is not None and message > self.ceiling:
             msg = f"a message of about {message} tokens; the model takes {self.ceiling}"
             raise ContextOverflowError(msg)
+
+    def for_history(self, run: int) -> int:
+        """Tokens for history beside a run whose messages so far have this size."""
         most = self.history * HARD_LIMIT
-        return most if self.room is None else max(0, min(most, self.room - message))
+        return most if self.room is None else max(0, min(most, self.room - run))
 
 
 def budget_of(history: int, *, window: int | None, fixed: int, output: int | None) -> Budget:

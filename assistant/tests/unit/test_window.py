@@ -75,9 +75,11 @@ def test_a_large_window_leaves_the_budget_alone():
 def test_whatever_is_sent_fits_the_window(history, window, fixed, output, message):
     budget = budget_of(history, window=window, fixed=fixed, output=output)
     assert 1 <= budget.history <= history
+    sent = budget.for_history(message)
     try:
-        sent = budget.for_history(message)
+        budget.check(message)
     except ContextOverflowError:
+        assert sent == 0
         assert message + fixed + (output or window // 4) > window or message + fixed > window - 4096
     else:
         assert 0 <= sent <= history * HARD_LIMIT
@@ -86,6 +88,7 @@ def test_whatever_is_sent_fits_the_window(history, window, fixed, output, messag
 
 def test_a_message_that_is_too_long_is_not_asked():
     budget = budget_of(16_000, window=4096, fixed=96, output=1000)
+    budget.check(3000)
     assert budget.for_history(2900) == 0
     with pytest.raises(ContextOverflowError, match="3001 tokens; the model takes 3000"):
-        budget.for_history(3001)
+        budget.check(3001)
