@@ -79,7 +79,7 @@ def test_what_only_the_run_itself_needs_is_not_stored():
 
 
 def test_a_turn_larger_than_all_that_may_stay_is_question_and_answer():
-    flood = [*WHOLE[:2], ToolMessage("a", "x" * 9000), *WHOLE[3:]]
+    flood: list[Message] = [*WHOLE[:2], ToolMessage("a", "x" * 9000), *WHOLE[3:]]
     turn = turn_of("tg:1", "Привет", flood)
     assert turn.within(10_000) is turn
     assert turn.within(1000) == turn_of("tg:1", "Привет", [WHOLE[0], WHOLE[-1]])

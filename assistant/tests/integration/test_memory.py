@@ -1,0 +1,75 @@
+"""What an assistant remembers and what not: real Redis, a scripted model."""
+
+import pytest
+
+from assistant.src.assistants.llm_chat import LLMChat
+from assistant.src.assistants.memory import Memories
+from assistant.src.assistants.secretary import SecretaryLLMChat
+from assistant.src.assistants.tool_loop import LoopLimits
+from assistant.src.core.errors import ModelUnavailableError
+from assistant.src.core.model import AssistantMessage, ToolCall, ToolMessage, UserMessage
+from assistant.src.storage.conversation import ConversationStore
+from assistant.src.storage.turns import dump_turn, turn_of
+from assistant.tests.fakes import FunctionTool, ScriptedBackend, assistant_row, calls, context_of, said
+from assistant.tests.unit.test_turns import assert_acceptable
+from service_kit.contracts.assistants import ModelSettings
+
+pytestmark = pytest.mark.integration
+
+ROW = assistant_row("Secretary", settings=ModelSettings(history_tokens=1000))
+KEY = f"conversation:1:{ROW.id}"
+
+
+def secretary(redis_client, backend: ScriptedBackend, *tools: FunctionTool) -> LLMChat:
+    memory = Memories(ConversationStore(redis_client, retention_s=3600)).of(ROW, backend=backend, tools=tools)
+    return SecretaryLLMChat(ROW, backend=backend, tools=tools, memory=memory, limits=LoopLimits())
+
+
+async def test_an_orphaned_call_in_a_stored_history_never_reaches_a_provider(redis_client):
+    """As an older version, or a hand in Redis, may have left it."""
+    orphan = turn_of(
+        "tg:1",
+        "rain?",
+        [
+            UserMessage("rain?"),
+            AssistantMessage("", (ToolCall("a", "weather", "{}"), ToolCall("b", "weather", "{}"))),
+            ToolMessage("b", "sunny"),
+            ToolMessage("z", "nobody asked"),
+            AssistantMessage("", (ToolCall("c", "weather", "{}"),)),
+            AssistantMessage("no rain"),
+        ],
+    )
+    await redis_client.rpush(KEY, dump_turn(orphan))
+    backend = ScriptedBackend(said("hello"))
+    await secretary(redis_client, backend).process_message("hi", 1, context_of(message_id="tg:2"))
+    sent = tuple(backend.requests[0].messages)
+    assert_acceptable(sent[:-1])
+    assert [message.text for message in sent[:-1]] == ["rain?", "", "sunny", "no rain"]
+
+
+async def test_a_run_that_failed_is_not_remembered(redis_client):
+    backend = ScriptedBackend(ModelUnavailableError("500"), said("better now"))
+    assistant = secretary(redis_client, backend)
+    with pytest.raises(ModelUnavailableError):
+        await assistant.process_message("one", 1, context_of(message_id="tg:1"))
+    assert await assistant.process_message("two", 1, context_of(message_id="tg:2")) == "better now"
+    assert len(backend.requests[1].messages) == 1
+
+
+async def test_a_flood_of_results_pushes_nothing_else_out(redis_client):
+    flood = FunctionTool("flood", lambda: "x" * 6000)
+    backend = ScriptedBackend(said("first"), calls(("flood", {})), said("that was much"), said("third"))
+    assistant = secretary(redis_client, backend, flood)
+    for number, text in enumerate(["one", "two", "three"]):
+        await assistant.process_message(text, 1, context_of(message_id=f"tg:{number}"))
+    texts = [message.text.rsplit("\n", 1)[-1] for message in backend.requests[-1].messages]
+    assert texts == ["one", "first", "two", "that was much", "three"]
+
+
+async def test_an_answer_is_found_again_though_it_is_too_long_to_be_sent_along(redis_client):
+    backend = ScriptedBackend(said("long " * 3000), said("another"))
+    assistant = secretary(redis_client, backend)
+    context = context_of(message_id="tg:1")
+    first = await assistant.process_message("tell me all", 1, context)
+    assert await assistant.process_message("tell me all", 1, context) == first
+    assert len(backend.requests) == 1
