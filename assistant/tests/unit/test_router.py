@@ -1,23 +1,28 @@
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from assistant.src.core.errors import (
     BadAnswerError,
     ContextOverflowError,
     ModelRefusedError,
+    ModelTimeoutError,
     ModelUnavailableError,
     UnknownProviderError,
 )
 from assistant.src.core.model import ModelRequest
-from assistant.src.core.retry import MAX_WAIT, Retrying, full_jitter
-from assistant.src.core.router import ModelResolver, ModelRouter
+from assistant.src.core.retry import Retrying
+from assistant.src.core.router import COOL_DOWN, ModelResolver, ModelRouter
 from assistant.tests.fakes import ScriptedBackend, said
 
 
 def router_of(backend: ScriptedBackend, **more: ScriptedBackend) -> ModelRouter:
     resolver = ModelResolver(
-        {"openai": backend, **more}, default_provider="openai", default_model="openai/big-1"
+        {"openai": backend, **more},
+        default_provider="openai",
+        default_model="openai/big-1",
+        lacking={"gemini": "set GEMINI_API_KEY"},
     )
     return ModelRouter(resolver, Retrying(3, backoff=lambda _attempt: 0.0))
 
@@ -55,41 +60,6 @@ async def test_an_unknown_provider_is_named(name, complaint):
         await router_of(ScriptedBackend(said("hi"))).complete(request_of(name))
 
 
-@pytest.mark.parametrize("failure", [ModelUnavailableError("500"), BadAnswerError("rubbish")], ids=str)
-async def test_what_may_pass_is_tried_again(failure):
-    backend = ScriptedBackend(failure, failure, said("at last"))
-    assert (await router_of(backend).complete(request_of("m"))).text == "at last"
-
-
-async def test_tries_are_counted():
-    backend = ScriptedBackend(ModelUnavailableError("500"))
-    with pytest.raises(ModelUnavailableError):
-        await router_of(backend).complete(request_of("m"))
-    assert len(backend.requests) == 3
-
-
-@pytest.mark.parametrize("failure", [ModelRefusedError("401"), ContextOverflowError("long")], ids=str)
-async def test_what_cannot_pass_is_tried_once(failure):
-    backend = ScriptedBackend(failure)
-    with pytest.raises(type(failure)):
-        await router_of(backend).complete(request_of("m"))
-    assert len(backend.requests) == 1
-
-
-async def test_the_wait_asked_for_is_waited():
-    backend = ScriptedBackend(ModelUnavailableError("429", retry_after=0.2), said("ok"))
-    started = asyncio.get_running_loop().time()
-    await router_of(backend).complete(request_of("m"))
-    assert asyncio.get_running_loop().time() - started >= 0.19
-
-
-async def test_a_wait_that_is_too_long_is_not_waited():
-    backend = ScriptedBackend(ModelUnavailableError("429", retry_after=MAX_WAIT + 1), said("ok"))
-    with pytest.raises(ModelUnavailableError):
-        await router_of(backend).complete(request_of("m"))
-    assert len(backend.requests) == 1
-
-
 @pytest.mark.parametrize(
     "failure", [ModelUnavailableError("500"), ModelRefusedError("404")], ids=["unavailable", "refused"]
 )
@@ -109,6 +79,67 @@ async def test_a_conversation_that_is_too_long_is_not_the_next_models():
     assert other.requests == []
 
 
-def test_the_backoff_grows_and_is_bounded():
-    for attempt in range(12):
-        assert all(0.1 <= full_jitter(attempt) <= min(8.0, 2.0**attempt) + 0.1 for _ in range(50))
+async def test_a_model_alone_is_asked_again_whatever_it_did():
+    backend = ScriptedBackend(ModelTimeoutError("hangs"), BadAnswerError("rubbish"), said("at last"))
+    assert (await router_of(backend).complete(request_of("m"))).text == "at last"
+
+
+async def test_a_model_that_hangs_is_not_waited_for_twice_where_there_is_another():
+    hanging, other = ScriptedBackend(ModelTimeoutError("hangs")), ScriptedBackend(said("other"))
+    await router_of(hanging, local=other).complete(request_of("m1", "local/m2"))
+    assert len(hanging.requests) == 1
+
+
+async def test_the_log_says_who_failed_why_and_who_answers_instead():
+    broken, other = ScriptedBackend(ModelRefusedError("401")), ScriptedBackend(said("other"))
+    with capture_logs() as logs:
+        await router_of(broken, local=other).complete(request_of("m1", "local/m2"))
+    (record,) = [entry for entry in logs if entry["event"] == "fallback_model"]
+    told = {name: record[name] for name in ("provider", "model", "failed", "reason")}
+    assert told == {"provider": "local", "model": "m2", "failed": "openai/m1", "reason": "401"}
+
+
+async def test_a_model_that_failed_rests_while_another_can_answer(monkeypatch):
+    broken, other = ScriptedBackend(ModelUnavailableError("refused")), ScriptedBackend(said("other"))
+    router = router_of(broken, local=other)
+    await router.complete(request_of("m1", "local/m2"))
+    await router.complete(request_of("m1", "local/m2"))
+    assert (len(broken.requests), len(other.requests)) == (3, 2)
+    with pytest.raises(ModelUnavailableError):
+        await router.complete(request_of("m1"))  # alone it is asked all the same
+    assert len(broken.requests) == 6
+    later = asyncio.get_running_loop().time() + COOL_DOWN
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: later)
+    broken.steps = [said("back")]
+    assert (await router.complete(request_of("m1", "local/m2"))).text == "back"
+
+
+@pytest.mark.parametrize("failure", [BadAnswerError("rubbish"), ModelRefusedError("400")], ids=str)
+async def test_a_model_does_not_rest_for_one_conversations_fault(failure):
+    broken, other = ScriptedBackend(failure), ScriptedBackend(said("other"))
+    router = router_of(broken, local=other)
+    await router.complete(request_of("m1", "local/m2"))
+    asked = len(broken.requests)
+    await router.complete(request_of("m1", "local/m2"))
+    assert len(broken.requests) == 2 * asked
+
+
+async def test_a_provider_that_is_not_set_up_is_named_with_what_it_lacks():
+    router = router_of(ScriptedBackend(said("hi")))
+    with pytest.raises(UnknownProviderError, match="'gemini' is not set up: set GEMINI_API_KEY"):
+        await router.complete(request_of("gemini/gemini-x"))
+
+
+def test_the_window_of_a_model_by_its_name_in_a_row():
+    windows = {("openai", "big-1"): 1000}
+    resolver = ModelResolver(
+        {"openai": ScriptedBackend()},
+        default_provider="openai",
+        default_model="big-1",
+        window_of=lambda provider, model: windows.get((provider, model)),
+    )
+    assert [resolver.context_tokens(name) for name in ("default", "openai/big-1", "other")] == [
+        1000,
+        1000,
+        None,
+    ]
