@@ -13,6 +13,7 @@ from functools import partial
 from service_kit.errors import KitError
 from service_kit.logging import get_logger
 
+from ..core import metrics
 from ..core.errors import (
     ContextOverflowError,
     ModelError,
@@ -95,6 +96,7 @@ class Dialogue:
                 if len(request.models) == 1:
                     raise
                 log.warning("fallback_model", model=request.models[1], reason=str(exc))
+                metrics.model_fell_back(request.models[1])
                 self._alone = request.models[1:]
             self._known = None
         return await self._stateless.complete(replace(request, models=self._alone), on_text=on_text)

@@ -24,6 +24,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from .errors import ContextOverflowError, ModelError, ModelUnavailableError
 from .model import Usage
 
 PATH = "/metrics"
@@ -147,18 +148,32 @@ def message() -> Iterator[Measured]:
         _message(measured.outcome).observe(time.perf_counter() - started)
 
 
-def model_call(
-    provider: str, model: str, outcome: ModelOutcome, seconds: float, usage: Usage | None = None
-) -> None:
-    """One attempt at a model has ended; `model` is the provider's own name of it."""
-    _model_call(provider, model, outcome).observe(seconds)
-    if usage is not None:
-        for child, tokens in zip(
-            _token_kinds(provider, model),
-            (usage.input_tokens, usage.cached_tokens, usage.output_tokens),
-            strict=True,
-        ):
-            child.inc(tokens)
+@dataclass(slots=True)
+class MeasuredCall:
+    """One attempt at a model; whoever gets the answer notes what it used."""
+
+    usage: Usage | None = None
+
+
+@contextmanager
+def model_call(provider: str, model: str) -> Iterator[MeasuredCall]:
+    """Around one attempt; `model` is the provider's own name of it."""
+    call = MeasuredCall()
+    outcome = ModelOutcome.CANCELLED
+    started = time.perf_counter()
+    try:
+        yield call
+        outcome = ModelOutcome.OK
+    except ModelError as exc:
+        outcome = _failure(exc)
+        raise
+    finally:
+        _model_call(provider, model, outcome).observe(time.perf_counter() - started)
+        if call.usage is not None:
+            given, cached, output = _token_kinds(provider, model)
+            given.inc(call.usage.input_tokens)
+            cached.inc(call.usage.cached_tokens)
+            output.inc(call.usage.output_tokens)
 
 
 def model_retried(provider: str, model: str) -> None:
@@ -167,7 +182,7 @@ def model_retried(provider: str, model: str) -> None:
 
 
 def model_fell_back(model: str) -> None:
-    """The next of a row's models is asked, by the name that it has in the row."""
+    """The next of a row's models is asked: this one."""
     _fallbacks.labels(model).inc()
 
 
@@ -184,6 +199,16 @@ def configuration_built(left_out: int) -> None:
 def usage_records(fate: UsageFate, count: int) -> None:
     """So many records of use ended like this."""
     _usage.labels(fate).inc(count)
+
+
+def _failure(error: ModelError) -> ModelOutcome:
+    match error:
+        case ModelUnavailableError():
+            return ModelOutcome.UNAVAILABLE
+        case ContextOverflowError():
+            return ModelOutcome.TOO_LONG
+        case _:
+            return ModelOutcome.REFUSED
 
 
 @lru_cache(CHILDREN)

@@ -12,7 +12,9 @@ from typing import TypeVar
 
 from service_kit.logging import get_logger
 
+from . import metrics
 from .errors import ModelTimeoutError, ModelUnavailableError
+from .model import ModelAnswer
 
 log = get_logger(__name__)
 
@@ -51,7 +53,7 @@ class Retrying:
         """
         for number in range(self._attempts - 1):
             try:
-                return await attempt()
+                return await _measured(attempt, provider, model)
             except ModelUnavailableError as exc:
                 wait = self._backoff(number) if exc.retry_after is None else exc.retry_after
                 if wait > MAX_WAIT or (isinstance(exc, ModelTimeoutError) and not after_timeout):
@@ -64,5 +66,14 @@ class Retrying:
                     wait_s=round(wait, 2),
                     reason=str(exc),
                 )
+            metrics.model_retried(provider, model)
             await asyncio.sleep(wait)
-        return await attempt()
+        return await _measured(attempt, provider, model)
+
+
+async def _measured(attempt: Callable[[], Awaitable[T]], provider: str, model: str) -> T:
+    with metrics.model_call(provider, model) as call:
+        answer = await attempt()
+        if isinstance(answer, ModelAnswer):
+            call.usage = answer.usage
+        return answer

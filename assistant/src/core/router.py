@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from service_kit.logging import get_logger
 
+from . import metrics
 from .errors import (
     BadAnswerError,
     ContextOverflowError,
@@ -139,6 +140,7 @@ class ModelRouter:
                     failed=target.name,
                     reason=str(failure),
                 )
+                metrics.model_fell_back(following.name)
         raise failure
 
     def _awake(self, targets: list[ResolvedModel]) -> list[ResolvedModel]:
@@ -153,6 +155,7 @@ class ModelRouter:
                 failed=targets[0].name,
                 reason="it failed a moment ago and rests",
             )
+            metrics.model_fell_back(awake[0].name)
         return awake or targets
 
     async def _ask(

@@ -1,6 +1,8 @@
 """What a message leaves behind for operators: what it used, how it went, what could not be built."""
 
+import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -10,8 +12,9 @@ from structlog.testing import capture_logs
 
 from assistant.src.core import metrics
 from assistant.src.core.errors import ModelRefusedError, ModelUnavailableError
-from assistant.src.core.metrics import ModelOutcome
-from assistant.src.core.model import ModelRequest, ToolMessage, Usage
+from assistant.src.core.model import ModelRequest, ToolMessage, UserMessage
+from assistant.src.core.retry import Retrying
+from assistant.src.core.router import ModelResolver, ModelRouter
 from assistant.src.services.usage import PENDING
 from assistant.tests.fakes import ScriptedBackend, assistant_row, calls, said, tool_row, tree_of, user_row
 from assistant.tests.integration.conftest import delivery_of
@@ -132,18 +135,36 @@ async def test_what_does_not_end_in_a_reply_is_counted_too(make_service, raw, do
     assert counted("assistant_message_seconds_count", outcome=outcome) == before + 1
 
 
-def test_models_and_tools_are_counted_by_name_and_outcome():
-    metrics.model_call("acme", "m", ModelOutcome.OK, 1.5, Usage(100, 20, 80))
-    metrics.model_call("acme", "m", ModelOutcome.UNAVAILABLE, 0.5)
-    metrics.model_retried("acme", "m")
-    metrics.model_fell_back("other/n")
-    metrics.tool_call("hammer", "ok", 0.01)
-    assert counted("assistant_model_call_seconds_sum", provider="acme", model="m", outcome="ok") == 1.5
-    assert counted("assistant_model_call_seconds_count", provider="acme") == 2
+async def test_models_are_counted_by_name_and_outcome():
+    rest, mended = ModelRefusedError("401", status=401), said("Hello")
+    acme = ScriptedBackend(ModelUnavailableError("500"), ModelUnavailableError("500"), rest, mended)
+    other = ScriptedBackend(said("Hello"))
+    resolver = ModelResolver({"acme": acme, "other": other}, default_provider="acme", default_model="m")
+    router = ModelRouter(resolver, Retrying(3, backoff=lambda _attempt: 0.0))
+    request = ModelRequest(models=("m", "other/n"), instructions="", messages=[UserMessage("Hi")])
+    for _ in range(2):
+        await router.complete(request)
+    calls = {
+        outcome: counted("assistant_model_call_seconds_count", provider="acme", model="m", outcome=outcome)
+        for outcome in ("ok", "unavailable", "refused")
+    }
+    assert calls == {"ok": 1, "unavailable": 2, "refused": 1}
     tokens = {kind: counted("assistant_model_tokens_total", provider="acme", kind=kind) for kind in KINDS}
-    assert tokens == {"input": 100, "cached": 80, "output": 20}
-    assert counted("assistant_model_retries_total", provider="acme") == 1
+    assert tokens == {"input": 10, "cached": 0, "output": 5}
+    assert counted("assistant_model_retries_total", provider="acme") == 2
     assert counted("assistant_model_fallbacks_total", model="other/n") == 1
+
+
+async def test_a_call_that_is_cut_off_is_counted_too():
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0.01):
+            with metrics.model_call("slow", "m"):
+                await asyncio.Event().wait()
+    assert counted("assistant_model_call_seconds_count", provider="slow", outcome="cancelled") == 1
+
+
+def test_tools_are_counted_by_name_and_outcome():
+    metrics.tool_call("hammer", "ok", 0.01)
     assert counted("assistant_tool_call_seconds_count", tool="hammer", outcome="ok") == 1
 
 
