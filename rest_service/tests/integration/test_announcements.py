@@ -92,11 +92,9 @@ async def test_changes_stand_while_redis_is_away(empty_url):
 
 
 async def test_a_redis_that_never_answers_delays_an_answer_by_little(empty_url):
-    async def silent(_reader, writer):
-        try:
-            await asyncio.Event().wait()
-        finally:
-            writer.close()
+    async def silent(reader, writer):
+        await reader.read()  # until the caller gives up
+        writer.close()
 
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     hanging = RedisSettings(redis_host="127.0.0.1", redis_port=server.sockets[0].getsockname()[1])

@@ -71,11 +71,9 @@ async def test_the_built_in_types_do_without_redis(empty_url):
 
 
 async def test_a_redis_that_never_answers_is_not_waited_for(empty_url):
-    async def silent(_reader, writer):
-        try:
-            await asyncio.Event().wait()
-        finally:
-            writer.close()
+    async def silent(reader, writer):
+        await reader.read()  # until the caller gives up
+        writer.close()
 
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     hanging = RedisSettings(redis_host="127.0.0.1", redis_port=server.sockets[0].getsockname()[1])
