@@ -1,6 +1,7 @@
 """Streamed answers of the Chat Completions protocol, as several makes of servers send them."""
 
 from contextlib import aclosing
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ USAGE = {"choices": [], "usage": {"prompt_tokens": 12, "completion_tokens": 3}}
 
 async def ask(
     reply: Reply, told: list[str] | None = None, *, quirks: Quirks | None = None, limit: float = 5.0
-) -> tuple[ModelAnswer, dict]:
+) -> tuple[ModelAnswer, dict[str, Any]]:
     """The answer, and the request for it; `told` collects what a reader would have seen."""
     async with StandIn(reply) as server:
         provider = Provider("p", base_url=server.url, timeouts=Timeouts(2.0, limit, limit, limit))

@@ -78,7 +78,7 @@ def test_the_limits_of_the_strict_form():
 
 
 NAMES = st.sampled_from(["a", "b", "c"])
-LEAVES = st.sampled_from(
+LEAVES: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [
         {"type": "string"},
         {"type": ["string", "null"]},
