@@ -9,12 +9,12 @@ settings, whatever has a secret's name, whatever looks like one.
 import logging
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import structlog
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from service_kit.settings import ServiceSettings
@@ -85,9 +85,20 @@ def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     }
 
 
+def _secrets_in(value: object) -> Iterator[str]:
+    """The secrets that a setting holds, at any depth."""
+    if isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    elif isinstance(value, BaseModel):
+        yield from _secrets_in(dict(value))
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _secrets_in(item)
+
+
 def _secrets_of(settings: ServiceSettings) -> list[str]:
     """The values of all secret settings, longest first; a list separated by commas counts one by one."""
-    values = [value.get_secret_value() for _, value in settings if isinstance(value, SecretStr)]
+    values = _secrets_in(settings)
     parts = {part.strip() for value in values for part in (value, *value.split(","))}
     return sorted((part for part in parts if len(part) >= _SHORTEST_SECRET), key=len, reverse=True)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import structlog
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from service_kit import logging as kit_logging
 from service_kit.logging import configure_logging, correlated, get_logger, redact_text
@@ -16,7 +16,12 @@ from service_kit.settings import ServiceSettings
 BOT_TOKEN = "123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw0"
 
 
+class Entry(BaseModel):
+    key: SecretStr = SecretStr("the-key-of-an-entry")
+
+
 class Settings(ServiceSettings):
+    entries: dict[str, Entry] = {"one": Entry()}
     service_api_key: SecretStr = SecretStr("an-unremarkable-value")
     encryption_keys: SecretStr = SecretStr("first-key-of-two, second-key-of-two")
     pin: SecretStr = SecretStr("user")
@@ -159,8 +164,10 @@ def test_everyday_texts_stay_as_they_are(text):
 def test_the_process_never_writes_the_secrets_of_its_own_settings(lines):
     get_logger("a").info("event", header="x an-unremarkable-value", answer=["second-key-of-two"])
     logging.getLogger("b").warning("first-key-of-two")
-    first, second = lines()
+    logging.getLogger("c").warning("the-key-of-an-entry")
+    first, second, third = lines()
     assert (first["header"], first["answer"], second["event"]) == ("x ***", ["***"], "***")
+    assert third["event"] == "***"
 
 
 def test_a_short_secret_does_not_blot_out_everyday_words(lines):
