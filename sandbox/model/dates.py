@@ -48,6 +48,7 @@ _EVERY = re.compile(
     re.IGNORECASE,
 )
 _WEEKDAYS_ONLY = re.compile(r"weekdays?\b|workdays?\b|будн\w+|рабоч\w+ д", re.IGNORECASE)
+_SIMPLE_CRON = re.compile(r"(?P<minute>\d{1,2}) (?P<hour>\d{1,2}) \* \* (?P<days>\*|1-5|[0-7](?:,[0-7])*)")
 _HOURLY = re.compile(r"every hour|hourly|каждый час|ежечасно", re.IGNORECASE)
 
 
@@ -57,6 +58,8 @@ class When:
 
     at: datetime | None
     cron: str | None = None
+    relative: bool = False
+    """Counted from now: `in ten minutes`."""
 
 
 def date_in_words(moment: datetime, *, russian: bool) -> str:
@@ -64,6 +67,35 @@ def date_in_words(moment: datetime, *, russian: bool) -> str:
     if russian:
         return f"{_DAYS_RU[moment.weekday()]}, {moment.day} {_MONTHS_RU[moment.month - 1]} {moment.year} года"
     return f"{_DAYS_EN[moment.weekday()]}, {moment.day} {_MONTHS_EN[moment.month - 1]} {moment.year}"
+
+
+def day_and_time(moment: datetime, now: datetime, *, russian: bool) -> str:
+    """`today at 10:40`, `tomorrow at 09:00`, `on Friday, 27 November 2026 at 18:00`."""
+    days = (moment.date() - now.date()).days
+    if days in {0, 1}:
+        near = (("today", "сегодня"), ("tomorrow", "завтра"))[days][russian]
+    else:
+        near = f"{'' if russian else 'on '}{date_in_words(moment, russian=russian)}"
+    return f"{near} {'в' if russian else 'at'} {moment:%H:%M}"
+
+
+def cron_in_words(cron: str, *, russian: bool) -> str:
+    """The patterns that this model writes, in words; any other as it is, as code."""
+    match = _SIMPLE_CRON.fullmatch(cron)
+    if cron == "0 * * * *":
+        return "каждый час" if russian else "every hour"
+    if match is None:
+        return f"`{cron}`"
+    clock = f"{int(match['hour']):02}:{int(match['minute']):02}"
+    names = _DAYS_RU if russian else _DAYS_EN
+    if match["days"] == "*":
+        days = "каждый день" if russian else "every day"
+    elif match["days"] == "1-5":
+        days = "по будням" if russian else "every weekday"
+    else:
+        chosen = [names[(int(day) - 1) % 7] for day in match["days"].split(",")]
+        days = f"{'по дням:' if russian else 'every'} {', '.join(chosen)}"
+    return f"{days} {'в' if russian else 'at'} {clock}"
 
 
 def weekday_names(*, russian: bool) -> tuple[str, ...]:
@@ -78,7 +110,7 @@ def read_when(text: str, now: datetime) -> When | None:
         return When(at=None, cron=_cron(text, hour, minute))
     delta = _relative(text)
     if delta is not None:
-        return When(at=_shift(now, delta))
+        return When(at=_shift(now, delta), relative=True)
     day = _day(text, now)
     if day is None and _clock(text) is None:
         return None

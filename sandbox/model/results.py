@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import date, datetime
+from typing import Any
 
 _LINE = re.compile(r"^\s*[-*•]?\s*([\w ]{2,24}?)\s*[:=]\s*(\S.*?)\s*$")
 _FAILURE = re.compile(r"^\s*(?:tool )?(?:error|failed|invalid|ошибка)\b", re.IGNORECASE)
@@ -13,13 +14,19 @@ _OFFSET = re.compile(r"^(?:UTC|GMT)?\s*([+-])(\d{1,2})(?::?(\d\d))?$")
 Facts = Mapping[str, str]
 
 
-def read_facts(text: str) -> Facts:
-    """Fields of a tool's answer by lower-case name; empty where it has none."""
+def read_object(text: str) -> Mapping[str, Any]:
+    """The JSON object that a tool answered; empty where the answer is none."""
     try:
         value = json.loads(text)
     except ValueError:
-        value = None
-    if isinstance(value, dict):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def read_facts(text: str) -> Facts:
+    """Fields of a tool's answer by lower-case name; empty where it has none."""
+    value = read_object(text)
+    if value:
         return _flat(value)
     lines = [_LINE.match(line) for line in text.splitlines()]
     return {match[1].strip().lower().replace(" ", "_"): match[2] for match in lines if match}
@@ -48,6 +55,9 @@ def plain_text(text: str) -> str:
 
 def failure(text: str) -> str | None:
     """Why the tool failed, None if it did not."""
+    error = read_object(text).get("error")
+    if isinstance(error, dict):
+        return str(error.get("message") or error.get("type") or error)
     if text.lstrip().startswith("{"):
         facts = read_facts(text)
         found = facts.get("error") or facts.get("error_message")

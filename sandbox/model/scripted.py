@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from .conversation import Message, Reply, Tool
-from .results import failure, plain_text
+from .results import failure, plain_text, read_object
 from .skills import calendar, clock, delegation, memory, planner, reminders, showcase, smalltalk, weather
 from .turn import ToolResult, Turn, read_turn
 
@@ -55,7 +55,7 @@ def answer(messages: Sequence[Message], tools: Sequence[Tool], now: datetime) ->
     `now` is aware; it counts only where the conversation does not tell the time.
     """
     turn = read_turn(messages, tools, now)
-    reply = _relay(turn) if turn.results else _think(turn)
+    reply = (reminders.go_on(turn) or _relay(turn)) if turn.results else _think(turn)
     return reply if reply.calls else Reply(text=_as_instructed(reply.text, turn.system))
 
 
@@ -73,8 +73,12 @@ def _think(turn: Turn) -> Reply:
 
 
 def _relay(turn: Turn) -> Reply:
-    """The results of this turn's calls as sentences."""
-    return Reply(text="\n".join(_sentence(turn, result) for result in turn.results))
+    """The results of this turn's calls as sentences, and once at the end whom the data are from."""
+    told = [_sentence(turn, result) for result in turn.results]
+    sentences = ("\n\n" if any("\n" in one for one in told) else "\n").join(told)
+    sources = dict.fromkeys(read_object(result.text).get("attribution") for result in turn.results)
+    named = "\n".join(f"_{source}_" for source in sources if isinstance(source, str) and source)
+    return Reply(text=f"{sentences}\n\n{named}" if named else sentences)
 
 
 def _sentence(turn: Turn, result: ToolResult) -> str:

@@ -38,9 +38,11 @@ class Hints:
     cron: str | None = None
     minutes: int | None = None
     days: int | None = None
+    number: int | None = None
 
 
 _ROLES: tuple[tuple[str, str], ...] = (
+    (r"(^|_)(id|number)$", "number"),
     (r"cron|recurren|rrule|repeat", "cron"),
     (r"(^|_)(action|operation|mode|command)$", "action"),
     (r"(from|source)_?(time_?zone|tz|zone)", "from_zone"),
@@ -97,19 +99,44 @@ def find_delegate(tools: Iterable[Tool], words: str) -> Tool | None:
     )
 
 
+def takes(tool: Tool, role: str) -> bool:
+    """Whether the schema has a property for the field `role` of `Hints`."""
+    return any(_role(name) == role for name in _properties(tool))
+
+
+def can(tool: Tool, *actions: str) -> bool:
+    """Whether one of the tool's choices is among `actions`; a tool without choices is taken at its name."""
+    choices = [
+        str(choice).lower()
+        for name, schema in _properties(tool).items()
+        if _role(name) == "action" and isinstance(schema, dict) and isinstance(schema.get("enum"), list)
+        for choice in schema["enum"]
+    ]
+    return any(action in choice for action in actions for choice in choices or [tool.name.lower()])
+
+
+def _properties(tool: Tool) -> JsonObject:
+    properties = tool.parameters.get("properties")
+    return properties if isinstance(properties, dict) else {}
+
+
+def _role(name: str) -> str | None:
+    return next((role for pattern, role in _COMPILED_ROLES if pattern.search(name.lower())), None)
+
+
 def call(tool: Tool, hints: Hints) -> Call:
     """A call of `tool` that its schema should accept."""
-    properties = tool.parameters.get("properties")
     required = tool.parameters.get("required")
     needed = set(required) if isinstance(required, list) else set()
     arguments: JsonObject = {}
-    for name, schema in properties.items() if isinstance(properties, dict) else ():
+    for name, schema in _properties(tool).items():
         if not isinstance(schema, dict):
             continue
         value = _value(name, schema, hints)
-        if value is None and name in needed:
+        if value is None and name in needed and not _may_be_null(schema):
             value = _filler(schema, hints)
-        if value is not None:
+        # strict schemas require every property, and take null for "not given"
+        if value is not None or name in needed:
             arguments[name] = value
     return Call(tool.name, arguments)
 
@@ -120,7 +147,7 @@ def _value(name: str, schema: JsonObject, hints: Hints) -> Json:
         return next(
             (choice for word in hints.action for choice in choices if word in str(choice).lower()), None
         )
-    role = next((role for pattern, role in _COMPILED_ROLES if pattern.search(name.lower())), None)
+    role = _role(name)
     if role is None:
         return None
     found: Json = None if role == "action" else getattr(hints, role)
@@ -146,16 +173,23 @@ def _typed(value: Json, schema: JsonObject) -> Json:
     return value
 
 
+def _may_be_null(schema: JsonObject) -> bool:
+    choices, kind = schema.get("enum"), schema.get("type")
+    if isinstance(choices, list):
+        return None in choices
+    return isinstance(kind, list) and "null" in kind
+
+
 def _filler(schema: JsonObject, hints: Hints) -> Json:
     """Something for a required property that nothing is known for."""
     choices = schema.get("enum")
     if isinstance(choices, list) and choices:
-        first: Json = choices[0]
-        return first
+        return next((choice for choice in choices if choice is not None), None)
     if "default" in schema:
         default: Json = schema["default"]
         return default
-    match schema.get("type"):
+    kind = schema.get("type")
+    match kind[0] if isinstance(kind, list) and kind else kind:
         case "integer" | "number":
             return 1
         case "boolean":

@@ -22,6 +22,7 @@ _BLOCK = re.compile(
 )
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:\.\d+)?\s?(?:Z|[+-]\d\d:?\d\d)?")
 _ZONE = re.compile(r"\b(?:[A-Z][A-Za-z]+(?:/[A-Za-z_+-]+){1,2}|UTC)\b")
+_ZONE_UNKNOWN = re.compile(r"\btime_?zone\b[^\n]*\b(?:not told|not known|unknown)\b", re.IGNORECASE)
 _NAME = re.compile(r"\b(?:name|user)\b[\"']?\s*[:=]\s*[\"']?([^\n;,\"'<>|]{1,64})", re.IGNORECASE)
 _LANGUAGE = re.compile(r"\blanguage\b[\"']?\s*[:=]\s*[\"']?([a-z]{2})", re.IGNORECASE)
 _CYRILLIC = re.compile(r"[а-яё]", re.IGNORECASE)
@@ -43,6 +44,7 @@ class Context:
 
     now: datetime | None = None
     zone: str | None = None
+    """The user's own; None too where the block says that it is only assumed."""
     name: str | None = None
     language: str | None = None
 
@@ -111,7 +113,7 @@ def _read_context(text: str) -> Context:
     language = _LANGUAGE.search(text)
     return Context(
         now=_moment(text, zone),
-        zone=zone,
+        zone=None if _ZONE_UNKNOWN.search(text) else zone,
         name=name[1].strip() if name else None,
         language=language[1].lower() if language else None,
     )

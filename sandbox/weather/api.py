@@ -82,7 +82,7 @@ def _result(place: Place, language: str) -> JsonObject:
     }
     if place.population:
         result["population"] = place.population
-    if place.region:
+    if place.region and language != "ru":
         result["admin1"] = place.region
     return result
 

@@ -3,6 +3,7 @@
 import re
 
 from ..conversation import Reply
+from ..toolbox import find_tool
 from ..turn import Turn
 
 _HELLO = re.compile(
@@ -39,20 +40,38 @@ _NAME_IN_PROMPT = (
     ),
 )
 
-_ABILITIES_EN = """\
+_ALWAYS_EN = """\
 - **Time:** *What time is it in Tokyo?*
 - **Plans:** *Plan my week*, *Help me plan a trip to Rome* (a sub-assistant answers)
 - **Memory:** *My name is Ada*, then *What is my name?*
 - **Formatting:** *Show me markdown*
-- **Echo:** *Repeat: any text*
-- **Weather, reminders, calendar:** as soon as such tools are connected"""
-_ABILITIES_RU = """\
+- **Echo:** *Repeat: any text*"""
+_ALWAYS_RU = """\
 - **Время:** *Который час в Токио?*
 - **Планы:** *Спланируй мою неделю*, *Помоги спланировать поездку в Рим* (отвечает помощник)
 - **Память:** *Меня зовут Ада*, потом *Как меня зовут?*
 - **Разметка:** *Покажи разметку*
-- **Эхо:** *Повтори: любой текст*
-- **Погода, напоминания, календарь:** как только такие инструменты подключат"""
+- **Эхо:** *Повтори: любой текст*"""
+_WITH_TOOLS = (
+    (
+        "weather|погод",
+        "- **Weather:** *What is the weather in Paris?*, *Will it rain in London tomorrow?*",
+        "- **Погода:** *Какая погода в Париже?*, *Будет ли дождь завтра в Лондоне?*",
+    ),
+    (
+        "remind|напомин",
+        "- **Reminders:** *Remind me in 10 minutes to drink tea*, *… every weekday at 9 …*, "
+        "*Show my reminders*",
+        "- **Напоминания:** *Напомни через 10 минут выпить чаю*, *… каждый день в 9 …*, "
+        "*Покажи мои напоминания*",
+    ),
+    (
+        "calendar|event|календар",
+        "- **Calendar:** *What's on my calendar tomorrow?*, *Schedule a meeting with Bob tomorrow at 15:00*",
+        "- **Календарь:** *Что у меня завтра?*, *Назначь встречу с Борисом завтра в 15:00*",
+    ),
+)
+"""Which tools are wanted, by their names, and what can be asked where they are there."""
 _CONNECT_EN = "To talk to a real model, put `OPENAI_API_KEY` into `.env` and run `./manage.py restart`."
 _CONNECT_RU = (
     "Чтобы говорить с настоящей моделью, впишите `OPENAI_API_KEY` в `.env` и выполните `./manage.py restart`."
@@ -84,17 +103,23 @@ def fallback(turn: Turn) -> Reply:
     """The last word: what this model is, what it understands, how to connect a real one."""
     return turn.say(
         "I am only a demonstration model with a fixed set of requests, and this is not among them. "
-        f"I understand:\n\n{_ABILITIES_EN}\n\n{_CONNECT_EN}",
+        f"I understand:\n\n{_abilities(turn)}\n\n{_CONNECT_EN}",
         "Я всего лишь демонстрационная модель с заранее заданным набором запросов, и этого среди них нет. "
-        f"Я понимаю:\n\n{_ABILITIES_RU}\n\n{_CONNECT_RU}",
+        f"Я понимаю:\n\n{_abilities(turn)}\n\n{_CONNECT_RU}",
     )
 
 
 def _help(turn: Turn) -> Reply:
     return turn.say(
-        f"I am a demonstration model. I understand:\n\n{_ABILITIES_EN}\n\n{_CONNECT_EN}",
-        f"Я демонстрационная модель. Я понимаю:\n\n{_ABILITIES_RU}\n\n{_CONNECT_RU}",
+        f"I am a demonstration model. I understand:\n\n{_abilities(turn)}\n\n{_CONNECT_EN}",
+        f"Я демонстрационная модель. Я понимаю:\n\n{_abilities(turn)}\n\n{_CONNECT_RU}",
     )
+
+
+def _abilities(turn: Turn) -> str:
+    """What can be asked now: tools that are not there are not praised."""
+    there = [turn.pick(*lines) for name, *lines in _WITH_TOOLS if find_tool(turn.tools, name)]
+    return "\n".join([turn.pick(_ALWAYS_EN, _ALWAYS_RU), *there])
 
 
 def _hello(turn: Turn) -> Reply:
