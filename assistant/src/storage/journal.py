@@ -18,6 +18,7 @@ import redis.asyncio as aioredis
 from pydantic import TypeAdapter, ValidationError
 
 from ..core.model import AssistantMessage, Message, ToolMessage, UserMessage
+from .turns import StoredMessage
 
 LIFETIME = 3600.0
 """Seconds; the queue gives a message up long before."""
@@ -58,7 +59,7 @@ class _Record:
     """As it is stored; `asked` is the bare text of the message, whose run alone may go on from it."""
 
     asked: str
-    messages: tuple[Message, ...]
+    messages: tuple[StoredMessage, ...]
     v: Literal[1] = 1
 
 
