@@ -1,7 +1,8 @@
 """What answering has cost, what is to be forgotten elsewhere, and keys of jobs.
 
 Discards are made by triggers, so that whoever deletes leaves a note in the same transaction: a cascade,
-an admin, or somebody at psql. Alembic does not compare triggers; the tests do.
+an admin, or somebody at psql, whose search path may be another one. Alembic does not compare triggers;
+the tests do.
 
 Revision ID: 0003
 Revises: 0002
@@ -81,14 +82,14 @@ def _make_discards() -> None:
         op.f("ix_user_assistant_threads_thread_id"), "user_assistant_threads", ["thread_id"], unique=False
     )
     op.execute("""
-        CREATE FUNCTION discard_thread() RETURNS trigger LANGUAGE plpgsql AS $$
+        CREATE FUNCTION discard_thread() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
         BEGIN
             INSERT INTO discards (kind, reference) VALUES ('thread', OLD.thread_id);
             RETURN NULL;
         END $$
     """)
     op.execute("""
-        CREATE FUNCTION discard_user() RETURNS trigger LANGUAGE plpgsql AS $$
+        CREATE FUNCTION discard_user() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
         BEGIN
             INSERT INTO discards (kind, reference) VALUES ('user', OLD.id);
             RETURN NULL;

@@ -93,7 +93,7 @@ async def test_rows_deleted_by_hand_leave_their_notes_too(api, psql):
     user, assistant = await api.a_user(), await api.an_assistant()
     await a_thread(api, user, assistant, "conv_1")
     psql("UPDATE user_assistant_threads SET thread_id = 'conv_2'")
-    psql("DELETE FROM telegram_users WHERE id = :id", id=user["id"])
+    psql("SET LOCAL search_path = ''; DELETE FROM public.telegram_users WHERE id = :id", id=user["id"])
     assert await discarded(api) == {("thread", "conv_1"), ("thread", "conv_2"), ("user", str(user["id"]))}
 
 
