@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
 
 import redis.asyncio as aioredis
@@ -25,7 +25,7 @@ log = get_logger(__name__)
 T = TypeVar("T")
 
 HOLD_OFF = 2.0
-"""Seconds after a failed load in which the last known value serves without another try."""
+"""Seconds after a failed load in which the last known values serve without another try."""
 
 
 class Topic(StrEnum):
@@ -98,19 +98,29 @@ class ChangeCounters:
             return self._versions
 
 
+class _Failure(NamedTuple):
+    """The counter's value and the time (monotonic) of a load that failed."""
+
+    version: int
+    at: float
+
+
+_NEVER = _Failure(-1, float("-inf"))
+
+
 @dataclass(slots=True)
 class _Entry(Generic[T]):
     value: T
     version: int
     loaded_at: float
-    failed_at: float = float("-inf")
-    failed_version: int = -1
+    failure: _Failure = _NEVER
 
 
 class ChangeAwareCache(Generic[T]):
     """Values of one topic, kept in process, new as soon as the topic's counter moves.
 
-    When the loader fails with a TransientError (rest_service is away), the last known value serves.
+    When the loader fails with a TransientError (rest_service is away), the last known value serves; what
+    is merely old then serves without another try for any key, so that few wait for a service that is away.
     When Redis is away, values serve until `ttl` seconds are over. However many ask for a key at once,
     it is loaded once.
     """
@@ -124,6 +134,7 @@ class ChangeAwareCache(Generic[T]):
         self._max_entries = max_entries
         self._entries: dict[Hashable, _Entry[T]] = {}
         self._locks: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
+        self._failure = _NEVER
 
     async def get(
         self, key: Hashable, load: Callable[[], Awaitable[T]], *, seen: Versions | None = None
@@ -134,38 +145,51 @@ class ChangeAwareCache(Generic[T]):
         """
         version = (await self._counters.look() if seen is None else seen)[self._topic]
         entry = self._entries.get(key)
-        if entry is not None and self._is_fresh(entry, version):
+        if entry is not None and self._serves(entry, version):
             return entry.value
         lock = self._locks.setdefault(key, asyncio.Lock())
         async with lock:
             # whoever waited here finds what the first has loaded, or that it could not be
             entry = self._entries.get(key)
-            if entry is not None and (self._is_fresh(entry, version) or _is_held_off(entry, version)):
+            if entry is not None and self._serves(entry, version):
                 return entry.value
             return await self._load(key, load, version, entry)
 
     async def _load(
         self, key: Hashable, load: Callable[[], Awaitable[T]], version: int, known: _Entry[T] | None
     ) -> T:
+        if self._failure.version == version:  # one tries whether it is back, for all
+            self._failure = _Failure(version, time.monotonic())
         try:
             value = await load()
         except TransientError as exc:
+            self._failure = _Failure(version, time.monotonic())
             if known is None:
                 raise
-            known.failed_at, known.failed_version = time.monotonic(), version
+            known.failure = self._failure
             log.warning("serving_last_known", topic=self._topic, key=str(key), error=str(exc))
             return known.value
         except NotFoundError:
             self.drop(key)  # or what was deleted would be served again while rest_service is away
             raise
+        self._failure = _NEVER
         if len(self._entries) >= self._max_entries and key not in self._entries:
             self._entries.pop(next(iter(self._entries)))
         # the version from before the load: a change during it makes the next get load again
         self._entries[key] = _Entry(value, version, time.monotonic())
         return value
 
-    def _is_fresh(self, entry: _Entry[T], version: int) -> bool:
-        return entry.version == version and time.monotonic() - entry.loaded_at < self._ttl
+    def _serves(self, entry: _Entry[T], version: int) -> bool:
+        """Whether this value is current, or a load has just failed and nothing was announced since.
+
+        An announcement means that the source is back. A value from before the last one is another matter:
+        that one key's load fails is no reason to serve what another's change has made wrong.
+        """
+        now = time.monotonic()
+        if entry.version == version and now - entry.loaded_at < self._ttl:
+            return True
+        failure = self._failure if entry.version == version else entry.failure
+        return failure.version == version and now - failure.at < HOLD_OFF
 
     def peek(self, key: Hashable) -> T | None:
         """The last known value, perhaps an old one; for what may not wait."""
@@ -175,8 +199,3 @@ class ChangeAwareCache(Generic[T]):
     def drop(self, key: Hashable) -> None:
         """Forget one value."""
         self._entries.pop(key, None)
-
-
-def _is_held_off(entry: _Entry[T], version: int) -> bool:
-    """Whether a load has just failed and nothing was announced since: an announcement means it is back."""
-    return entry.failed_version == version and time.monotonic() - entry.failed_at < HOLD_OFF

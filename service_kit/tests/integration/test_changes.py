@@ -99,6 +99,38 @@ async def test_a_source_that_was_away_is_asked_again_soon(cache, source, redis_c
     assert await cache.get(1, source.load) == "new"
 
 
+async def test_one_failed_load_spares_all_who_know_an_old_value(redis_client, source):
+    cache: ChangeAwareCache[str] = ChangeAwareCache(redis_client, Topic.USERS, ttl=0.0)
+    for key in range(20):
+        await cache.get(key, source.load)
+    source.away = True
+    assert [await cache.get(key, source.load) for key in range(20)] == ["old"] * 20
+    assert source.loads == 20 + 1
+
+
+async def test_the_failed_load_of_one_key_keeps_no_change_of_another_back(cache, source, redis_client):
+    broken = Source()
+    await cache.get(1, broken.load)
+    await cache.get(2, source.load)
+    broken.away, source.value = True, "new"
+    await announce(redis_client, Topic.USERS)
+    assert await cache.get(1, broken.load) == "old"
+    assert await cache.get(2, source.load) == "new"
+
+
+async def test_a_source_that_is_back_is_read_by_all(redis_client, source, monkeypatch):
+    cache: ChangeAwareCache[str] = ChangeAwareCache(redis_client, Topic.USERS, ttl=0.0)
+    await cache.get(1, source.load)
+    await cache.get(2, source.load)
+    source.away = True
+    await cache.get(1, source.load)
+    monkeypatch.setattr(changes, "HOLD_OFF", 0.0)
+    source.away, source.value = False, "new"
+    assert await cache.get(1, source.load) == "new"
+    monkeypatch.undo()
+    assert await cache.get(2, source.load) == "new"
+
+
 async def test_nothing_known_and_away_is_the_callers(cache, source):
     source.away = True
     with pytest.raises(TransientError):
