@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import structlog
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, Field, SecretStr
 
 from service_kit import logging as kit_logging
 from service_kit.logging import configure_logging, correlated, get_logger, redact_text
@@ -21,7 +21,7 @@ class Entry(BaseModel):
 
 
 class Settings(ServiceSettings):
-    entries: dict[str, Entry] = {"one": Entry()}
+    entries: dict[str, Entry] = Field(default_factory=lambda: {"one": Entry()})
     service_api_key: SecretStr = SecretStr("an-unremarkable-value")
     encryption_keys: SecretStr = SecretStr("first-key-of-two, second-key-of-two")
     pin: SecretStr = SecretStr("user")
