@@ -110,7 +110,8 @@ class World:
                 (reply,) = await death.process
             except asyncio.CancelledError:
                 return None
-        return reply.text
+        answer: str = reply.text
+        return answer
 
     async def jobs(self) -> list[str]:
         """The texts of all jobs."""
