@@ -60,10 +60,8 @@ _WITH_TOOLS = (
     ),
     (
         "remind|напомин",
-        "- **Reminders:** *Remind me in 10 minutes to drink tea*, *… every weekday at 9 …*, "
-        "*Show my reminders*",
-        "- **Напоминания:** *Напомни через 10 минут выпить чаю*, *… каждый день в 9 …*, "
-        "*Покажи мои напоминания*",
+        "- **Reminders:** *Remind me in 10 minutes to eat*, *… every weekday at 9 …*, *Show my reminders*",
+        "- **Напоминания:** *Напомни через 10 минут поесть*, *… каждый день в 9 …*, *Покажи напоминания*",
     ),
     (
         "calendar|event|календар",
