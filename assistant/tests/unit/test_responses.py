@@ -43,9 +43,8 @@ TIMEOUTS = Timeouts(connect=2, first_token=0.3, stall=0.3, whole=5)
 
 @asynccontextmanager
 async def backend_at(server: OpenAIStandIn) -> AsyncIterator[ResponsesBackend]:
-    async with server:
-        async with aclosing(Provider("openai", base_url=server.url, timeouts=TIMEOUTS)) as provider:
-            yield ResponsesBackend(provider)
+    async with server, aclosing(Provider("openai", base_url=server.url, timeouts=TIMEOUTS)) as provider:
+        yield ResponsesBackend(provider)
 
 
 async def answer_to(*steps: Any, on_text: Any = None, **changes: Any) -> Any:
