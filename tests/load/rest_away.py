@@ -6,7 +6,7 @@ Known users write evenly, `--rate` messages a second; after `--around` seconds r
 `--seconds` later it is started again, and the load goes on for `--around` seconds. Printed for each phase:
 what was asked and answered, a second, and the time from message to reply; then a line of answers a second.
 Exit code 1 where a message was lost, answered twice or with anything but the model's answer, or where the
-answers stop for a second. All traffic stays on 127.0.0.1.
+answers stop for three seconds. All traffic stays on 127.0.0.1.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from tests.load.world import World
 
 LIFTED = {"TELEGRAM_RATE_LIMIT": "0", "TELEGRAM_CHAT_RATE_LIMIT": "0", "TELEGRAM_OPEN_ACCESS": "true"}
 USERS = 60
-QUIET = 1.0
+QUIET = 3.0
 """Seconds without any answer that are too many."""
 
 
