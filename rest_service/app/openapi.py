@@ -32,6 +32,7 @@ A change is in force for the next message that a user writes.
 - Recurring jobs take cron, read in the job's own time zone: `0 9 * * 1-5` is 9:00 on weekdays,
   `*/15 8-18 * * *` every quarter of an hour by day, `0 8 1 * *` 8:00 on the first of the month,
   `0 20 * * SUN` Sundays at 20:00.
+- What answering has cost, by day, user, assistant or model: `GET /api/usage/totals`.
 - Every refusal has the same shape: a `code` for programs, a sentence for people that says what to do, and
   the offending `field`.
 """
