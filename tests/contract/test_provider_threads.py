@@ -1,0 +1,456 @@
+"""Conversations kept at the provider, against the real rest_service, Redis, and a provider that remembers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+import pytest
+import redis.asyncio as aioredis
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from assistant.src.assistants.memory import Memories
+from assistant.src.assistants.openai_assistant import OpenAIAssistant
+from assistant.src.assistants.openai_services import OpenAIServices
+from assistant.src.assistants.tool_loop import LoopLimits
+from assistant.src.core.errors import ModelError
+from assistant.src.core.threads import OpenAIProtocol
+from assistant.src.services.discards import DiscardSweeper
+from assistant.src.storage.conversation import ConversationStore
+from assistant.src.tools.base import BaseTool
+from assistant.tests.fakes import FunctionTool, ScriptedBackend, context_of, openai_services, said
+from assistant.tests.openai_standin import Item, OpenAIStandIn, Says, Step, calls
+from assistant.tests.standin import Reply, error
+from rest_service.app.main import create_app
+from rest_service.tests.support import SERVICE_KEY, Api, empty, make_settings, migrated_database, running
+from service_kit.clock import SystemClock
+from service_kit.contracts.assistants import AssistantRead
+from service_kit.rest.client import AsyncRestClient
+from service_kit.settings import RedisSettings, RestClientSettings
+
+pytestmark = pytest.mark.integration
+
+
+def client_of(app: FastAPI, key: str = SERVICE_KEY) -> AsyncRestClient:
+    settings = RestClientSettings(rest_service_url="http://rest_service:8000", service_api_key=SecretStr(key))
+    return AsyncRestClient(settings, transport=httpx2.ASGITransport(app=app))
+
+
+@pytest.fixture(scope="module")
+def threads_url(database_url: str) -> Iterator[str]:
+    with migrated_database(database_url, "threads") as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def _apps() -> dict[str, FastAPI]:
+    return {}
+
+
+@pytest.fixture
+def app(threads_url: str, redis_settings: RedisSettings, _apps: dict[str, FastAPI]) -> FastAPI:
+    """One for all tests, for making its routes takes longer than a test."""
+    if "app" not in _apps:
+        _apps["app"] = create_app(make_settings(threads_url, redis_settings))
+    return _apps["app"]
+
+
+@dataclass
+class World:
+    """One assistant, as many replicas of it as wanted, and the far ends."""
+
+    admin: Api
+    client: AsyncRestClient
+    redis: aioredis.Redis
+    stack: AsyncExitStack
+    provider: OpenAIStandIn
+    row: AssistantRead
+    user: int
+    number: int = 0
+    sweepers: list[DiscardSweeper] = field(default_factory=list)
+
+    async def assistant(
+        self, *tools: BaseTool, fallback: ScriptedBackend | None = None, **settings: Any
+    ) -> OpenAIAssistant:
+        """The assistant as another process has it."""
+        services = openai_services(
+            self.redis,
+            self.client,
+            url=self.provider.url,
+            backends={"other": fallback} if fallback else None,
+            clock=SystemClock(),
+        )
+        assert services.provider is not None
+        await self.stack.enter_async_context(aclosing(services.provider))
+        if fallback:
+            settings["fallback_models"] = ["other/model"]
+        row = self.row.model_copy(update={"settings": self.row.settings.model_copy(update=settings)})
+        store = ConversationStore(self.redis, retention_s=3600)
+        data = [store, services.threads]
+        self.sweepers.append(
+            DiscardSweeper(self.client, services.threads, data, delete_thread=services.delete_thread)
+        )
+        return assistant_of(row, services, store, *tools)
+
+    async def say(self, assistant: OpenAIAssistant, text: str, *, key: str | None = None, **more: Any) -> str:
+        self.number += 1
+        context = context_of(self.user, message_id=key or f"tg:{self.number}", **more)
+        return await assistant.process_message(text, self.user, context)
+
+    async def rows(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = (await self.admin.get("/api/user-threads")).json()
+        return found
+
+    async def discards(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = (await self.admin.get("/api/discards")).json()
+        return found
+
+    def texts(self) -> list[str]:
+        """What the last request made the model read, oldest first."""
+        (name,) = {self.provider.asked[-1]["conversation"]}
+        return [text_of(item) for item in self.provider.conversations[name]]
+
+
+def assistant_of(
+    row: AssistantRead, services: OpenAIServices, store: ConversationStore, *tools: BaseTool
+) -> OpenAIAssistant:
+    return OpenAIAssistant(
+        row.openai_assistant_id,
+        row.instructions,
+        row.name,
+        row.model,
+        tool_instances=tools,
+        key=str(row.id),
+        services=services,
+        memory=Memories(store).of(row, backend=services.stateless, tools=tools),
+        limits=LoopLimits(),
+        settings=row.settings,
+    )
+
+
+def text_of(item: Item) -> str:
+    """The words in an item, without the block of time and zone."""
+    match item:
+        case {"type": "function_call", "name": name}:
+            return f"{name}()"
+        case {"type": "function_call_output", "output": output}:
+            return str(output)
+        case {"content": str(text)}:
+            return text.rpartition("</context>")[2].strip()
+        case _:
+            return str(item["content"][0]["text"])
+
+
+MakeWorld = Callable[..., Any]
+
+
+@pytest.fixture
+async def make_world(
+    app: FastAPI, threads_url: str, redis_client: aioredis.Redis
+) -> AsyncIterator[MakeWorld]:
+    empty(threads_url)
+    async with running(app) as admin, client_of(app) as client, AsyncExitStack() as stack:
+        row = await admin.an_assistant("Secretary", assistant_type="openai_api")
+        user = await admin.a_user(1)
+
+        async def make(*steps: Step) -> World:
+            provider = await stack.enter_async_context(OpenAIStandIn(*steps))
+            made = AssistantRead.model_validate(row)
+            return World(admin, client, redis_client, stack, provider, made, user["id"])
+
+        yield make
+
+
+async def test_a_conversation_goes_on_and_only_what_is_new_is_sent(make_world):
+    world = await make_world(Says("Hello"), Says("Fine"))
+    assistant = await world.assistant()
+    assert await world.say(assistant, "Hi") == "Hello"
+    assert await world.say(assistant, "How are you?") == "Fine"
+    assert [len(body["input"]) for body in world.provider.asked] == [1, 1]
+    assert world.texts() == ["Hi", "Hello", "How are you?", "Fine"]
+    (row,) = await world.rows()
+    assert [row["thread_id"]] == list(world.provider.conversations)
+    assert row["last_used"] is not None
+
+
+async def test_another_replica_goes_on_where_the_first_was(make_world):
+    world = await make_world(Says("Hello"), Says("Fine"))
+    await world.say(await world.assistant(), "Hi")
+    await world.say(await world.assistant(), "How are you?")
+    assert len(world.provider.conversations) == 1
+    assert world.texts() == ["Hi", "Hello", "How are you?", "Fine"]
+
+
+async def test_tools_are_answered_within_the_conversation(make_world):
+    world = await make_world(calls(("now", {}), ("now", {})), Says("Noon"), Says("Still noon"))
+    assistant = await world.assistant(FunctionTool("now", lambda: "12:00"))
+    assert await world.say(assistant, "What time is it?") == "Noon"
+    second = world.provider.asked[1]
+    assert [item["type"] for item in second["input"]] == ["function_call_output"] * 2
+    await world.say(assistant, "And now?")
+    assert world.texts()[:6] == ["What time is it?", "now()", "now()", "12:00", "12:00", "Noon"]
+    assert len(world.provider.conversations) == 1
+
+
+async def test_a_conversation_lost_at_the_provider_is_made_anew(make_world):
+    world = await make_world(Says("Hello"), Says("Fine"))
+    assistant = await world.assistant()
+    await world.say(assistant, "Hi")
+    world.provider.conversations.clear()
+    assert await world.say(assistant, "How are you?") == "Fine"
+    assert world.texts() == ["Hi", "Hello", "How are you?", "Fine"]
+    (row,) = await world.rows()
+    assert [row["thread_id"]] == list(world.provider.conversations)
+
+
+async def test_one_lost_between_two_rounds_repeats_no_tool(make_world):
+    world = await make_world(calls(("note", {})), Says("Noted"))
+    ran: list[int] = []
+
+    def note() -> str:
+        world.provider.conversations.clear()
+        ran.append(1)
+        return "done"
+
+    assert await world.say(await world.assistant(FunctionTool("note", note)), "Note it") == "Noted"
+    assert ran == [1]
+    assert world.texts() == ["Note it", "note()", "done", "Noted"]
+
+
+async def test_a_call_that_nobody_answered_does_not_stop_the_conversation(make_world):
+    world = await make_world(Says("Hello"), Says("Fine"))
+    assistant = await world.assistant()
+    await world.say(assistant, "Hi")
+    (items,) = world.provider.conversations.values()
+    items.append({"type": "function_call", "call_id": "call_x", "name": "now", "arguments": "{}"})
+    assert await world.say(assistant, "How are you?") == "Fine"
+    assert world.texts() == ["Hi", "Hello", "How are you?", "Fine"]
+
+
+async def test_a_locked_conversation_is_waited_for(make_world):
+    locked = error(400, code="conversation_locked", message="Another process is operating on it.")
+    world = await make_world(Says("Hello"), locked, Says("Fine"))
+    assistant = await world.assistant()
+    await world.say(assistant, "Hi")
+    assert await world.say(assistant, "How are you?") == "Fine"
+    assert len(world.provider.conversations) == 1
+
+
+async def test_one_that_stays_locked_is_left(make_world):
+    locked = error(400, code="conversation_locked", message="Another process is operating on it.")
+    world = await make_world(Says("Hello"), locked, locked, Says("Fine"))
+    assistant = await world.assistant()
+    await world.say(assistant, "Hi")
+    assert await world.say(assistant, "How are you?") == "Fine"
+    assert len(world.provider.conversations) == 2
+    assert world.texts() == ["Hi", "Hello", "How are you?", "Fine"]
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        error(500),
+        Reply(b"<html>"),
+        Says(failure=("server_error", "boom")),
+        Says(calls=(("x", "{"),), status="incomplete"),
+    ],
+    ids=["500", "no answer", "failed", "cut"],
+)
+async def test_after_a_failure_that_may_have_left_a_trace_nothing_is_said_twice(make_world, trouble):
+    world = await make_world(Says("Hello"), trouble, Says("Fine"))
+    assistant = await world.assistant()
+    await world.say(assistant, "Hi")
+    assert await world.say(assistant, "How are you?") == "Fine"
+    assert world.texts() == ["Hi", "Hello", "How are you?", "Fine"]
+
+
+async def test_a_limit_of_requests_leaves_the_conversation_as_it_is(make_world):
+    world = await make_world(Says("Hello"), error(429, retry_after="0"), Says("Fine"))
+    assistant = await world.assistant()
+    await world.say(assistant, "Hi")
+    assert await world.say(assistant, "How are you?") == "Fine"
+    assert len(world.provider.conversations) == 1
+
+
+async def test_after_a_message_that_failed_the_next_begins_from_what_is_stored(make_world):
+    world = await make_world(Says("Hello"), *[error(500)] * 3, Says("Fine"))
+    assistant = await world.assistant()
+    await world.say(assistant, "Hi")
+    with pytest.raises(ModelError):
+        await world.say(assistant, "Lost")
+    assert await world.say(assistant, "How are you?") == "Fine"
+    assert world.texts() == ["Hi", "Hello", "How are you?", "Fine"]
+
+
+async def test_a_fallback_model_answers_with_the_whole_history(make_world):
+    fallback = ScriptedBackend(said("From elsewhere"))
+    world = await make_world(Says("Hello"), *[error(500)] * 3, Says("Back"))
+    assistant = await world.assistant(fallback=fallback)
+    await world.say(assistant, "Hi")
+    assert await world.say(assistant, "Anybody?") == "From elsewhere"
+    assert [
+        message.text.rpartition("</context>")[2].strip() for message in fallback.requests[0].messages
+    ] == [
+        "Hi",
+        "Hello",
+        "Anybody?",
+    ]
+    assert await world.say(assistant, "And now?") == "Back"
+    assert world.texts() == ["Hi", "Hello", "Anybody?", "From elsewhere", "And now?", "Back"]
+
+
+async def test_too_long_a_conversation_is_halved(make_world):
+    long = error(400, code="context_length_exceeded", message="too long")
+    world = await make_world(Says("1"), Says("2"), long, Says("3"))
+    assistant = await world.assistant()
+    for text in ("one", "two", "three"):
+        await world.say(assistant, text)
+    assert world.texts() == ["two", "2", "three", "3"]
+
+
+async def test_a_redelivered_message_asks_nobody(make_world):
+    world = await make_world(Says("Hello"), Says("Never"))
+    assistant = await world.assistant()
+    assert await world.say(assistant, "Hi", key="tg:7") == "Hello"
+    assert await world.say(assistant, "Hi", key="tg:7") == "Hello"
+    assert len(world.provider.asked) == 1
+
+
+async def test_a_long_history_is_told_in_pieces(make_world):
+    world = await make_world(lambda body: Says(text_of(body["input"][-1])))
+    assistant = await world.assistant()
+    for number in range(25):
+        await world.say(assistant, f"m{number}")
+    world.provider.conversations.clear()
+    await world.say(assistant, "last")
+    assert world.texts()[:2] == ["m0", "m0"]
+    assert len(world.texts()) == 52
+
+
+async def test_rest_service_is_away_and_the_answer_comes_all_the_same(make_world):
+    world = await make_world(Says("Hello"), Says("Fine"))
+    nobody = RestClientSettings(rest_service_url="http://127.0.0.1:1", service_api_key=SecretStr("x"))
+    async with AsyncRestClient(nobody) as client:
+        world.client, there = client, world.client
+        assert await world.say(await world.assistant(), "Hi") == "Hello"
+        world.client = there
+    assert "conversation" not in world.provider.asked[0]
+    assert world.provider.conversations == {}
+    await world.say(await world.assistant(), "How are you?")
+    assert world.texts() == ["Hi", "Hello", "How are you?", "Fine"]
+
+
+async def test_a_server_without_conversations_gets_the_history(make_world):
+    world = await make_world(lambda body: Says(str(len(body["input"]))))
+    assistant = await world.assistant()
+    respond = world.provider.respond
+    world.provider.respond = lambda request: (
+        error(404) if request.target.startswith("/v1/conversations") else respond(request)
+    )
+    assert [await world.say(assistant, text) for text in ("a", "b")] == ["1", "3"]
+    assert await world.rows() == []
+
+
+async def test_two_replicas_make_one_thread(make_world):
+    world = await make_world(Says("Hello"))
+    one, two = await world.assistant(), await world.assistant()
+    assert len(await asyncio.gather(world.say(one, "Hi"), world.say(two, "Hey"))) == 2
+    (row,) = await world.rows()
+    assert row["thread_id"] in world.provider.conversations
+    for sweeper in world.sweepers:
+        await sweeper.sweep()
+    assert list(world.provider.conversations) == [row["thread_id"]]
+
+
+async def test_two_runs_at_once_in_one_process_do_not_meet(make_world):
+    world = await make_world(lambda body: Says(f"to {text_of(body['input'][-1])}"))
+    assistant = await world.assistant()
+    await world.say(assistant, "first")
+    answers = await asyncio.gather(*(world.say(assistant, f"m{number}") for number in range(4)))
+    assert answers == [f"to m{number}" for number in range(4)]
+    assert len(world.provider.conversations) == 1
+
+
+async def test_a_new_conversation_reaches_the_provider(make_world):
+    world = await make_world(Says("Hello"))
+    assistant = await world.assistant()
+    await world.say(assistant, "Hi")
+    store = ConversationStore(world.redis, retention_s=3600)
+    await store.forget(world.user)
+    assert await assistant._services.threads.forget(world.user) == 1
+    await world.sweepers[0].sweep()
+    assert (await world.rows(), await world.discards(), world.provider.conversations) == ([], [], {})
+    await world.say(assistant, "Who am I?")
+    assert world.texts() == ["Who am I?", "Hello"]
+
+
+async def test_a_conversation_begun_after_the_wish_to_forget_stays(make_world):
+    world = await make_world(Says("Hello"))
+    assistant = await world.assistant()
+    await world.say(assistant, "Hi")
+    await ConversationStore(world.redis, retention_s=3600).forget(world.user)
+    await assistant._services.threads.forget(world.user)
+    await world.say(assistant, "Anew")
+    await world.sweepers[0].sweep()
+    (row,) = await world.rows()
+    assert list(world.provider.conversations) == [row["thread_id"]]
+    assert world.texts() == ["Anew", "Hello"]
+
+
+@pytest.mark.parametrize("gone", ["users", "assistants"])
+async def test_who_is_deleted_is_deleted_at_the_provider(make_world, gone):
+    world = await make_world(Says("Hello"))
+    await world.say(await world.assistant(), "Hi")
+    place = f"/api/users/{world.user}" if gone == "users" else f"/api/assistants/{world.row.id}"
+    assert (await world.admin.delete(place)).status_code == 204
+    await world.sweepers[0].sweep()
+    assert (world.provider.conversations, await world.discards()) == ({}, [])
+    if gone == "users":
+        assert await world.redis.keys("conversation*") == []
+
+
+async def test_one_that_cannot_be_deleted_holds_up_no_other(make_world):
+    world = await make_world(Says("Hello"))
+    assistant = await world.assistant()
+    await world.say(assistant, "Hi")
+    (name,) = world.provider.conversations
+    respond = world.provider.respond
+    world.provider.respond = lambda request: (
+        error(500) if (request.method, name in request.target) == ("DELETE", True) else respond(request)
+    )
+    world.provider.conversations["conv_old"] = []
+    for thread in ("conv_old", name):
+        (row,) = await world.rows()
+        await world.admin.patch(f"/api/user-threads/{row['id']}", {"thread_id": thread})
+    await world.admin.delete(f"/api/user-threads/{row['id']}")
+    await world.sweepers[0].sweep()
+    assert [row["reference"] for row in await world.discards()] == [name]
+    assert list(world.provider.conversations) == [name]
+    world.provider.respond = respond
+    await world.sweepers[0].sweep()
+    assert (await world.discards(), world.provider.conversations) == ([], {})
+
+
+async def test_nothing_is_kept_anywhere_where_the_operator_wants_that(make_world):
+    world = await make_world(calls(("now", {}), thought="hm"), Says("Noon"), Says("Later"))
+    tool = FunctionTool("now", lambda: "12:00")
+    services = openai_services(
+        world.redis, world.client, url=world.provider.url, protocol=OpenAIProtocol.RESPONSES
+    )
+    assert services.provider is not None
+    async with aclosing(services.provider):
+        store = ConversationStore(world.redis, retention_s=3600)
+        assistant = assistant_of(world.row, services, store, tool)
+        assert await world.say(assistant, "Time?") == "Noon"
+        assert await world.say(assistant, "And now?") == "Later"
+    assert (await world.rows(), world.provider.conversations) == ([], {})
+    assert [item["type"] for item in world.provider.asked[1]["input"]] == [
+        "message",
+        "reasoning",
+        "function_call",
+        "function_call_output",
+    ]
+    assert all(body["store"] is False for body in world.provider.asked)
