@@ -161,12 +161,7 @@ class AssistantOrchestrator:
                 clock=self._clock,
                 on_text=partials.on_text if self._stream_replies else None,
             )
-            try:
-                answer = await self._run(message, context, seen)
-            finally:
-                await self._usage.record(
-                    user_id=user.id, message_id=context.message_id, totals=context.totals, attempt=attempt
-                )
+            answer = await self._run_and_charge(message, context, seen, attempt)
         cost = {"ms": round((loop.time() - started) * 1000, 1), **_cost(context.totals)}
         if isinstance(answer, str):
             log.info("reply_sent", **cost)
@@ -176,16 +171,24 @@ class AssistantOrchestrator:
         text = say(text_for(answer), language=user.language, message=message.text, incident=incident)
         return answer_to(message, text, kind=OutgoingType.NOTICE)
 
-    async def _run(
-        self, message: IncomingMessage, context: RunContext, seen: Versions
+    async def _run_and_charge(
+        self, message: IncomingMessage, context: RunContext, seen: Versions, attempt: int
     ) -> str | AssistantError | TimeoutError:
-        """The secretary's answer, or why there is none."""
+        """The secretary's answer, or why there is none; what it cost is noted in either case."""
+        run = str(attempt or "")
         try:
             async with asyncio.timeout_at(context.deadline):
                 secretary = await self._secretary(seen)
                 return await secretary.process_message(message.text, message.user_id, context)
         except (AssistantError, TimeoutError) as exc:
             return exc
+        except asyncio.CancelledError:
+            run = uuid4().hex[:8]  # given back: its next delivery does not count as another attempt
+            raise
+        finally:
+            await self._usage.record(
+                user_id=context.user.id, message_id=context.message_id, totals=context.totals, run=run
+            )
 
     def _reason(self, error: AssistantError | TimeoutError) -> str:
         if isinstance(error, TimeoutError):

@@ -78,14 +78,14 @@ class UsageLog:
         message_id: str,
         totals: RunTotals,
         kind: UsageKind = UsageKind.ANSWER,
-        attempt: int = 0,
+        run: str = "",
     ) -> None:
         """Note what one message used; returns when it is in Redis, or after REPLY_WAITS. Never fails.
 
-        `attempt` counts the message's deliveries: each may have asked models, and each is counted.
+        `run` tells runs of the same message apart, all but one: each has asked models, and each is counted.
         """
         for use in totals.uses.values():
-            record_id = _record_id(message_id, use, kind, attempt)
+            record_id = _record_id(message_id, use, kind, run)
             try:
                 record = self._record(record_id, user_id, message_id, use, kind)
             except ValueError as exc:
@@ -193,9 +193,9 @@ class UsageLog:
             metrics.usage_records(UsageFate.STORED, len(records))
 
 
-def _record_id(message_id: str, use: ModelUse, kind: UsageKind, attempt: int) -> str:
+def _record_id(message_id: str, use: ModelUse, kind: UsageKind, run: str) -> str:
     """The same for the same use, whoever posts it; its end is a hash where it would be too long."""
-    whole = f"{message_id}:{use.assistant_id}:{use.model}:{kind}" + (f":{attempt}" if attempt else "")
+    whole = f"{message_id}:{use.assistant_id}:{use.model}:{kind}" + (f":{run}" if run else "")
     if len(whole) <= _ID_LENGTH:
         return whole
     digest = sha256(whole.encode()).hexdigest()

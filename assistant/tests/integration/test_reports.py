@@ -21,6 +21,7 @@ from assistant.tests.integration.conftest import delivery_of
 from assistant.tests.standin import RestStandIn
 from service_kit.changes import Topic, announce
 from service_kit.contracts.messages import OutgoingType
+from service_kit.lifecycle import end_tasks
 from service_kit.queue.base import Reject, RetryLater
 
 pytestmark = pytest.mark.integration
@@ -97,6 +98,29 @@ async def test_a_second_try_is_charged_beside_the_first(make_service, redis_clie
         await redis_client.delete(*await redis_client.keys("conversation*"))
     ids = [record["id"] for record in await recorded(redis_client)]
     assert len(set(ids)) == len(ids) == 2
+
+
+async def test_a_run_that_is_cut_off_is_charged_beside_the_one_that_follows(make_service, redis_client):
+    asked = asyncio.Event()
+
+    async def hang(_request: ModelRequest) -> Any:
+        asked.set()
+        await asyncio.Event().wait()
+
+    asks = calls(("ask_planner", {"request": "x"}))
+    service = await make_service(ScriptedBackend(asks, said("plan"), hang, said("Hello")), planned())
+    cut_off = asyncio.create_task(service.say("Plan", message_id="tg:1"))
+    await asked.wait()
+    await end_tasks({cut_off})
+    first = await recorded(redis_client)
+    assert {(record["assistant"], record["model_calls"]) for record in first} == {
+        ("Secretary", 1),
+        ("Planner", 1),
+    }
+    assert (await service.say("Plan", message_id="tg:1")).text == "Hello"
+    everything = await recorded(redis_client)
+    assert len({record["id"] for record in everything}) == len(everything) == 3
+    assert sum(record["model_calls"] for record in everything) == 3
 
 
 @pytest.mark.parametrize(

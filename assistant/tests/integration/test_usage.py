@@ -119,10 +119,10 @@ async def test_a_record_says_what_was_used(log, rest, redis_client):
     assert record.at == FakeClock().now()
 
 
-async def test_each_assistant_model_kind_and_delivery_is_a_record(log, rest):
+async def test_each_assistant_model_kind_and_run_is_a_record(log, rest):
     totals = used("openai/a", "openai/b", assistant_id=str(uuid4()))
-    for attempt in (0, 1, 1):
-        await log.record(user_id=7, message_id="tg:1", totals=totals, attempt=attempt)
+    for run in ("", "1", "1"):
+        await log.record(user_id=7, message_id="tg:1", totals=totals, run=run)
     await log.record(user_id=7, message_id="tg:1", totals=totals, kind=UsageKind.SUMMARY)
     await log.drain()
     assert len(rest.stored) == 6
