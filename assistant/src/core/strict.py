@@ -25,6 +25,9 @@ _NOTES = frozenset({"default", "examples", "deprecated", "$comment", "$schema", 
 """Say nothing about what fits (`format` is a note too, by the standard): left out."""
 _CONVERTED = frozenset({"const", "anyOf", "properties", "required", "additionalProperties", "items"})
 
+MAX_KEPT = 1024
+_converted_before: dict[int, tuple[JsonSchema, dict[str, Any] | None]] = {}
+
 
 class _NotStrictError(Exception):
     """The schema cannot be said in the strict form."""
@@ -33,8 +36,19 @@ class _NotStrictError(Exception):
 def strict_schema(schema: JsonSchema) -> dict[str, Any] | None:
     """`schema`, of type object, in the strict form, or None where it cannot be expressed.
 
-    Arguments that fit the result fit `schema`, once the nulls of optional properties are left out.
+    Arguments that fit the result fit `schema`, once the nulls of optional properties are left out. The
+    same object is converted once, for its tool goes out with every request: it must not be changed.
     """
+    known = _converted_before.get(id(schema))
+    if known is None:
+        if len(_converted_before) >= MAX_KEPT:
+            _converted_before.clear()
+        # kept with its schema, so that no other one can take over the id
+        known = _converted_before[id(schema)] = (schema, _strict(schema))
+    return known[1]
+
+
+def _strict(schema: JsonSchema) -> dict[str, Any] | None:
     try:
         result = _converted({"properties": {}} | dict(schema), depth=0)
     except _NotStrictError:

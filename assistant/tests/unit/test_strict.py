@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from assistant.src.core.strict import MAX_PROPERTIES, strict_schema
+from assistant.src.core.strict import MAX_KEPT, MAX_PROPERTIES, strict_schema
 from assistant.src.tools.nulls import without_nulls
 
 
@@ -146,3 +146,13 @@ def test_what_fits_the_strict_form_fits_the_tool(data):
     value = data.draw(values_of(strict))
     assume(jsonschema.Draft202012Validator(strict).is_valid(value))
     jsonschema.Draft202012Validator(schema).validate(without_nulls(value, schema))
+
+
+def test_a_schema_is_converted_once_and_never_taken_for_another():
+    schemas = [an_object({f"p{number}": {"type": "string"}}) for number in range(3 * MAX_KEPT)]
+    for schema in schemas:
+        (name,) = schema["properties"]
+        strict = strict_schema(schema)
+        assert strict is not None
+        assert list(strict["properties"]) == [name]
+        assert strict_schema(schema) is strict
