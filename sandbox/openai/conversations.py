@@ -9,7 +9,7 @@ from aiohttp import web
 from ..model.conversation import JsonObject
 from .answering import new_id
 from .checks import read_metadata
-from .errors import ApiError, InvalidRequestError
+from .errors import LOCKED, ApiError, InvalidRequestError
 from .front import Front
 from .items import read_items
 from .shelf import Shelf, page
@@ -45,11 +45,7 @@ class Conversation:
     def refuse_if_busy(self) -> None:
         """Raises InvalidRequestError while a response is being made."""
         if self.busy:
-            raise InvalidRequestError(
-                "Another process is currently operating on this conversation. Please retry in a few seconds.",
-                param="conversation",
-                code="conversation_locked",
-            )
+            raise InvalidRequestError(LOCKED, param="conversation", code="conversation_locked")
 
 
 class Conversations:

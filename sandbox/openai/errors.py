@@ -44,6 +44,7 @@ class InvalidRequestError(ApiError):
         super().__init__(400, message, param=param, code=code)
 
 
+LOCKED = "Another process is currently operating on this conversation. Please retry in a few seconds."
 _USUAL = {
     400: ("invalid_request_error", None, "The request is not valid."),
     401: ("invalid_request_error", "invalid_api_key", "Incorrect API key provided."),
@@ -56,6 +57,12 @@ _USUAL = {
     429: ("requests", "rate_limit_exceeded", "Rate limit reached for requests. Please try again later."),
     503: ("server_error", None, "The engine is currently overloaded, please try again later."),
 }
+_SENTENCES = {
+    "insufficient_quota": "You exceeded your current quota, please check your plan and billing details.",
+    "context_length_exceeded": "Your input exceeds the context window of this model.",
+    "conversation_locked": LOCKED,
+}
+"""Of errors that clients know by their code."""
 
 
 def error_of(fault: Fault) -> web.Response:
@@ -64,5 +71,6 @@ def error_of(fault: Fault) -> web.Response:
         fault.status, ("server_error", None, "The server had an error while processing your request.")
     )
     headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
-    error = ApiError(fault.status, fault.description or message, kind=kind, code=fault.code or code)
+    message = fault.description or _SENTENCES.get(fault.code or "", message)
+    error = ApiError(fault.status, message, kind=kind, code=fault.code or code)
     return error.response(headers)

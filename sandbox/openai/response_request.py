@@ -67,6 +67,7 @@ def read_response_request(body: JsonObject) -> ResponseRequest:
     tools = _tools(body)
     choice = body.get("tool_choice")
     reasoning, include = body.get("reasoning"), body.get("include")
+    effort = reasoning.get("effort") if isinstance(reasoning, dict) else None
     sealed = isinstance(include, list) and "reasoning.encrypted_content" in include
     return ResponseRequest(
         body=body,
@@ -78,7 +79,7 @@ def read_response_request(body: JsonObject) -> ResponseRequest:
         conversation=conversation,
         previous=previous,
         metadata=read_metadata(body),
-        reasons=isinstance(reasoning, dict) and reasoning.get("effort") not in (None, "none"),
+        reasons=effort != "none" if sealed else effort not in (None, "none"),
         sealed=sealed,
     )
 

@@ -110,6 +110,7 @@ async def test_a_lock_on_order(client: Any, outside: Any):
     with pytest.raises(openai.BadRequestError) as caught:
         await ask(client, made.id, "hello")
     assert caught.value.code == "conversation_locked"
+    assert "Please retry in a few seconds" in caught.value.message
 
 
 async def test_what_is_deleted_is_lost(client: Any):

@@ -64,6 +64,25 @@ async def test_a_tool_loop_with_the_whole_input(client: Any):
     assert "In London it is **18:30**" in told.output_text
 
 
+@pytest.mark.parametrize(
+    ("more", "kinds"),
+    [
+        ({}, ["message"]),
+        ({"reasoning": {"effort": "low"}}, ["reasoning", "message"]),
+        ({"include": ["reasoning.encrypted_content"]}, ["reasoning", "message"]),
+        (
+            {"include": ["reasoning.encrypted_content"], "reasoning": {"effort": "none"}},
+            ["message"],
+        ),
+    ],
+)
+async def test_thoughts_are_given_where_they_are_wanted(client: Any, more: Any, kinds: list[str]):
+    made = await ask(client, "hello", **more)
+    assert [item.type for item in made.output] == kinds
+    if "include" in more and "reasoning" in kinds:
+        assert made.output[0].encrypted_content
+
+
 async def test_a_tool_loop_after_a_stored_response(client: Any):
     asked = await ask(client, TWO_CITIES, tools=[CLOCK], parallel_tool_calls=False)
     [call] = asked.output
