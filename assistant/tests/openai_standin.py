@@ -42,6 +42,8 @@ class OpenAIStandIn(HttpStandIn):
         """Bodies of the requests for a response."""
         self.conversations: dict[str, list[Item]] = {}
         self.requests: list[tuple[str, str]] = []
+        self.refuses: Callable[[Request], Reply | None] = lambda _request: None
+        """Answers in the place of what would be answered."""
         self._numbers = count(1)
 
     @property
@@ -51,6 +53,8 @@ class OpenAIStandIn(HttpStandIn):
     def respond(self, request: Request) -> Reply:
         body = json.loads(request.body or b"{}")
         self.requests.append((request.method, request.target))
+        if (refusal := self.refuses(request)) is not None:
+            return refusal
         match request.method, request.target.removeprefix("/v1").strip("/").split("/"):
             case "POST", ["responses"]:
                 return self._response(body)
