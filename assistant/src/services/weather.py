@@ -110,8 +110,8 @@ class Daily(_Wire):
     chance: tuple[float | None, ...] = Field(alias="precipitation_probability_max")
     """Of precipitation, in percent."""
     wind_speed: tuple[float | None, ...] = Field(alias="wind_speed_10m_max")
-    sunrise: tuple[str, ...]
-    sunset: tuple[str, ...]
+    sunrise: tuple[str | None, ...]
+    sunset: tuple[str | None, ...]
 
     @model_validator(mode="after")
     def _all_the_same_days(self) -> Self:

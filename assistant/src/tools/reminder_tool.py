@@ -204,7 +204,7 @@ class ReminderTool(BaseTool):
             return "the user's time zone is not known, this is UTC: say so"
         if zone == "UTC" or not await self._reminders.keep_zone(context.user.id, zone):
             return None
-        return f"{zone} is kept as the user's time zone; /timezone changes it"
+        return f"{zone} is kept as the user's time zone from now on: say so"
 
 
 def _text(given: Arguments) -> str | None:

@@ -173,8 +173,8 @@ def _days(daily: Daily, *, russian: bool) -> list[dict[str, Any]]:
                 "precipitation": daily.precipitation[number],
                 "precipitation_chance_percent": daily.chance[number],
                 "wind_speed": daily.wind_speed[number],
-                "sunrise": daily.sunrise[number].partition("T")[2],
-                "sunset": daily.sunset[number].partition("T")[2],
+                "sunrise": _clock(daily.sunrise[number]),
+                "sunset": _clock(daily.sunset[number]),
             }
         )
         for number, day in enumerate(daily.time)
@@ -183,6 +183,11 @@ def _days(daily: Daily, *, russian: bool) -> list[dict[str, Any]]:
 
 def _known(facts: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if value is not None}
+
+
+def _clock(time: str | None) -> str | None:
+    """`08:12` of `2026-11-22T08:12`."""
+    return (time or "").partition("T")[2] or None
 
 
 def _compass(degrees: float | None) -> str | None:
