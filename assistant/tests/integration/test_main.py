@@ -14,9 +14,10 @@ import redis.asyncio as aioredis
 
 from assistant.src.config.settings import Settings
 from assistant.src.main import serve
+from assistant.src.messages import partials
 from assistant.tests.fakes import assistant_row, tool_row, tree_of, user_row
-from assistant.tests.standin import Reply, RestStandIn, StandIn, completion, error
-from service_kit.contracts.messages import IncomingMessage
+from assistant.tests.standin import Reply, RestStandIn, StandIn, chunk, completion, error, events
+from service_kit.contracts.messages import STREAM_TO_TELEGRAM, IncomingMessage, PartialReply
 from service_kit.queue.producer import RedisProducer
 from service_kit.settings import RedisSettings
 
@@ -187,6 +188,29 @@ async def test_what_goes_on_beside_the_messages_ends_in_order(redis_client, redi
         assert await redis_client.exists("usage:pending") == 0
     assert [record["kind"] for record in rest.usage].count("answer") == 3
     assert "summary" in {record["kind"] for record in rest.usage}
+
+
+async def test_a_reply_is_shown_while_it_grows_and_may_fail_all_the_same(
+    redis_client, redis_settings, rest, monkeypatch
+):
+    monkeypatch.setattr(partials, "FIRST_AFTER", 0.05)
+    half_told = events(chunk("Once"), chunk(" upon"), done=False, missing=100, stall=True)
+    async with (
+        StandIn(half_told) as provider,
+        rest,
+        redis_client.pubsub() as channel,
+        running(redis_settings, provider, rest, stream_replies=True, message_timeout=3.0, model_attempts=1),
+    ):
+        await channel.subscribe(STREAM_TO_TELEGRAM)
+        await put(redis_client, "Tell me a story", 1)
+        async with asyncio.timeout(30):
+            while (heard := await channel.get_message(ignore_subscribe_messages=True, timeout=1)) is None:
+                pass
+        (raw,) = await until(redis_client, OUT, lambda count: count >= 1)
+    part = PartialReply.model_validate_json(heard["data"])
+    assert (part.in_reply_to, part.seq, part.text) == ("tg:1", 1, "Once upon")
+    assert json.loads(raw)["text"].startswith("Sorry, ")
+    assert provider.requests[0]["stream"] is True
 
 
 def page_of(settings: Settings, path: str) -> str:
