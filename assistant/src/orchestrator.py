@@ -27,7 +27,7 @@ from .assistants.factory import AssistantFactory
 from .core import metrics
 from .core.errors import AssistantError, ConfigurationError, NoSecretaryError
 from .core.metrics import MessageOutcome
-from .core.run_context import RunContext, RunTotals, UserProfile
+from .core.run_context import SHARE_FOR_TOOLS, RunContext, RunTotals, UserProfile
 from .messages.incoming import parse
 from .messages.outgoing import answer_to
 from .messages.partials import PartialReplies
@@ -39,8 +39,6 @@ from .storage.user_data import UserData
 log = get_logger(__name__)
 
 BUG_RETRIES = 2
-SHARE_FOR_TOOLS = 2 / 3
-"""Of a message's time; the rest is for the last answer, without tools."""
 
 
 class AssistantOrchestrator:
