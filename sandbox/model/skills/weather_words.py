@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import date, datetime, time
 from typing import Any
 
+from ..cities import find_cities
 from ..dates import date_in_words
 from ..turn import Turn
 
@@ -18,12 +19,19 @@ _RUSSIAN_WINDS = {
     "N": "северный", "NE": "северо-восточный", "E": "восточный", "SE": "юго-восточный", "S": "южный",
     "SW": "юго-западный", "W": "западный", "NW": "северо-западный",
 }  # fmt: skip
+_RUSSIAN_SKIES = {
+    "clear sky": "ясно", "mainly clear": "преимущественно ясно", "partly cloudy": "переменная облачность",
+    "overcast": "пасмурно", "light drizzle": "слабая морось", "light rain": "небольшой дождь",
+    "rain": "дождь", "heavy rain": "сильный дождь", "light snow": "небольшой снег", "snow": "снег",
+    "heavy snow": "сильный снег", "thunderstorm": "гроза",
+}  # fmt: skip
+"""For a tool that answers in English to somebody who asks in Russian."""
 
 
 def report(turn: Turn, answer: Fields, days: int, *, one_day: bool) -> str:
     """The answer for the place; with `one_day` only the last of `days`, else all of them."""
     told = [day for day in answer["days"] if isinstance(day, dict)][:days]
-    place = f"**{answer.get('location')}**"
+    place = f"**{_place(turn, str(answer.get('location')))}**"
     units = answer.get("units")
     signs: Fields = units if isinstance(units, dict) else {}
     others = answer.get("other_places")
@@ -40,6 +48,16 @@ def report(turn: Turn, answer: Fields, days: int, *, one_day: bool) -> str:
     return text
 
 
+def _place(turn: Turn, label: str) -> str:
+    """The label, or the Russian name of a city that was asked for in Russian and answered in English."""
+    city = next((city for city in find_cities(turn.request) if label.startswith(city.english)), None)
+    return city.russian if turn.russian and city else label
+
+
+def _sky(turn: Turn, words: str) -> str:
+    return _RUSSIAN_SKIES.get(words, words) if turn.russian else words
+
+
 def _now(turn: Turn, current: Fields, signs: Fields) -> str:
     degrees = _sign(turn, signs, "temperature")
     parts = [f"**{_figure(turn, current.get('temperature'))} {degrees}**"]
@@ -47,7 +65,7 @@ def _now(turn: Turn, current: Fields, signs: Fields) -> str:
         felt = f"{_figure(turn, current['feels_like'])} {degrees}"
         parts.append(turn.pick(f"feels like {felt}", f"ощущается как {felt}"))
     if "description" in current:
-        parts.append(str(current["description"]))
+        parts.append(_sky(turn, str(current["description"])))
     if "wind_speed" in current:
         parts.append(_wind(turn, current, signs))
     if "humidity_percent" in current:
@@ -62,7 +80,7 @@ def _day(turn: Turn, day: Fields, signs: Fields) -> str:
     span = turn.pick(f"{lowest} to {highest} {degrees}", f"от {lowest} до {highest} {degrees}")
     parts = [f"**{span}**"]
     if "description" in day:
-        parts.append(str(day["description"]))
+        parts.append(_sky(turn, str(day["description"])))
     if "precipitation_chance_percent" in day:
         chance = _figure(turn, day["precipitation_chance_percent"])
         parts.append(turn.pick(f"chance of precipitation {chance} %", f"вероятность осадков {chance} %"))

@@ -238,6 +238,12 @@ def test_the_weather_in_sentences():
     assert "- сегодня: **от −2,5 до 7 °C**" in told
 
 
+def test_an_english_forecast_is_told_in_russian():
+    told = after("Какая погода в Париже?", forecast("Paris, Île-de-France, France", day(22, 20))).text
+    assert told.startswith("**Париж**: сейчас")
+    assert "°C**, дождь, вероятность" in told
+
+
 def test_one_day_and_a_verdict():
     tomorrow = (day(22, 20), day(23, 90))
     told = after("Will it rain in London tomorrow?", forecast("London", *tomorrow)).text
