@@ -6,7 +6,7 @@ import pytest
 
 from tests.load.kill import Plan, killed_under_load
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 
 def test_nothing_is_lost_doubled_or_reordered_when_processes_are_killed():

@@ -4,6 +4,7 @@ import datetime as dt
 import re
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -15,13 +16,15 @@ THINKING = 2.0
 
 
 @pytest.mark.parametrize(
-    ("question", "place"), [("What is the weather in Paris?", "Paris"), ("Какая погода в Париже?", "Париж")]
+    ("language", "question", "place"),
+    [("en", "What is the weather in Paris?", "Paris"), ("ru", "Какая погода в Париже?", "Париж")],
 )
-def test_the_weather_comes_with_its_source(person: Person, question: str, place: str):
+def test_the_weather_comes_with_its_source(suite: Suite, language: str, question: str, place: str):
+    person = Person.member(suite, f"Guest {uuid4().hex[:8]}", language=language, timezone="Europe/Berlin")
     answer = person.ask(question)
     assert place in answer, answer
     assert re.search(r"-?\d+(?:[.,]\d+)?\s*°", answer), answer
-    assert "Open-Meteo" in answer, answer
+    assert "Weather data by Open-Meteo.com" in answer, answer
 
 
 @pytest.mark.parametrize(

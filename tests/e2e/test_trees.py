@@ -4,6 +4,7 @@ import re
 import urllib.error
 from collections import Counter
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -54,6 +55,17 @@ def test_a_provider_keeps_the_conversation_until_it_is_to_be_forgotten(
     wait_for(lambda: conversation_status(suite, thread), lambda status: status == 404)
     assert "Ada" not in person.ask("What is my name?")
     assert thread_of(suite, person) != thread
+
+
+def test_a_deleted_users_conversation_goes_from_the_provider_too(
+    suite: Suite, person: Person, changes: Changes
+):
+    changes.assistant("Secretary", assistant_type="openai_api")
+    person.ask("My name is Ada")
+    thread = thread_of(suite, person)
+    suite.rest("DELETE", f"/api/users/{person.user_id}")
+    Person.member(suite, f"Guest {uuid4().hex[:8]}").ask("/new")  # or it would take up to a minute
+    wait_for(lambda: conversation_status(suite, thread), lambda status: status == 404)
 
 
 def test_nobody_notices_that_the_provider_lost_the_conversation(
