@@ -102,4 +102,7 @@ def known_at(url: str) -> KnownProvider:
 
 
 def _place(url: str) -> str:
-    return urlsplit(url).netloc.replace("localhost", "127.0.0.1")
+    """Host and port; this machine has several names, in a container too."""
+    place = urlsplit(url)
+    here = place.hostname in {"localhost", "127.0.0.1", "host.docker.internal"}
+    return f"127.0.0.1:{place.port}" if here else place.netloc

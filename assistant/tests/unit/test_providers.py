@@ -89,6 +89,7 @@ def test_a_wrong_entry_is_named_and_no_key_is_shown(environment, entries, compla
         ("https://api.openai.com/v1", OPENAI),
         ("https://corp.openai.azure.com/openai/v1", OPENAI),
         ("http://localhost:11434/v1", KNOWN["ollama"].quirks),
+        ("http://host.docker.internal:11434/v1", KNOWN["ollama"].quirks),
         ("https://api.mistral.ai/v1", KNOWN["mistral"].quirks),
         ("http://127.0.0.1:8010/openai/v1", Quirks()),
     ],
