@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 import redis.asyncio as aioredis
+from fastapi import FastAPI
 
 from assistant.src.core.model import ModelAnswer, ModelRequest, TextSink, ToolMessage
 from assistant.src.orchestrator import AssistantOrchestrator
@@ -109,12 +110,20 @@ def own_url(database_url: str) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module")
+def _apps() -> dict[str, FastAPI]:
+    """One app for all tests, for making its routes takes longer than a test; each starts it anew."""
+    return {}
+
+
 @pytest.fixture
 async def world(
-    own_url: str, redis_settings: RedisSettings, redis_client: aioredis.Redis
+    own_url: str, redis_settings: RedisSettings, redis_client: aioredis.Redis, _apps: dict[str, FastAPI]
 ) -> AsyncIterator[World]:
     empty(own_url)
-    app = create_app(make_settings(own_url, redis_settings))
+    if "app" not in _apps:
+        _apps["app"] = create_app(make_settings(own_url, redis_settings))
+    app = _apps["app"]
     async with AsyncExitStack() as stack:
         api = await stack.enter_async_context(running(app))
         made = World(api, Line(app=app))
