@@ -11,6 +11,7 @@ import redis.asyncio as aioredis
 from pydantic import SecretStr
 
 from assistant.src.assistants.openai_services import OpenAIServices, stateless_backends
+from assistant.src.core.chat_completions import ChatCompletionsBackend
 from assistant.src.core.model import ModelAnswer, ModelBackend, ModelRequest, TextSink, ToolCall, Usage
 from assistant.src.core.provider import Provider, Timeouts
 from assistant.src.core.remote_assistants import RemoteAssistants
@@ -139,7 +140,9 @@ def openai_services(
     provider = Provider("openai", base_url=url, timeouts=Timeouts(connect=2, stall=2, whole=5))
     retrying = Retrying(3, backoff=lambda _attempt: 0.0)
     answering = ModelResolver(
-        stateless_backends(backends or {}, protocol, provider, strict=True),
+        stateless_backends(
+            {"openai": ChatCompletionsBackend(provider), **(backends or {})}, protocol, provider, strict=True
+        ),
         default_provider="openai",
         default_model="standin-1",
     )

@@ -2,41 +2,28 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import Any
 
-import httpx2
 import pytest
 import redis.asyncio as aioredis
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from assistant.src.assistants.memory import Memories
-from assistant.src.assistants.openai_assistant import OpenAIAssistant
-from assistant.src.assistants.openai_services import OpenAIServices
-from assistant.src.assistants.tool_loop import LoopLimits
 from assistant.src.core.errors import ModelError
 from assistant.src.core.threads import OpenAIProtocol
-from assistant.src.services.discards import DiscardSweeper
-from assistant.src.storage.conversation import ConversationStore
-from assistant.src.tools.base import BaseTool
-from assistant.tests.fakes import FunctionTool, ScriptedBackend, context_of, openai_services, said
+from assistant.tests.fakes import FunctionTool, ScriptedBackend, said
 from assistant.tests.openai_standin import Item, OpenAIStandIn, Says, Step, calls
 from assistant.tests.standin import Reply, error
 from rest_service.app.main import create_app
-from rest_service.tests.support import SERVICE_KEY, Api, empty, make_settings, migrated_database, running
-from service_kit.clock import SystemClock
+from rest_service.tests.support import empty, make_settings, migrated_database, running
 from service_kit.contracts.assistants import AssistantRead
 from service_kit.rest.client import AsyncRestClient
 from service_kit.settings import RedisSettings, RestClientSettings
+from tests.contract.provider_world import World, client_of
 
 pytestmark = pytest.mark.integration
-
-
-def client_of(app: FastAPI, key: str = SERVICE_KEY) -> AsyncRestClient:
-    settings = RestClientSettings(rest_service_url="http://rest_service:8000", service_api_key=SecretStr(key))
-    return AsyncRestClient(settings, transport=httpx2.ASGITransport(app=app))
 
 
 @pytest.fixture(scope="module")
@@ -59,76 +46,20 @@ def app(threads_url: str, redis_settings: RedisSettings, _apps: dict[str, FastAP
 
 
 @dataclass
-class World:
-    """One assistant, as many replicas of it as wanted, and the far ends."""
+class Scripted:
+    """A world whose provider says what it is told to say."""
 
-    admin: Api
-    client: AsyncRestClient
-    redis: aioredis.Redis
-    stack: AsyncExitStack
+    world: World
     provider: OpenAIStandIn
-    row: AssistantRead
-    user: int
-    number: int = 0
-    sweepers: list[DiscardSweeper] = field(default_factory=list)
 
-    async def assistant(
-        self, *tools: BaseTool, fallback: ScriptedBackend | None = None, **settings: Any
-    ) -> OpenAIAssistant:
-        """The assistant as another process has it."""
-        services = openai_services(
-            self.redis,
-            self.client,
-            url=self.provider.url,
-            backends={"other": fallback} if fallback else None,
-            clock=SystemClock(),
-        )
-        assert services.provider is not None
-        await self.stack.enter_async_context(aclosing(services.provider))
-        if fallback:
-            settings["fallback_models"] = ["other/model"]
-        row = self.row.model_copy(update={"settings": self.row.settings.model_copy(update=settings)})
-        store = ConversationStore(self.redis, retention_s=3600)
-        data = [store, services.threads]
-        self.sweepers.append(
-            DiscardSweeper(self.client, services.threads, data, delete_thread=services.delete_thread)
-        )
-        return assistant_of(row, services, store, *tools)
-
-    async def say(self, assistant: OpenAIAssistant, text: str, *, key: str | None = None, **more: Any) -> str:
-        self.number += 1
-        context = context_of(self.user, message_id=key or f"tg:{self.number}", **more)
-        return await assistant.process_message(text, self.user, context)
-
-    async def rows(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = (await self.admin.get("/api/user-threads")).json()
-        return found
-
-    async def discards(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = (await self.admin.get("/api/discards")).json()
-        return found
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.world, name)
 
     def texts(self) -> list[str]:
-        """What the last request made the model read, oldest first."""
-        (name,) = {self.provider.asked[-1]["conversation"]}
-        return [text_of(item) for item in self.provider.conversations[name]]
-
-
-def assistant_of(
-    row: AssistantRead, services: OpenAIServices, store: ConversationStore, *tools: BaseTool
-) -> OpenAIAssistant:
-    return OpenAIAssistant(
-        row.openai_assistant_id,
-        row.instructions,
-        row.name,
-        row.model,
-        tool_instances=tools,
-        key=str(row.id),
-        services=services,
-        memory=Memories(store).of(row, backend=services.stateless, tools=tools),
-        limits=LoopLimits(),
-        settings=row.settings,
-    )
+        """What the conversation of the last request holds, oldest first."""
+        return [
+            text_of(item) for item in self.provider.conversations[self.provider.asked[-1]["conversation"]]
+        ]
 
 
 def text_of(item: Item) -> str:
@@ -156,10 +87,11 @@ async def make_world(
         row = await admin.an_assistant("Secretary", assistant_type="openai_api")
         user = await admin.a_user(1)
 
-        async def make(*steps: Step) -> World:
+        async def make(*steps: Step) -> Scripted:
             provider = await stack.enter_async_context(OpenAIStandIn(*steps))
             made = AssistantRead.model_validate(row)
-            return World(admin, client, redis_client, stack, provider, made, user["id"])
+            world = World(admin, client, redis_client, stack, provider.url, made, user["id"])
+            return Scripted(world, provider)
 
         yield make
 
@@ -334,9 +266,9 @@ async def test_rest_service_is_away_and_the_answer_comes_all_the_same(make_world
     world = await make_world(Says("Hello"), Says("Fine"))
     nobody = RestClientSettings(rest_service_url="http://127.0.0.1:1", service_api_key=SecretStr("x"))
     async with AsyncRestClient(nobody) as client:
-        world.client, there = client, world.client
+        world.world.client, there = client, world.client
         assert await world.say(await world.assistant(), "Hi") == "Hello"
-        world.client = there
+        world.world.client = there
     assert "conversation" not in world.provider.asked[0]
     assert world.provider.conversations == {}
     await world.say(await world.assistant(), "How are you?")
@@ -359,8 +291,8 @@ async def test_two_replicas_make_one_thread(make_world):
     assert len(await asyncio.gather(world.say(one, "Hi"), world.say(two, "Hey"))) == 2
     (row,) = await world.rows()
     assert row["thread_id"] in world.provider.conversations
-    for sweeper in world.sweepers:
-        await sweeper.sweep()
+    await world.sweep(0)
+    await world.sweep(1)
     assert list(world.provider.conversations) == [row["thread_id"]]
 
 
@@ -377,10 +309,8 @@ async def test_a_new_conversation_reaches_the_provider(make_world):
     world = await make_world(Says("Hello"))
     assistant = await world.assistant()
     await world.say(assistant, "Hi")
-    store = ConversationStore(world.redis, retention_s=3600)
-    await store.forget(world.user)
-    assert await assistant._services.threads.forget(world.user) == 1
-    await world.sweepers[0].sweep()
+    await world.forget()
+    await world.sweep()
     assert (await world.rows(), await world.discards(), world.provider.conversations) == ([], [], {})
     await world.say(assistant, "Who am I?")
     assert world.texts() == ["Who am I?", "Hello"]
@@ -390,10 +320,9 @@ async def test_a_conversation_begun_after_the_wish_to_forget_stays(make_world):
     world = await make_world(Says("Hello"))
     assistant = await world.assistant()
     await world.say(assistant, "Hi")
-    await ConversationStore(world.redis, retention_s=3600).forget(world.user)
-    await assistant._services.threads.forget(world.user)
+    await world.forget()
     await world.say(assistant, "Anew")
-    await world.sweepers[0].sweep()
+    await world.sweep()
     (row,) = await world.rows()
     assert list(world.provider.conversations) == [row["thread_id"]]
     assert world.texts() == ["Anew", "Hello"]
@@ -405,7 +334,7 @@ async def test_who_is_deleted_is_deleted_at_the_provider(make_world, gone):
     await world.say(await world.assistant(), "Hi")
     place = f"/api/users/{world.user}" if gone == "users" else f"/api/assistants/{world.row.id}"
     assert (await world.admin.delete(place)).status_code == 204
-    await world.sweepers[0].sweep()
+    await world.sweep()
     assert (world.provider.conversations, await world.discards()) == ({}, [])
     if gone == "users":
         assert await world.redis.keys("conversation*") == []
@@ -424,26 +353,20 @@ async def test_one_that_cannot_be_deleted_holds_up_no_other(make_world):
         (row,) = await world.rows()
         await world.admin.patch(f"/api/user-threads/{row['id']}", {"thread_id": thread})
     await world.admin.delete(f"/api/user-threads/{row['id']}")
-    await world.sweepers[0].sweep()
+    await world.sweep()
     assert {row["reference"] for row in await world.discards()} == {name}
     assert list(world.provider.conversations) == [name]
     world.provider.refuses = lambda _request: None
-    await world.sweepers[0].sweep()
+    await world.sweep()
     assert (await world.discards(), world.provider.conversations) == ([], {})
 
 
 async def test_nothing_is_kept_anywhere_where_the_operator_wants_that(make_world):
     world = await make_world(calls(("now", {}), thought="hm"), Says("Noon"), Says("Later"))
-    tool = FunctionTool("now", lambda: "12:00")
-    services = openai_services(
-        world.redis, world.client, url=world.provider.url, protocol=OpenAIProtocol.RESPONSES
-    )
-    assert services.provider is not None
-    async with aclosing(services.provider):
-        store = ConversationStore(world.redis, retention_s=3600)
-        assistant = assistant_of(world.row, services, store, tool)
-        assert await world.say(assistant, "Time?") == "Noon"
-        assert await world.say(assistant, "And now?") == "Later"
+    world.world.protocol = OpenAIProtocol.RESPONSES
+    assistant = await world.assistant(FunctionTool("now", lambda: "12:00"))
+    assert await world.say(assistant, "Time?") == "Noon"
+    assert await world.say(assistant, "And now?") == "Later"
     assert (await world.rows(), world.provider.conversations) == ([], {})
     assert [item["type"] for item in world.provider.asked[1]["input"]] == [
         "message",
