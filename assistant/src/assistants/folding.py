@@ -8,6 +8,7 @@ another one.
 import asyncio
 from dataclasses import dataclass
 from typing import Protocol
+from uuid import uuid4
 
 from redis.exceptions import RedisError
 
@@ -35,8 +36,10 @@ DRAIN = 5.0
 class RecordCost(Protocol):
     """Told what a summary used, whether it came about or not; must not raise."""
 
-    async def __call__(self, *, user_id: int, message_id: str, totals: RunTotals, kind: UsageKind) -> None:
-        """`message_id` is the message whose turn made the summary necessary."""
+    async def __call__(
+        self, *, user_id: int, message_id: str, totals: RunTotals, kind: UsageKind, run: str
+    ) -> None:
+        """`message_id` is the message whose turn made the summary necessary, `run` names the fold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,11 @@ class Folding:
                 log.exception("fold_broken", assistant=assistant, user_id=fold.user_id)
             if totals.uses:
                 await self._record(
-                    user_id=fold.user_id, message_id=fold.message_id, totals=totals, kind=UsageKind.SUMMARY
+                    user_id=fold.user_id,
+                    message_id=fold.message_id,
+                    totals=totals,
+                    kind=UsageKind.SUMMARY,
+                    run=uuid4().hex,
                 )
 
     async def _folded(self, fold: Fold, totals: RunTotals) -> None:

@@ -63,13 +63,13 @@ class Memory:
 
         A message that was answered before, and is delivered again because the acknowledgement was
         lost, gets the stored answer without another run. One whose run was cut off is run again from
-        its journal. Raises what `run` raises, and then remembers nothing.
+        its journal. Raises what `run` raises; then what its tools did is remembered, and nothing else.
 
         Raises:
             ContextOverflowError: the message alone is too long for the model.
         """
         user, assistant, key = context.user.id, self._summarizer.assistant_id, context.key
-        past = await self._store.load(user, assistant, key=key, asked=message)
+        past = await self._store.load(user, assistant, message_id=context.message_id, key=key, asked=message)
         if (stored := past.find(key, message)) is not None:
             log.info("answer_was_stored", assistant=self._summarizer.assistant)
             return stored.answer

@@ -3,8 +3,8 @@
 Keys, each alive until nobody has used the conversation for the retention time:
 `conversation:<user id>:<assistant id>` LIST of turns as JSON, oldest first;
 `summary:<user id>:<assistant id>` STRING, what is left of the turns before them;
-`conversations:<user id>` SET of the assistant ids that have one.
-Beside them stand the journals of runs at work (`journal`).
+`conversations:<user id>` SET of the assistant ids that have one;
+`run:<user id>:<assistant id>` HASH, the journals of runs at work (`journal`), which live shorter.
 
 Loading and appending are one round trip each; the turn itself is one command, so it is there whole or
 not at all. Order: the queue serves one user's messages one by one; sub-assistants that one message asks
@@ -13,8 +13,9 @@ front, and its script does nothing where the front is no longer what was folded.
 """
 
 import hashlib
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from typing import cast
 
@@ -23,7 +24,7 @@ import redis.asyncio as aioredis
 from service_kit.logging import get_logger
 
 from ..core.model import Message
-from .journal import LIFETIME, RunJournal, load_run, run_key
+from .journal import LIFETIME, RunJournal, load_run, unfinished_turn
 from .summary import Summary, dump_summary, load_summary
 from .turns import Turn, dump_turn, load_turn
 from .window import count_within, is_due, kept_by_fold, kept_by_force
@@ -76,31 +77,34 @@ class ConversationStore:
         self._redis = redis
         self._retention_ms = int(retention_s * 1000)
         self._fold = redis.register_script((resources.files(__package__) / "fold.lua").read_text("utf-8"))
+        self._settle = redis.register_script((resources.files(__package__) / "settle.lua").read_text("utf-8"))
 
-    async def load(self, user_id: int, assistant_id: str, *, key: str, asked: str) -> Conversation:
-        """All that is kept, and how far the run with this `key` (of `RunContext`) for `asked` had come."""
+    async def load(
+        self, user_id: int, assistant_id: str, *, message_id: str, key: str, asked: str
+    ) -> Conversation:
+        """All that is kept, and how far the run with this `key` (of `RunContext`) for `asked` had come.
+
+        Runs of earlier messages that did something and never came to an answer become turns.
+        """
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.lrange(_conversation(user_id, assistant_id), 0, -1)
             pipe.get(_summary(user_id, assistant_id))
-            pipe.get(run_key(user_id, assistant_id, key))
-            raws, summary, run = await pipe.execute()
+            pipe.hgetall(_runs(user_id, assistant_id))
+            raws, summary, runs = await pipe.execute()
+        unfinished = {name: raw for name, raw in runs.items() if not _is_of(message_id, name.decode())}
+        if unfinished:
+            raws += await self._settled(user_id, assistant_id, unfinished)
         turns = tuple(turn for raw in raws if (turn := load_turn(raw)) is not None)
         if len(turns) < len(raws):
             broken = len(raws) - len(turns)
             log.warning("broken_turns_skipped", user_id=user_id, assistant_id=assistant_id, turns=broken)
-        return Conversation(turns, load_summary(summary), load_run(run, asked))
+        return Conversation(turns, load_summary(summary), load_run(runs.get(key.encode()), asked))
 
     def journal(
         self, user_id: int, assistant_id: str, *, key: str, asked: str, begun: tuple[Message, ...]
     ) -> RunJournal:
         """The journal of one run; the turn that ends the run ends it."""
-        return RunJournal(
-            self._redis,
-            run_key(user_id, assistant_id, key),
-            asked,
-            begun,
-            lifetime_ms=min(int(LIFETIME * 1000), self._retention_ms),
-        )
+        return RunJournal(asked, begun, partial(self._note, user_id, assistant_id, key))
 
     async def append(
         self, user_id: int, assistant_id: str, turn: Turn, *, before: Conversation, budget: int
@@ -119,7 +123,7 @@ class ConversationStore:
             pipe.pexpire(_summary(user_id, assistant_id), self._retention_ms)
             pipe.sadd(index, assistant_id)
             pipe.pexpire(index, self._retention_ms)
-            pipe.delete(run_key(user_id, assistant_id, turn.key))
+            pipe.hdel(_runs(user_id, assistant_id), turn.key)
             await pipe.execute()
         if keep is not None:
             dropped = len(before.turns) + 1 - keep
@@ -164,16 +168,38 @@ class ConversationStore:
         return bool(folded)
 
     async def forget(self, user_id: int) -> int:
-        """Drop all conversations of this user, with their summaries; returns how many there were.
-
-        A journal of a run that failed is not among them; it ends by itself, within the hour.
-        """
+        """Drop all conversations of this user, with summaries and journals; returns how many there were."""
         index = _index(user_id)
         members = await cast("Awaitable[set[bytes]]", self._redis.smembers(index))
         assistants = [member.decode() for member in members]
-        keys = [make(user_id, each) for each in assistants for make in (_conversation, _summary)]
+        keys = [make(user_id, each) for each in assistants for make in (_conversation, _summary, _runs)]
         await self._redis.delete(index, *keys)
         return len(assistants)
+
+    async def _note(self, user_id: int, assistant_id: str, key: str, noted: bytes) -> None:
+        runs, index = _runs(user_id, assistant_id), _index(user_id)
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.hset(runs, key, noted)
+            pipe.pexpire(runs, min(int(LIFETIME * 1000), self._retention_ms))
+            # so that it is forgotten with the rest, though there be no turn yet
+            pipe.sadd(index, assistant_id)
+            pipe.pexpire(index, self._retention_ms)
+            await pipe.execute()
+
+    async def _settled(self, user_id: int, assistant_id: str, runs: Mapping[bytes, bytes]) -> list[bytes]:
+        """The turns that these unfinished runs have become, in the order of their keys."""
+        turns: list[bytes] = []
+        args: list[bytes | int] = [self._retention_ms]
+        for name, raw in sorted(runs.items()):
+            turn = unfinished_turn(name.decode(), raw)
+            dumped = dump_turn(turn) if turn is not None else b""
+            args += (name, dumped)
+            turns += [dumped] if dumped else []
+        await self._settle(
+            keys=[_runs(user_id, assistant_id), _conversation(user_id, assistant_id)], args=args
+        )
+        log.info("unfinished_runs_remembered", assistant_id=assistant_id, runs=len(turns))
+        return turns
 
 
 def _conversation(user_id: int, assistant_id: str) -> str:
@@ -182,6 +208,15 @@ def _conversation(user_id: int, assistant_id: str) -> str:
 
 def _summary(user_id: int, assistant_id: str) -> str:
     return f"summary:{user_id}:{assistant_id}"
+
+
+def _runs(user_id: int, assistant_id: str) -> str:
+    return f"run:{user_id}:{assistant_id}"
+
+
+def _is_of(message_id: str, key: str) -> bool:
+    """Whether the run with this key works for that message."""
+    return key == message_id or key.startswith(f"{message_id}:")
 
 
 def _index(user_id: int) -> str:

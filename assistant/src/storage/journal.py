@@ -6,22 +6,29 @@ under two idempotency keys. So the tool loop notes the run's messages *before* i
 the model asked for, and again when their results are there. A repeat is given these messages: results
 that are there are not fetched again, calls without a result are run again under the same key.
 
-Key: `run:<user id>:<assistant id>:<context key>`, STRING, gone with the turn that ends the run, else
-after LIFETIME. A sub-assistant's run has the call path in its context's key, and so a journal of its own.
+Key: `run:<user id>:<assistant id>` HASH, by the key of the run's context; what a run noted goes with the
+turn that ends it, else LIFETIME after the last note. A sub-assistant's run has the call path in its
+context's key, and so a journal of its own.
+
+A run may also fail for good after its tools have done something: the user gets a friendly sentence, and
+will ask again. So the next message finds what that run did as an *unfinished* turn of the conversation.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-import redis.asyncio as aioredis
 from pydantic import TypeAdapter, ValidationError
 
 from ..core.model import AssistantMessage, Message, ToolMessage, UserMessage
-from .turns import StoredMessage
+from .turns import StoredMessage, Turn, repaired, turn_of
 
 LIFETIME = 3600.0
 """Seconds; the queue gives a message up long before."""
+
+NO_RESULT = '{"error":{"type":"failed","message":"no result came back: it may or may not have been done"}}'
+NO_ANSWER = "(I could not finish this answer, and the user has not seen it. What the calls report is done.)"
+"""Stands in the place of the answer, for the model."""
 
 
 class Journal(Protocol):
@@ -67,37 +74,49 @@ _record: TypeAdapter[_Record] = TypeAdapter(_Record)
 
 
 class RunJournal:
-    """Implements `Journal` for one run, under one key of Redis."""
+    """Implements `Journal` for one run; `keep` stores what is noted in place of what was noted before."""
 
     def __init__(
-        self, redis: aioredis.Redis, key: str, asked: str, begun: tuple[Message, ...], *, lifetime_ms: int
+        self, asked: str, begun: tuple[Message, ...], keep: Callable[[bytes], Awaitable[None]]
     ) -> None:
         self.begun = begun
-        self._redis = redis
-        self._key = key
         self._asked = asked
-        self._lifetime_ms = lifetime_ms
+        self._keep = keep
 
     async def note(self, messages: Sequence[Message]) -> None:
-        """Keeps them in place of what was noted before."""
-        record = _record.dump_json(_Record(self._asked, tuple(messages)))
-        await self._redis.set(self._key, record, px=self._lifetime_ms)
-
-
-def run_key(user_id: int, assistant_id: str, context_key: str) -> str:
-    """Where the run's journal stands."""
-    return f"run:{user_id}:{assistant_id}:{context_key}"
+        """Keeps them in Redis."""
+        await self._keep(_record.dump_json(_Record(self._asked, tuple(messages))))
 
 
 def load_run(raw: bytes | None, asked: str) -> tuple[Message, ...]:
     """The stored messages; empty where there are none that a run for `asked` can go on from."""
+    record = _loaded(raw)
+    return record.messages if record is not None and record.asked == asked else ()
+
+
+def unfinished_turn(key: str, raw: bytes) -> Turn | None:
+    """What a run did that never came to an answer, as a turn; None where that cannot be told."""
+    record = _loaded(raw)
+    if record is None:
+        return None
+    open_calls: dict[str, Message] = {}
+    for message in record.messages:
+        if isinstance(message, AssistantMessage):
+            open_calls = {call.id: ToolMessage(call.id, NO_RESULT) for call in message.tool_calls}
+        elif isinstance(message, ToolMessage):
+            open_calls.pop(message.call_id)
+    messages = (*record.messages, *open_calls.values(), AssistantMessage(NO_ANSWER))
+    return turn_of(f"unfinished:{key}", record.asked, tuple(repaired(messages)))
+
+
+def _loaded(raw: bytes | None) -> _Record | None:
     if raw is None:
-        return ()
+        return None
     try:
         record = _record.validate_json(raw)
     except ValidationError:
-        return ()
-    return record.messages if record.asked == asked and _can_go_on(record.messages) else ()
+        return None
+    return record if _can_go_on(record.messages) else None
 
 
 def _can_go_on(messages: Sequence[Message]) -> bool:
@@ -109,6 +128,8 @@ def _can_go_on(messages: Sequence[Message]) -> bool:
         match message:
             case AssistantMessage(tool_calls=calls) if calls and not open_calls:
                 open_calls = [call.id for call in calls]
+                if len(set(open_calls)) < len(open_calls):
+                    return False
             case ToolMessage(call_id=call_id) if call_id in open_calls:
                 open_calls.remove(call_id)
             case _:

@@ -80,7 +80,7 @@ def load_turn(raw: bytes) -> Turn | None:
         turn = _turn.validate_json(raw)
     except ValidationError:
         return None
-    messages = tuple(_repaired(turn.messages))
+    messages = tuple(repaired(turn.messages))
     if messages == turn.messages:
         return turn if _is_exchange(messages) else None
     return turn_of(turn.key, turn.asked, messages) if _is_exchange(messages) else None
@@ -95,8 +95,11 @@ def _is_exchange(messages: Sequence[Message]) -> bool:
     )
 
 
-def _repaired(messages: Sequence[Message]) -> Iterator[Message]:
-    """The messages without tool calls that nobody answered and without results that nobody asked for."""
+def repaired(messages: Sequence[Message]) -> Iterator[Message]:
+    """The messages without tool calls that nobody answered and without results that nobody asked for.
+
+    Results come in the order of the calls.
+    """
     position = 0
     while position < len(messages):
         message = messages[position]

@@ -28,7 +28,7 @@ def turn(number: int, *, size: int = 100) -> Turn:
 
 
 async def load(store: ConversationStore, user: int = 1, assistant: str = "a") -> Conversation:
-    return await store.load(user, assistant, key="tg:new", asked="new")
+    return await store.load(user, assistant, message_id="tg:new", key="tg:new", asked="new")
 
 
 async def add(store: ConversationStore, *turns: Turn, user: int = 1, assistant: str = "a") -> None:
@@ -205,7 +205,7 @@ async def test_a_run_is_found_again_by_its_message(store):
     await journal.note(begun)
 
     async def found(key: str = "tg:7", asked: str = "Hi", user: int = 1, assistant: str = "a") -> int:
-        return len((await store.load(user, assistant, key=key, asked=asked)).begun)
+        return len((await store.load(user, assistant, message_id="tg:7", key=key, asked=asked)).begun)
 
     assert await found() == 2
     assert await found(key="tg:7:1") == await found(asked="Ho") == await found(user=2) == 0
@@ -252,7 +252,7 @@ async def test_use_prolongs_all_of_a_conversation(redis_client):
 async def test_a_journal_ends_within_the_hour(redis_client):
     store = ConversationStore(redis_client, retention_s=30 * 86_400)
     await store.journal(1, "a", key="tg:7", asked="Hi", begun=()).note([UserMessage("Hi")])
-    assert 0 < await redis_client.pttl("run:1:a:tg:7") <= 3_600_000
+    assert 0 < await redis_client.pttl("run:1:a") <= 3_600_000
 
 
 async def test_loading_and_appending_are_one_round_trip_each(store, redis_client, monkeypatch):

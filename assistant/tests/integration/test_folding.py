@@ -37,7 +37,10 @@ class Costs:
 
     noted: list[tuple[int, str, UsageKind, int]] = field(default_factory=list)
 
-    async def record(self, *, user_id: int, message_id: str, totals: RunTotals, kind: UsageKind) -> None:
+    async def record(
+        self, *, user_id: int, message_id: str, totals: RunTotals, kind: UsageKind, run: str
+    ) -> None:
+        assert run
         self.noted.append((user_id, message_id, kind, totals.model_calls))
 
 
@@ -65,7 +68,7 @@ class Talker:
                 await self.folding.idle()
 
     async def past(self) -> Conversation:
-        return await self.store.load(1, str(self.row.id), key="-", asked="-")
+        return await self.store.load(1, str(self.row.id), message_id="-", key="-", asked="-")
 
     @property
     def answers(self) -> list[ModelRequest]:

@@ -126,7 +126,7 @@ class World:
         """What the stored turns say was done."""
         numbers: set[int] = set()
         for row in (ROOT, BELOW):
-            past = await self.store.load(1, str(row.id), key="-", asked="-")
+            past = await self.store.load(1, str(row.id), message_id="-", key="-", asked="-")
             for turn in past.turns:
                 for message in turn.messages:
                     if isinstance(message, AssistantMessage):

@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from assistant.src.core.model import AssistantMessage, Message, ToolCall, ToolMessage, UserMessage
-from assistant.src.storage.journal import load_run
+from assistant.src.storage.journal import NO_ANSWER, NO_RESULT, load_run, unfinished_turn
+from assistant.src.storage.turns import dump_turn, load_turn
 from assistant.tests.unit.test_turns import assert_acceptable, messages
 
 ASKED = "Remind me"
@@ -55,6 +56,22 @@ def test_what_the_provider_wants_back_is_kept():
 )
 def test_of_anything_else_nothing_is_taken(raw):
     assert load_run(raw, ASKED) == ()
+
+
+@given(st.lists(messages, max_size=6))
+def test_an_unfinished_run_is_a_turn_that_providers_take(stored):
+    turn = unfinished_turn("tg:1", record(OPENING, *stored))
+    assert (turn is None) == (load_run(record(OPENING, *stored), ASKED) == ())
+    if turn is not None:
+        assert_acceptable(turn.messages)
+        assert load_turn(dump_turn(turn)) == turn
+        assert (turn.key, turn.asked, turn.answer) == ("unfinished:tg:1", ASKED, NO_ANSWER)
+
+
+def test_calls_without_a_result_are_told_to_be_uncertain():
+    turn = unfinished_turn("tg:1", record(OPENING, *ROUND, CALLS, ToolMessage("b", "4")))
+    assert turn is not None
+    assert [message.text for message in turn.messages[5:]] == [NO_RESULT, "4", NO_ANSWER]
 
 
 @given(st.lists(messages, max_size=6))
