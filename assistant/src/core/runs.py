@@ -148,6 +148,8 @@ class RunsBackend:
         try:
             return await self._ended(thread_id, f"{PATH}/{thread_id}/runs", body, on_text)
         except ModelUnavailableError as exc:
+            if exc.status != 429:
+                raise
             # without the status, for the thread is not as it was: the message stands in it
             raise ModelUnavailableError(str(exc), retry_after=exc.retry_after) from exc
 
