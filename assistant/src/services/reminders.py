@@ -1,9 +1,10 @@
 """The reminders of users: jobs of rest_service, as tools may see and change them.
 
 Errors are those of tools, with texts for the model: NotFoundError of rest_service and a job of another
-user are the same, `InvalidInputError`; what rest_service refuses comes in its own words.
+user are the same, `NoReminderError`; what rest_service refuses comes in its own words.
 """
 
+from contextlib import suppress
 from typing import TypeVar
 
 from service_kit.contracts.cron import CronJobCreate, CronJobRead, CronJobUpdate
@@ -17,6 +18,13 @@ from ..core.errors import InvalidInputError, ToolExecutionError
 
 log = get_logger(__name__)
 T = TypeVar("T")
+
+
+class NoReminderError(InvalidInputError):
+    """The user has no such reminder."""
+
+    def __init__(self, number: int | None) -> None:
+        super().__init__(f"the user has no reminder {number or ''}; `list` tells which there are")
 
 
 class Reminders:
@@ -40,7 +48,7 @@ class Reminders:
         """This user's reminder with this id; somebody else's is none."""
         job = await self._send(endpoints.job(job_id), missing=job_id)
         if job.user_id != user_id:
-            raise _no_reminder(job_id)
+            raise NoReminderError(job_id)
         return job
 
     async def change(self, user_id: int, job_id: int, change: CronJobUpdate) -> CronJobRead:
@@ -51,7 +59,9 @@ class Reminders:
     async def cancel(self, user_id: int, job_id: int) -> CronJobRead:
         """The reminder as it was."""
         job = await self.one(user_id, job_id)
-        await self._send(endpoints.delete_job(job_id), missing=job_id)
+        # none any more: sent again by the client, for the answer to the first time was lost
+        with suppress(NoReminderError):
+            await self._send(endpoints.delete_job(job_id), missing=job_id)
         return job
 
     async def keep_zone(self, user_id: int, zone: str) -> bool:
@@ -74,10 +84,6 @@ class Reminders:
             msg = "the reminders are not set up rightly; only the operator can mend that"
             raise ToolExecutionError(msg) from exc
         except NotFoundError as exc:
-            raise _no_reminder(missing) from exc
+            raise NoReminderError(missing) from exc
         except RestError as exc:
             raise InvalidInputError(exc.body.message) from exc
-
-
-def _no_reminder(number: int | None) -> InvalidInputError:
-    return InvalidInputError(f"the user has no reminder {number or ''}; `list` tells which there are")

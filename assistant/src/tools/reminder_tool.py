@@ -16,7 +16,7 @@ from service_kit.contracts.cron import CronJobCreate, CronJobRead, CronJobUpdate
 
 from ..core.model import JsonSchema
 from ..core.run_context import RunContext
-from ..services.reminders import Reminders
+from ..services.reminders import NoReminderError, Reminders
 from ..utils.text import compact_json, one_line
 from ..utils.zones import zone_or_none
 from .base import Arguments, BaseTool, InvalidInputError
@@ -177,7 +177,7 @@ class ReminderTool(BaseTool):
         number = _number(given)
         try:
             job = await self._reminders.cancel(context.user.id, number)
-        except InvalidInputError:
+        except NoReminderError:
             if not context.repeated:
                 raise
             # the first time did it, and had no time left to say so
