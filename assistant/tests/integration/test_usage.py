@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+import os
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -72,6 +75,39 @@ async def log(rest: UsageStandIn, redis_client: aioredis.Redis) -> AsyncIterator
         yield made
 
 
+@asynccontextmanager
+async def a_poster(redis: RedisSettings, rest: UsageStandIn) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Another process of the service, as far as it posts."""
+    password = redis.redis_password
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "assistant.tests.integration.usage_victim",
+        cwd=Path(__file__).parents[3],
+        env=os.environ
+        | {
+            "REDIS_HOST": redis.redis_host,
+            "REDIS_PORT": str(redis.redis_port),
+            "REDIS_DB": str(redis.redis_db),
+            "REDIS_PASSWORD": password.get_secret_value() if password else "",
+            "REST_SERVICE_URL": rest.url,
+            "SERVICE_API_KEY": "key",
+        },
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def all_taken(redis: aioredis.Redis) -> bool:
+    return not await redis.exists(PENDING)
+
+
 def used(*models: str, assistant_id: str | None = None) -> RunTotals:
     totals = RunTotals()
     for model in models or ("openai/demo",):
@@ -133,20 +169,22 @@ async def test_nothing_used_is_nothing_recorded(log, redis_client):
     assert await redis_client.exists(PENDING) == 0
 
 
-async def test_what_was_posted_before_a_kill_is_posted_again_and_stored_once(log, rest, redis_client):
+async def test_what_was_posted_before_a_kill_is_posted_again_and_stored_once(
+    log, rest, redis_settings, redis_client
+):
     for number in range(20):
         await log.record(user_id=7, message_id=f"tg:{number}", totals=used())
     rest.loses_answers = True
-    victim = asyncio.create_task(log.drain())
-    await until(lambda: rest.posts == 1)
-    await end_tasks({victim})
+    async with a_poster(redis_settings, rest) as victim:
+        await until(lambda: rest.posts == 1)
+        victim.kill()
+        await victim.wait()
     assert len(rest.stored) == await redis_client.llen(PENDING) == 20
     rest.loses_answers = False
-    async with a_log(rest, redis_client) as successor:
-        await successor.record(user_id=7, message_id="tg:20", totals=used())
-        await successor.drain()
-    assert len(rest.stored) == 21
-    assert await redis_client.exists(PENDING) == 0
+    async with a_poster(redis_settings, rest):
+        await log.record(user_id=7, message_id="tg:20", totals=used())
+        await until(lambda: len(rest.stored) == 21)
+        await until(lambda: all_taken(redis_client))
 
 
 async def test_replicas_that_post_at_the_same_time_lose_and_double_nothing(rest, redis_client, monkeypatch):
