@@ -61,7 +61,7 @@ def _moment(told: object) -> datetime | None:
     try:
         zone = ZoneInfo(str(told.get("timezone")))
         return datetime.fromisoformat(f"{told.get('date')}T{told.get('time')}").replace(tzinfo=zone)
-    except (ValueError, OSError):
+    except (ValueError, KeyError, OSError):  # KeyError: no such zone
         return None
 
 

@@ -6,6 +6,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sandbox.model.conversation import Message, Reply, Tool, ToolCall
 from sandbox.model.dates import cron_in_words
@@ -264,3 +266,38 @@ def test_help_names_what_is_connected():
     assert "Remind me in 10 minutes" in ask("help").text
     assert "погода в Париже" in ask("помощь").text
     assert "Remind me" not in ask("help", tools=()).text
+
+
+WORDS = """reminders reminder status id text next date time timezone cron note error message location units
+days current temperature wind_speed wind_from lowest highest precipitation_chance_percent description
+attribution other_places not_shown"""
+FIELDS = st.sampled_from(WORDS.split())
+LEAVES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False),
+    st.sampled_from(
+        ["created", "2026-11-22", "10:40", "Europe/Berlin", "Mars/Base", "0 9 * * 1-5", "°C", ""]
+    ),
+    st.text(max_size=5),
+)
+JSON = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELDS, inner, max_size=5),
+    max_leaves=12,
+)
+REQUESTS = (
+    "Show my reminders",
+    "Cancel reminder 3",
+    "Cancel my tea reminder",
+    "Remind me in 10 minutes to eat",
+    "Will it rain in Paris tomorrow?",
+    "Погода в Париже на 3 дня",
+)
+
+
+@given(st.sampled_from(REQUESTS), st.dictionaries(FIELDS, JSON, max_size=6))
+def test_whatever_a_tool_answers_it_has_an_answer(request_text: str, result: Any):
+    reply = after(request_text, result)
+    assert bool(reply.calls) != bool(reply.text.strip())

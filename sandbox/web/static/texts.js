@@ -28,7 +28,7 @@ const TEXTS = {
     edited: "edited",
     today: "Today",
     yesterday: "Yesterday",
-    questions: ["What time is it in Tokyo?", "Plan my week", "Show me markdown", "What can you do?"],
+    questions: ["What time is it in Tokyo?", "Plan my week", "What is the weather in Paris?", "What can you do?"],
   },
   ru: {
     online: "в сети",
@@ -58,7 +58,7 @@ const TEXTS = {
     edited: "изменено",
     today: "Сегодня",
     yesterday: "Вчера",
-    questions: ["Который час в Токио?", "Спланируй мою неделю", "Покажи разметку", "Что ты умеешь?"],
+    questions: ["Который час в Токио?", "Спланируй мою неделю", "Какая погода в Париже?", "Что ты умеешь?"],
   },
 };
 
