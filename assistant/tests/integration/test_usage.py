@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,6 +12,8 @@ from uuid import uuid4
 
 import pytest
 import redis.asyncio as aioredis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from assistant.src.core.model import Usage
 from assistant.src.core.run_context import RunTotals
@@ -21,6 +23,7 @@ from assistant.src.services.usage import PENDING, UsageLog
 from assistant.tests.standin import HttpStandIn, Reply, Request
 from service_kit import redis as kit_redis
 from service_kit.contracts.usage import UsageCreate, UsageKind
+from service_kit.errors import RestUnavailableError
 from service_kit.lifecycle import end_tasks
 from service_kit.rest.client import AsyncRestClient
 from service_kit.settings import RedisSettings, RestClientSettings
@@ -64,8 +67,8 @@ async def rest() -> AsyncIterator[UsageStandIn]:
 
 @asynccontextmanager
 async def a_log(rest: UsageStandIn, redis: aioredis.Redis) -> AsyncIterator[UsageLog]:
-    settings = RestClientSettings(rest_service_url=rest.url, service_api_key="key")
-    async with AsyncRestClient(settings) as client:
+    place = RestClientSettings(rest_service_url=rest.url, service_api_key="key")
+    async with AsyncRestClient(place) as client:
         yield UsageLog(redis, RestServiceClient(client), FakeClock())
 
 
@@ -200,6 +203,51 @@ async def test_replicas_that_post_at_the_same_time_lose_and_double_nothing(rest,
 
     await asyncio.gather(*(replica(name) for name in range(4)))
     assert len(rest.stored) == 160
+    assert await redis_client.exists(PENDING) == 0
+
+
+class Forgetful(RestServiceClient):
+    """Stores what is new; `answers` says of each request in turn whether its answer arrives."""
+
+    def __init__(self, answers: Iterable[bool]) -> None:
+        self.stored: list[str] = []
+        self._answers = iter(answers)
+
+    async def record_usage(self, records: Sequence[UsageCreate]) -> int:
+        new = [record.message_id for record in records if record.message_id not in self.stored]
+        self.stored += new
+        await asyncio.sleep(0)
+        if not next(self._answers, True):
+            raise RestUnavailableError("the answer was lost")
+        return len(new)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    steps=st.lists(st.sampled_from(["record", "post", "both post"]), max_size=25),
+    answers=st.lists(st.booleans(), max_size=12),
+)
+async def test_whatever_is_lost_on_the_way_each_record_is_stored_once(
+    redis_client, monkeypatch, steps, answers
+):
+    monkeypatch.setattr(usage_module, "MAX_RECORDS", 3)
+    await redis_client.flushdb()
+    rest = Forgetful(answers)
+    first, second = (UsageLog(redis_client, rest, FakeClock()) for _ in range(2))
+    recorded = []
+    for number, step in enumerate(steps):
+        if step == "record":
+            recorded.append(f"tg:{number}")
+            await (first if number % 2 else second).record(
+                user_id=7, message_id=f"tg:{number}", totals=used()
+            )
+        elif step == "post":
+            await first.drain()
+        else:
+            await asyncio.gather(first.drain(), second.drain())
+    for _ in range(len(answers) + 1):
+        await first.drain()
+    assert sorted(rest.stored) == sorted(recorded)
     assert await redis_client.exists(PENDING) == 0
 
 
