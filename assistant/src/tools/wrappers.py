@@ -91,10 +91,10 @@ def once(tool: BaseTool, execute: Execute) -> Execute:
     processes. This is for what they leave open: Redis fails between the effect and its note, and the
     far end knows no keys.
     """
-    done: Kept[tuple[str, str], str] = Kept(seconds=REMEMBERED_SECONDS, limit=REMEMBERED_CALLS)
+    done: Kept[tuple[int, str, str], str] = Kept(seconds=REMEMBERED_SECONDS, limit=REMEMBERED_CALLS)
 
     async def execute_once(arguments: Arguments, context: RunContext) -> str:
-        key = (context.key, canonical_json(arguments))
+        key = (context.user.id, context.key, canonical_json(arguments))
         text = done.get(key)
         if text is None:
             text = await execute(arguments, context)

@@ -87,7 +87,9 @@ async def test_an_effect_happens_once_for_a_key_and_arguments():
     assert (await run({"n": 1}, replace(first, repeated=True))).text == "r1"
     assert (await run({"n": 2}, first)).text == "r2"
     assert (await run({"n": 1}, second)).text == "r3"
-    assert len(tool.contexts) == 3
+    another = context_of(2, message_id="tg:1").for_call(1)
+    assert (await run({"n": 1}, another)).text == "r4"
+    assert len(tool.contexts) == 4
 
 
 async def test_an_effect_that_failed_is_tried_again():
