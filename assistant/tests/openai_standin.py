@@ -118,6 +118,19 @@ class OpenAIStandIn(HttpStandIn):
         }
 
 
+def text_of(item: Item) -> str:
+    """The words in an item, without the block of time and zone."""
+    match item:
+        case {"type": "function_call", "name": name}:
+            return f"{name}()"
+        case {"type": "function_call_output", "output": output}:
+            return str(output)
+        case {"content": str(text)}:
+            return text.rpartition("</context>")[2].strip()
+        case _:
+            return str(item["content"][0]["text"])
+
+
 def stream_of(response: Mapping[str, Any], text: str = "", *, last: bool = True) -> Reply:
     """The response as a stream of events; without the `last` one it is cut."""
     body = b"".join(_events(response, text, last=last))

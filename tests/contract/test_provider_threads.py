@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from assistant.src.core.errors import ModelError
 from assistant.src.core.threads import OpenAIProtocol
 from assistant.tests.fakes import FunctionTool, ScriptedBackend, said
-from assistant.tests.openai_standin import Item, OpenAIStandIn, Says, Step, calls
+from assistant.tests.openai_standin import OpenAIStandIn, Says, Step, calls, text_of
 from assistant.tests.standin import Reply, error
 from rest_service.app.main import create_app
 from rest_service.tests.support import empty, make_settings, migrated_database, running
@@ -60,19 +60,6 @@ class Scripted:
         return [
             text_of(item) for item in self.provider.conversations[self.provider.asked[-1]["conversation"]]
         ]
-
-
-def text_of(item: Item) -> str:
-    """The words in an item, without the block of time and zone."""
-    match item:
-        case {"type": "function_call", "name": name}:
-            return f"{name}()"
-        case {"type": "function_call_output", "output": output}:
-            return str(output)
-        case {"content": str(text)}:
-            return text.rpartition("</context>")[2].strip()
-        case _:
-            return str(item["content"][0]["text"])
 
 
 MakeWorld = Callable[..., Any]

@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 from uuid import uuid4
@@ -5,9 +6,17 @@ from uuid import uuid4
 import pytest
 import redis.asyncio as aioredis
 
-from assistant.src.assistants.factory import AssistantFactory, Limits
+from assistant.src.assistants.base import BaseAssistant
+from assistant.src.assistants.factory import (
+    ASSISTANT_TYPES,
+    AssistantBuilder,
+    AssistantFactory,
+    AssistantSite,
+    Limits,
+)
 from assistant.src.assistants.llm_chat import LLMChat
 from assistant.src.assistants.memory import Memories
+from assistant.src.assistants.openai_assistant import OpenAIAssistant
 from assistant.src.assistants.secretary import SecretaryLLMChat
 from assistant.src.assistants.sub_assistant import SubAssistantLLMChat
 from assistant.src.core.errors import (
@@ -16,6 +25,7 @@ from assistant.src.core.errors import (
     ToolExecutionError,
     UnknownAssistantTypeError,
 )
+from assistant.src.core.run_context import RunContext
 from assistant.src.storage.conversation import ConversationStore
 from assistant.src.tools.sub_assistant_tool import SubAssistantTool
 from assistant.src.tools.time_tool import TimeTool
@@ -31,10 +41,10 @@ from assistant.tests.fakes import (
     tool_services,
     tree_of,
 )
-from service_kit.contracts.assistants import AssistantTree
+from service_kit.contracts.assistants import AssistantRead, AssistantTree
 
 
-def factory_of(depth: int = 4) -> AssistantFactory:
+def factory_of(depth: int = 4, types: Mapping[str, AssistantBuilder] = ASSISTANT_TYPES) -> AssistantFactory:
     unused = Memories(ConversationStore(aioredis.Redis(), retention_s=1))
     return AssistantFactory(
         backend=ScriptedBackend(said("hi")),
@@ -42,6 +52,7 @@ def factory_of(depth: int = 4) -> AssistantFactory:
         memories=unused,
         limits=Limits(depth=depth),
         services=tool_services(),
+        types=types,
     )
 
 
@@ -103,6 +114,54 @@ def test_an_inactive_link_is_no_link():
 def test_a_branch_of_an_unknown_type_is_left_out():
     root, other = assistant_row(), assistant_row("Other", assistant_type="oracle")
     assert names(built(tree_of(root, other, tools={root.id: [ask(other), tool_row()]}))) == {"current_time"}
+
+
+def test_a_sub_assistant_of_another_type_with_a_model_of_its_own():
+    root = assistant_row("Root", model="other/large")
+    sub = assistant_row(
+        "Sub", assistant_type="openai_api", model="openai/small", openai_assistant_id="asst_1"
+    )
+    secretary = built(tree_of(root, sub, tools={root.id: [ask(sub)], sub.id: [tool_row()]}))
+    (below,) = secretary.tools
+    assert isinstance(below, SubAssistantTool)
+    assert isinstance(below.assistant, OpenAIAssistant)
+    assert (below.assistant.model, below.assistant.assistant_id) == ("openai/small", str(sub.id))
+    assert [tool.name for tool in below.assistant.tools] == ["current_time"]
+
+
+def test_a_secretary_of_another_type_with_sub_assistants_of_both():
+    root = assistant_row("Root", assistant_type="openai_api")
+    one, two = assistant_row("One"), assistant_row("Two", assistant_type="openai_api")
+    tree = tree_of(root, one, two, tools={root.id: [ask(one), ask(two)], one.id: [ask(two)]})
+    secretary: Any = factory_of().create_main_assistant(tree)
+    assert isinstance(secretary, OpenAIAssistant)
+    kinds = {tool.name: tool.assistant for tool in secretary.tools}
+    assert isinstance(kinds["ask_One"], SubAssistantLLMChat)
+    assert isinstance(kinds["ask_Two"], OpenAIAssistant)
+    assert kinds["ask_One"].tools[0].assistant is kinds["ask_Two"]
+
+
+def test_what_is_left_out_is_told_from_every_level():
+    root, sub = assistant_row("Root", assistant_type="openai_api"), assistant_row("Sub")
+    oracle, bad = assistant_row("Oracle", assistant_type="oracle"), tool_row("bad", input_schema="{")
+    tree = tree_of(root, sub, oracle, tools={root.id: [ask(sub), bad], sub.id: [ask(oracle), tool_row()]})
+    left_out: list[str] = []
+    secretary: Any = factory_of().create_main_assistant(tree, left_out)
+    assert sorted(left_out) == ["Root/bad", "Sub/ask_Oracle"]
+    assert names(secretary.tools[0].assistant) == {"current_time"}
+
+
+def test_a_type_of_ones_own():
+    class Parrot(BaseAssistant):
+        async def answer(self, message: str, context: RunContext) -> str:
+            return message
+
+    def parrot(row: AssistantRead, site: AssistantSite) -> BaseAssistant:
+        return Parrot(assistant_id=str(row.id), name=row.name)
+
+    root = assistant_row("Polly", assistant_type="parrot")
+    factory = factory_of(types={**ASSISTANT_TYPES, "parrot": parrot})
+    assert isinstance(factory.create_main_assistant(tree_of(root)), Parrot)
 
 
 def test_a_root_of_an_unknown_type_is_an_error():
