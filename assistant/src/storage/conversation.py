@@ -6,10 +6,10 @@ Keys, each alive until nobody has used the conversation for the retention time:
 `conversations:<user id>` SET of the assistant ids that have one;
 `run:<user id>:<assistant id>` HASH, the journals of runs at work (`journal`), which live shorter.
 
-Loading and appending are one round trip each; the turn itself is one command, so it is there whole or
-not at all. Order: the queue serves one user's messages one by one; sub-assistants that one message asks
-twice at once append whole turns, in any order. A fold may come at any time: it takes turns from the
-front, and its script does nothing where the front is no longer what was folded.
+Loading and appending are one round trip each; what changes more than one key is a script, so it is done
+whole or not at all. Order: the queue serves one user's messages one by one; sub-assistants that one
+message asks twice at once append whole turns, in any order. A fold may come at any time: it takes turns
+from the front, and its script does nothing where the front is no longer what was folded.
 """
 
 import hashlib
@@ -76,8 +76,10 @@ class ConversationStore:
     def __init__(self, redis: aioredis.Redis, *, retention_s: float) -> None:
         self._redis = redis
         self._retention_ms = int(retention_s * 1000)
-        self._fold = redis.register_script((resources.files(__package__) / "fold.lua").read_text("utf-8"))
-        self._settle = redis.register_script((resources.files(__package__) / "settle.lua").read_text("utf-8"))
+        self._append, self._fold, self._settle = (
+            redis.register_script((resources.files(__package__) / f"{name}.lua").read_text("utf-8"))
+            for name in ("append", "fold", "settle")
+        )
 
     async def load(
         self, user_id: int, assistant_id: str, *, message_id: str, key: str, asked: str
@@ -113,18 +115,12 @@ class ConversationStore:
 
         The oldest turns go without a summary where they are far beyond the budget.
         """
-        key, index = _conversation(user_id, assistant_id), _index(user_id)
         keep = kept_by_force(_sizes((*before.turns, turn)), budget)
-        async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.rpush(key, dump_turn(turn))
-            if keep is not None:
-                pipe.ltrim(key, -keep, -1)
-            pipe.pexpire(key, self._retention_ms)
-            pipe.pexpire(_summary(user_id, assistant_id), self._retention_ms)
-            pipe.sadd(index, assistant_id)
-            pipe.pexpire(index, self._retention_ms)
-            pipe.hdel(_runs(user_id, assistant_id), turn.key)
-            await pipe.execute()
+        place = user_id, assistant_id
+        await self._append(
+            keys=[_conversation(*place), _summary(*place), _index(user_id), _runs(*place)],
+            args=[dump_turn(turn), turn.key, assistant_id, self._retention_ms, keep or 0],
+        )
         if keep is not None:
             dropped = len(before.turns) + 1 - keep
             log.warning("turns_dropped_without_summary", assistant_id=assistant_id, turns=dropped)

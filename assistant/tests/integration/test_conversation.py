@@ -264,9 +264,23 @@ async def test_loading_and_appending_are_one_round_trip_each(store, redis_client
         sent += 1
         await real(self, *args, **options)
 
-    await redis_client.ping()
+    await add(store, turn(0))  # the server knows the script from now on
     monkeypatch.setattr(Connection, "send_packed_command", counted)
     past = await load(store)
     assert sent == 1
     await store.append(1, "a", turn(1), before=past, budget=BUDGET)
     assert sent == 2
+
+
+async def test_a_turn_that_is_sent_twice_because_the_reply_was_lost_stands_once(store, redis_client):
+    past = await load(store)
+    await store.append(1, "a", turn(1), before=past, budget=BUDGET)
+    await store.append(1, "a", turn(1), before=past, budget=BUDGET)
+    assert await keys(store) == ["tg:1"]
+
+
+async def test_a_server_that_was_restarted_is_given_the_scripts_again(store, redis_client):
+    await add(store, turn(1))
+    await redis_client.script_flush()
+    await add(store, turn(2))
+    assert await keys(store) == ["tg:1", "tg:2"]
