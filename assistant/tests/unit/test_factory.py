@@ -135,7 +135,8 @@ def test_a_secretary_of_another_type_with_sub_assistants_of_both():
     tree = tree_of(root, one, two, tools={root.id: [ask(one), ask(two)], one.id: [ask(two)]})
     secretary: Any = factory_of().create_main_assistant(tree)
     assert isinstance(secretary, OpenAIAssistant)
-    kinds = {tool.name: tool.assistant for tool in secretary.tools}
+    asked: Any = secretary.tools
+    kinds = {tool.name: tool.assistant for tool in asked}
     assert isinstance(kinds["ask_One"], SubAssistantLLMChat)
     assert isinstance(kinds["ask_Two"], OpenAIAssistant)
     assert kinds["ask_One"].tools[0].assistant is kinds["ask_Two"]
