@@ -139,7 +139,9 @@ def test_a_secretary_of_another_type_with_sub_assistants_of_both():
     kinds = {tool.name: tool.assistant for tool in asked}
     assert isinstance(kinds["ask_One"], SubAssistantLLMChat)
     assert isinstance(kinds["ask_Two"], OpenAIAssistant)
-    assert kinds["ask_One"].tools[0].assistant is kinds["ask_Two"]
+    (deeper,) = kinds["ask_One"].tools
+    assert isinstance(deeper, SubAssistantTool)
+    assert deeper.assistant is kinds["ask_Two"]
 
 
 def test_what_is_left_out_is_told_from_every_level():
