@@ -224,7 +224,7 @@ class Forgetful(RestServiceClient):
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    steps=st.lists(st.sampled_from(["record", "post", "both post"]), max_size=25),
+    steps=st.lists(st.sampled_from([*["record"] * 5, "post", "both post"]), min_size=5, max_size=30),
     answers=st.lists(st.booleans(), max_size=12),
 )
 async def test_whatever_is_lost_on_the_way_each_record_is_stored_once(
