@@ -19,7 +19,7 @@ from ..storage.conversation import Conversation, ConversationStore
 from ..storage.journal import Journal
 from ..storage.summary import SUMMARY_KEY
 from ..storage.turns import Turn, size_of, turn_of
-from ..storage.window import HARD_LIMIT, Budget, budget_of, is_due
+from ..storage.window import HARD_LIMIT, WORTH_FOLDING, Budget, budget_of, is_due
 from ..tools.base import BaseTool
 from ..utils.text import compact_json
 from ..utils.tokens import MESSAGE_OVERHEAD, estimate_tokens
@@ -97,7 +97,7 @@ class Memory:
         )
 
     def _fold(self, past: Conversation, turn: Turn, outcome: Outcome, context: RunContext) -> None:
-        if self._folding is None:
+        if self._folding is None or self._budget.history < WORTH_FOLDING:
             return
         sizes = [each.tokens for each in (*past.turns, turn)]
         if not outcome.overflowed and not is_due(sizes, self._budget.history):
@@ -146,6 +146,8 @@ class Memories:
         history = row.settings.history_tokens or self._history_tokens
         window = self._window(row.model)
         budget = budget_of(history, window=window, fixed=fixed, output=row.settings.max_output_tokens)
+        if budget.history < WORTH_FOLDING:
+            log.warning("window_leaves_no_memory", assistant=row.name, window=window, fixed=fixed)
         summarizer = Summarizer(
             backend,
             assistant_id=str(row.id),

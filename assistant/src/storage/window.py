@@ -17,6 +17,8 @@ HARD_LIMIT = 2
 """Budgets."""
 MAX_TURNS = 400
 """However short they are; HARD_LIMIT times as many without a summary."""
+WORTH_FOLDING = 256
+"""Smaller budgets are not folded: it would cost a summary with every message, and there is no room for it."""
 MARGIN = 0.1
 """Share of a model's window left free, for sizes are estimated."""
 ANSWER_TOKENS = 4096

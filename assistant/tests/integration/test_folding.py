@@ -295,6 +295,18 @@ async def test_a_model_with_a_small_window_gets_what_fits(redis_client):
     assert len(talker.answers) == 12
 
 
+async def test_a_window_without_room_for_memory_costs_no_summaries(redis_client):
+    talker = Talker(redis_client, model(numbered_notes()))
+    talker.row = assistant_row(instructions="x" * 2000)
+    assistant = talker.assistant(window=1000)
+    for number in range(6):
+        await assistant.process_message(QUESTION, 1, context_of(message_id=f"tg:{number}"))
+        await talker.folding.idle()
+    assert talker.folds == []
+    assert len((await talker.past()).turns) <= 2
+    assert all(len(request.messages) <= 3 for request in talker.answers)
+
+
 async def test_a_provider_that_nobody_set_up_has_no_window_and_is_no_obstacle(redis_client):
     def unknown(model: str) -> int | None:
         raise UnknownProviderError(model)
