@@ -16,6 +16,7 @@ from assistant.src.config.settings import Settings
 from assistant.src.main import serve
 from assistant.src.messages import partials
 from assistant.tests.fakes import assistant_row, tool_row, tree_of, user_row
+from assistant.tests.openai_standin import OpenAIStandIn, Says
 from assistant.tests.standin import Reply, RestStandIn, StandIn, chunk, completion, error, events
 from service_kit.contracts.messages import STREAM_TO_TELEGRAM, IncomingMessage, PartialReply
 from service_kit.queue.producer import RedisProducer
@@ -43,7 +44,7 @@ def model(request: dict[str, Any]) -> Reply:
 
 @asynccontextmanager
 async def running(
-    redis_settings: RedisSettings, provider: StandIn, rest: RestStandIn, **settings: Any
+    redis_settings: RedisSettings, provider: StandIn | OpenAIStandIn, rest: RestStandIn, **settings: Any
 ) -> AsyncIterator[Settings]:
     made = Settings.model_validate(
         {
@@ -228,3 +229,13 @@ def health_of(settings: Settings) -> tuple[int, dict[str, Any]]:
             return refused.code, json.load(refused)
     except urllib.error.URLError:  # not listening yet
         return 0, {}
+
+
+async def test_an_openai_api_secretary_answers_though_no_thread_is_to_be_had(redis_client, redis_settings):
+    root = assistant_row(is_secretary=True, assistant_type="openai_api", model="openai/demo")
+    rest = RestStandIn(user_row(1), trees=[tree_of(root)])
+    async with OpenAIStandIn(Says("Hello")) as provider, rest, running(redis_settings, provider, rest):
+        await put(redis_client, "Hi", 1)
+        (reply,) = [json.loads(raw) for raw in await until(redis_client, OUT, lambda count: count >= 1)]
+    assert (reply["type"], reply["text"]) == ("reply", "Hello")
+    assert provider.asked[0]["store"] is False
