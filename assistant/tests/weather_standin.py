@@ -11,10 +11,11 @@ from assistant.tests.standin import HttpStandIn, Reply, Request
 TODAY = date(2026, 11, 22)
 
 
-def place(name: str, admin1: str, country: str, code: str, at: float = 48.85, **names: str) -> dict[str, Any]:
-    """A row of the geocoder; `names` are those in other languages."""
+def place(
+    name: str, admin1: str, country: str, code: str, at: float = 48.85, *, people: int, **names: str
+) -> dict[str, Any]:
+    """A row of the geocoder; `names` are those in other languages, under which alone it is found in them."""
     return {
-        "id": 1,
         "name": name,
         "latitude": at,
         "longitude": 2.35,
@@ -22,14 +23,17 @@ def place(name: str, admin1: str, country: str, code: str, at: float = 48.85, **
         "country": country,
         "country_code": code,
         "timezone": "Europe/Paris",
-        "population": 1000,
+        "population": people,
         "names": names,
     }
 
 
-PARIS = place("Paris", "Île-de-France", "France", "FR", ru="Париж")
-PARIS_TEXAS = place("Paris", "Texas", "United States", "US", at=33.66)
-MOSCOW = place("Moscow", "Moscow", "Russia", "RU", at=55.75, ru="Москва")
+PARIS = place("Paris", "Île-de-France", "France", "FR", people=2_138_551, ru="Париж")
+PARIS_TEXAS = place("Paris", "Texas", "United States", "US", at=33.66, people=24_839)
+MOSCOW = place("Moscow", "Moscow", "Russia", "RU", at=55.75, people=10_381_222, ru="Москва")
+MOSCOW_IDAHO = place("Moscow", "Idaho", "United States", "US", at=46.73, people=25_000)
+WARSAW = place("Warsaw", "Masovian", "Poland", "PL", at=52.23, people=1_700_000, pl="Warszawa")
+WARSZAWA_OHIO = place("Warszawa", "Ohio", "United States", "US", at=41.46, people=0)
 
 
 class WeatherStandIn(HttpStandIn):
@@ -37,7 +41,7 @@ class WeatherStandIn(HttpStandIn):
 
     def __init__(self, *places: dict[str, Any]) -> None:
         super().__init__()
-        self.places = places or (PARIS, PARIS_TEXAS, MOSCOW)
+        self.places = places or (PARIS_TEXAS, PARIS, MOSCOW_IDAHO, MOSCOW, WARSZAWA_OHIO, WARSAW)
         self.reply: Reply | None = None
         self.asked: list[tuple[str, dict[str, str]]] = []
 

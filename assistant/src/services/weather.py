@@ -73,6 +73,12 @@ class Place(_Wire):
     country_code: str | None = None
     admin1: str | None = None
     """State, region, oblast, …"""
+    population: int | None = None
+
+    @property
+    def spot(self) -> tuple[int, int]:
+        """The same for the same place in whatever language: where it is, to about a kilometre."""
+        return round(self.latitude * 100), round(self.longitude * 100)
 
     @property
     def label(self) -> str:

@@ -1,6 +1,7 @@
 """The weather now and on the next days, anywhere."""
 
 import re
+from dataclasses import dataclass, field
 from typing import Any
 
 from service_kit.contracts.assistants import ToolType
@@ -25,8 +26,8 @@ WEATHER_SCHEMA: JsonSchema = {
     "properties": {
         "location": {
             "type": "string",
-            "description": "A city or place, in any language. Where several have this name, add region or "
-            "country behind commas: `Paris, Texas`.",
+            "description": "A city or place, best by its English name. Where several have this name, add "
+            "region or country behind commas: `Paris, Texas`.",
         },
         "days": {
             "type": "integer",
@@ -95,40 +96,61 @@ class WeatherTool(BaseTool):
     async def _found(self, location: str, language: str) -> tuple[Place, list[str]]:
         """The place meant, and how others of this name are called.
 
-        The service knows names in the language that it is told and in English: it is asked in the
-        user's language first, then in that of the name.
+        The service knows a name only in the language that it is told (issue 6 of theqkash/esp32flight:
+        "warszawa" in English is a neighbourhood in Ohio). So it is asked in the user's language, in that
+        of the name and in English, and of all the places found the largest of this very name is meant.
         """
         name, *rest = (part.strip() for part in location.split(","))
         if not 2 <= len(name) <= LONGEST_NAME:
             msg = "name a city or place in `location`"
             raise InvalidInputError(msg)
         rest = [_CODES.get(part.lower(), part) for part in rest if part]
-        languages = [language, "ru" if _CYRILLIC.search(name) else "en", "en"]
-        places: tuple[Place, ...] = ()
-        for tongue in dict.fromkeys(languages):
-            places = await self._client.places(name, tongue)
-            if matching := [place for place in places if _is_in(place, rest)]:
-                return matching[0], _others(matching[0], places)
-        if places:
-            known = "; ".join(place.label for place in places[:OTHERS])
+        found: dict[tuple[int, int], _Found] = {}
+        for tongue in dict.fromkeys([language, "ru" if _CYRILLIC.search(name) else "en", "en"]):
+            for place in await self._client.places(name, tongue):
+                found.setdefault(place.spot, _Found()).variants.append(place)
+        candidates = sorted(found.values(), key=lambda one: one.rank(name), reverse=True)
+        matching = [one for one in candidates if one.is_in(rest)]
+        if matching:
+            label = matching[0].place.label
+            others = [one.place.label for one in candidates if one.is_called(name)]
+            return matching[0].place, [other for other in dict.fromkeys(others) if other != label][:OTHERS]
+        if candidates:
+            known = "; ".join(one.place.label for one in candidates[:OTHERS])
             msg = f"there is no {name!r} in {', '.join(rest)!r}; there is: {known}"
-            raise InvalidInputError(msg)
-        msg = (
-            f"no place called {location!r} was found; check the spelling, give the English name, or the "
-            "nearest larger town"
-        )
+        else:
+            msg = (
+                f"no place called {location!r} was found; check the spelling, give the English name, or the "
+                "nearest larger town"
+            )
         raise InvalidInputError(msg)
 
 
-def _is_in(place: Place, parts: list[str]) -> bool:
-    """Whether all of these are parts of where the place is: region, country, or its code."""
-    where = [known.lower() for known in (place.admin1, place.country, place.country_code) if known]
-    return all(any(part.lower() in {known, known[: len(part)]} for known in where) for part in parts)
+@dataclass(slots=True)
+class _Found:
+    """One place, as it is called in the languages asked in; the user's comes first."""
 
+    variants: list[Place] = field(default_factory=list)
 
-def _others(chosen: Place, places: tuple[Place, ...]) -> list[str]:
-    same = [place.label for place in places if place.name.lower() == chosen.name.lower()]
-    return [label for label in dict.fromkeys(same) if label != chosen.label][:OTHERS]
+    @property
+    def place(self) -> Place:
+        return self.variants[0]
+
+    def is_called(self, name: str) -> bool:
+        return any(place.name.lower() == name.lower() for place in self.variants)
+
+    def rank(self, name: str) -> tuple[bool, int]:
+        return self.is_called(name), max(place.population or 0 for place in self.variants)
+
+    def is_in(self, parts: list[str]) -> bool:
+        """Whether all of these are parts of where it is: region, country, or its code."""
+        where = [
+            known.lower()
+            for place in self.variants
+            for known in (place.admin1, place.country, place.country_code)
+            if known
+        ]
+        return all(any(known.startswith(part.lower()) for known in where) for part in parts)
 
 
 def _described(

@@ -125,6 +125,22 @@ async def test_a_name_in_another_language_than_the_users_is_found(tool, location
 
 
 @pytest.mark.parametrize(
+    ("location", "language", "found"),
+    [
+        ("Moscow", "en", "Moscow, Russia"),
+        ("Moscow", "ru", "Москва, Moscow, Russia"),
+        ("Moscow, Idaho", "ru", "Moscow, Idaho, United States"),
+        ("Warszawa", "pl", "Warszawa, Masovian, Poland"),
+        ("Warsaw", "pl", "Warszawa, Masovian, Poland"),
+    ],
+)
+async def test_of_several_places_the_largest_is_meant_called_as_the_user_does(
+    tool, location, language, found
+):
+    assert (await ask(tool, location=location, language=language))["location"] == found
+
+
+@pytest.mark.parametrize(
     ("home", "arguments", "unit"),
     [
         (("en-US", "Europe/Berlin"), {}, "°F"),
