@@ -96,7 +96,7 @@ class WeatherTool(BaseTool):
     async def _found(self, location: str, language: str) -> tuple[Place, list[str]]:
         """The place meant, and how others of this name are called.
 
-        The service knows a name only in the language that it is told (issue 6 of theqkash/esp32flight:
+        The service finds a name only in the language that it is told (found by theqkash/esp32flight:
         "warszawa" in English is a neighbourhood in Ohio). So it is asked in the user's language, in that
         of the name and in English, and of all the places found the largest of this very name is meant.
         """
