@@ -88,13 +88,16 @@ class World:
         context = replace(context_of(self.user, message_id=key or f"tg:{self.number}"), **more)
         return await assistant.process_message(text, self.user, context)
 
-    async def sweep(self, replica: int = 0) -> None:
-        """What that replica's sweeper does every minute."""
+    def sweeper(self, replica: int = 0, **more: Any) -> DiscardSweeper:
         services = self.services[replica]
         data: list[UserData] = [self.store, services.threads]
-        await DiscardSweeper(
-            self.client, services.threads, data, delete_thread=services.delete_thread
-        ).sweep()
+        return DiscardSweeper(
+            self.client, services.threads, data, delete_thread=services.delete_thread, **more
+        )
+
+    async def sweep(self, replica: int = 0) -> None:
+        """What that replica's sweeper does every minute."""
+        await self.sweeper(replica).sweep()
 
     async def forget(self) -> None:
         """What `/new` does."""

@@ -303,6 +303,20 @@ async def test_a_new_conversation_reaches_the_provider(make_world):
     assert world.texts() == ["Who am I?", "Hello"]
 
 
+async def test_the_sweeper_wakes_up_for_a_new_conversation(make_world):
+    world = await make_world(Says("Hello"))
+    await world.say(await world.assistant(), "Hi")
+    async with asyncio.TaskGroup() as group:
+        sweeping = group.create_task(world.sweeper(every=3600).run())
+        async with asyncio.timeout(30):
+            while world.services[0].threads.forgotten.is_set():  # noqa: ASYNC110 - its first sweep begins
+                await asyncio.sleep(0.01)
+            await world.forget()
+            while world.provider.conversations:  # noqa: ASYNC110 - looked at over HTTP
+                await asyncio.sleep(0.01)
+        sweeping.cancel()
+
+
 async def test_a_conversation_begun_after_the_wish_to_forget_stays(make_world):
     world = await make_world(Says("Hello"))
     assistant = await world.assistant()

@@ -59,6 +59,8 @@ class DiscardSweeper:
                 await self.sweep()
             except (KitError, RedisError) as exc:
                 log.info("sweep_waits", reason=str(exc) or type(exc).__name__)
+            except Exception:  # a bug here must not end the service that answers people
+                log.exception("sweep_broken")
             await sleep_unless(self._threads.forgotten, self._every)
 
     async def sweep(self) -> None:
