@@ -88,7 +88,7 @@ async def process_message(bot: Bot, message: Message, update_id: int) -> Outcome
     else:
         await keep_in_step(bot.rest, user, message.sender)
     if command:
-        return await handle_command(bot, question, user, command[0])
+        return await handle_command(bot, question, user, *command)
     if not text.strip():
         first = await bot.throttle.once(f"not_text:{message.chat.id}", update_id, seconds=NOT_TEXT_PAUSE)
         return question.answer(question.texts.not_text) if first else None

@@ -7,10 +7,11 @@ from service_kit.contracts.messages import IncomingMessage, IncomingType
 from service_kit.contracts.users import UserRead
 
 from .base import Bot, Outcome, Question
+from .timezone import handle_timezone, told
 
 _COMMAND = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@\w+)?(?:\s+(.*))?", re.DOTALL)
 
-CommandHandler = Callable[[Bot, Question, UserRead], Awaitable[Outcome]]
+CommandHandler = Callable[[Bot, Question, UserRead, str], Awaitable[Outcome]]
 
 
 def parse_command(text: str) -> tuple[str, str] | None:
@@ -19,19 +20,19 @@ def parse_command(text: str) -> tuple[str, str] | None:
     return (found[1].lower(), (found[2] or "").strip()) if found else None
 
 
-async def handle_command(bot: Bot, question: Question, user: UserRead, name: str) -> Outcome:
-    """The answer to `/name` of a known user."""
+async def handle_command(bot: Bot, question: Question, user: UserRead, name: str, argument: str) -> Outcome:
+    """The answer to `/name argument` of a known user."""
     handler = _HANDLERS.get(name)
     if handler is None:
         return question.answer(question.texts.unknown_command.format(command=f"/{name}"))
-    return await handler(bot, question, user)
+    return await handler(bot, question, user, argument)
 
 
-async def _help(_bot: Bot, question: Question, _user: UserRead) -> Outcome:
+async def _help(_bot: Bot, question: Question, _user: UserRead, _argument: str) -> Outcome:
     return question.answer(question.texts.help)
 
 
-async def _new(_bot: Bot, question: Question, user: UserRead) -> Outcome:
+async def _new(_bot: Bot, question: Question, user: UserRead, _argument: str) -> Outcome:
     # the assistant keeps the conversation, so it also says that it has forgotten it
     return IncomingMessage(
         type=IncomingType.RESET,
@@ -43,12 +44,17 @@ async def _new(_bot: Bot, question: Question, user: UserRead) -> Outcome:
     )
 
 
-async def _status(bot: Bot, question: Question, user: UserRead) -> Outcome:
+async def _status(bot: Bot, question: Question, user: UserRead, _argument: str) -> Outcome:
     texts = question.texts
     waiting = await bot.producer.waiting(bot.input_queue)
-    zone = texts.zone_known.format(zone=user.timezone) if user.timezone else texts.zone_unknown
+    zone = told(texts.zone_known, user.timezone) if user.timezone else texts.zone_unknown
     busy = texts.busy if waiting > bot.input_queue_limit // 10 else ""
     return question.answer(texts.status.format(waiting=waiting, busy=busy, zone=zone))
 
 
-_HANDLERS: dict[str, CommandHandler] = {"help": _help, "new": _new, "status": _status}
+_HANDLERS: dict[str, CommandHandler] = {
+    "help": _help,
+    "new": _new,
+    "timezone": handle_timezone,
+    "status": _status,
+}

@@ -26,10 +26,15 @@ class Texts:
     status: str
     zone_known: str
     zone_unknown: str
+    zone_how: str
+    zone_set: str
+    zone_not_found: str
+    zone_similar: str
     busy: str
     menu_start: str
     menu_help: str
     menu_new: str
+    menu_timezone: str
     menu_status: str
 
 
@@ -47,6 +52,7 @@ ENGLISH = Texts(
     "/start and the owner's code.",
     help="Just write to me, in your own words and your own language.\n\n"
     "/new – start a new conversation; I forget what we talked about\n"
+    "/timezone – your time zone\n"
     "/status – am I well?\n"
     "/help – this page",
     unknown_command="I do not know the command {command}. /help shows the ones I know; for everything else "
@@ -56,12 +62,17 @@ ENGLISH = Texts(
     group="I talk in private chats only. Please write to me directly.",
     failed="Sorry, I could not handle this message. Please try again in a moment.",
     status="I am here. Messages waiting for an answer: {waiting}{busy}.\n{zone}",
-    zone_known="Your time zone: {zone}.",
+    zone_known="Your time zone: {zone}, {time} now.",
     zone_unknown="Your time zone is not set, so I assume UTC.",
+    zone_how="To set it, send your city or zone: /timezone Berlin, /timezone America/New_York.",
+    zone_set="Your time zone is {zone} now; it is {time} there.",
+    zone_not_found="I do not know the time zone “{wish}”.",
+    zone_similar="Did you mean {zones}?",
     busy=" (a lot to do, answers may take longer)",
     menu_start="Say hello",
     menu_help="What I can do",
     menu_new="Start a new conversation",
+    menu_timezone="Show or set your time zone",
     menu_status="Am I well?",
 )
 
@@ -79,6 +90,7 @@ RUSSIAN = Texts(
     "владельца.",
     help="Просто пишите мне своими словами.\n\n"
     "/new – начать новый разговор; прежний я забуду\n"
+    "/timezone – ваш часовой пояс\n"
     "/status – всё ли в порядке\n"
     "/help – эта страница",
     unknown_command="Я не знаю команды {command}. Что я знаю – /help; обо всём остальном просто напишите.",
@@ -87,12 +99,17 @@ RUSSIAN = Texts(
     group="Я разговариваю только в личных чатах. Напишите мне напрямую.",
     failed="Простите, с этим сообщением я не справился. Попробуйте ещё раз чуть позже.",
     status="Я на месте. Сообщений в ожидании ответа: {waiting}{busy}.\n{zone}",
-    zone_known="Ваш часовой пояс: {zone}.",
+    zone_known="Ваш часовой пояс: {zone}, сейчас {time}.",
     zone_unknown="Ваш часовой пояс не задан, поэтому считаю по UTC.",
+    zone_how="Чтобы задать его, пришлите город или пояс: /timezone Москва, /timezone Europe/Berlin.",
+    zone_set="Теперь ваш часовой пояс – {zone}; там сейчас {time}.",
+    zone_not_found="Я не знаю часового пояса «{wish}».",
+    zone_similar="Может быть, {zones}?",
     busy=" (много дел, ответ может задержаться)",
     menu_start="Поздороваться",
     menu_help="Что я умею",
     menu_new="Начать новый разговор",
+    menu_timezone="Показать или задать часовой пояс",
     menu_status="Всё ли в порядке",
 )
 

@@ -157,6 +157,9 @@ async def test_who_writes_again_is_reachable_again_and_new_names_are_kept(bot, r
         ("/help", ENGLISH.help),
         ("/start", ENGLISH.welcome_back.format(name="Ada")),
         ("/frobnicate now", ENGLISH.unknown_command.format(command="/frobnicate")),
+        ("/timezone", f"{ENGLISH.zone_unknown}\n{ENGLISH.zone_how}"),
+        ("/timezone Berlinn", "I do not know the time zone “Berlinn”. Did you mean Europe/Berlin?"),
+        ("/timezone 12345", f"I do not know the time zone “12345”. {ENGLISH.zone_how}"),
         ("/status", ENGLISH.status.format(waiting=0, busy="", zone=ENGLISH.zone_unknown)),
         ("x" * 40_000, ENGLISH.too_long),
         (None, ENGLISH.not_text),
@@ -168,6 +171,15 @@ async def test_the_bots_own_answers(bot, rest_standin, text, expected):
     outcome = await told(bot, written(text, number=9))
     assert (outcome.text, outcome.id, outcome.in_reply_to) == (expected, "tg:9:r0", "tg:9")
     assert (outcome.chat_id, outcome.user_id, outcome.to_stranger) == (1001, 1, False)
+
+
+async def test_a_time_zone_is_set_by_its_city(bot, rest_standin):
+    rest_standin.add(1001, language="ru")
+    outcome = await told(bot, written("/timezone Нью-Йорк"))
+    assert outcome.text.startswith("Теперь ваш часовой пояс – America/New_York; там сейчас ")
+    assert rest_standin.users[1]["timezone"] == "America/New_York"
+    shown = await told(bot, written("/timezone", number=2))
+    assert shown.text.startswith("Ваш часовой пояс: America/New_York, сейчас ")
 
 
 async def test_ten_photos_get_one_answer(bot, rest_standin):

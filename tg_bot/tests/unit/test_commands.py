@@ -47,7 +47,7 @@ def test_both_languages_say_the_same_things():
 
 
 def test_the_menu_has_a_line_for_each_command():
-    assert [one.command for one in menu(RUSSIAN)] == ["start", "help", "new", "status"]
+    assert [one.command for one in menu(RUSSIAN)] == ["start", "help", "new", "timezone", "status"]
     assert all(1 <= len(one.description) <= 256 for one in menu(ENGLISH))
 
 

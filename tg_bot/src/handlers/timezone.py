@@ -1,0 +1,35 @@
+"""`/timezone`: what the user's time zone is, and another one."""
+
+import asyncio
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from service_kit.contracts.users import UserRead, UserUpdate
+
+from ..utils.zones import find_zone, similar_zones
+from .base import Bot, Outcome, Question
+
+
+async def handle_timezone(bot: Bot, question: Question, user: UserRead, wish: str) -> Outcome:
+    """The answer to `/timezone` and `/timezone Berlin`.
+
+    Raises:
+        RestUnavailableError: rest_service did not take the change; try again.
+    """
+    texts = question.texts
+    if not wish:
+        current = told(texts.zone_known, user.timezone) if user.timezone else texts.zone_unknown
+        return question.answer(f"{current}\n{texts.zone_how}")
+    # in a thread: the first search reads what Unicode knows of all zones
+    zone = await asyncio.to_thread(find_zone, wish)
+    if zone is None:
+        close = await asyncio.to_thread(similar_zones, wish)
+        hint = texts.zone_similar.format(zones=", ".join(close)) if close else texts.zone_how
+        return question.answer(f"{texts.zone_not_found.format(wish=wish[:64])} {hint}")
+    await bot.rest.update_user(user, UserUpdate(timezone=zone))
+    return question.answer(told(texts.zone_set, zone))
+
+
+def told(text: str, zone: str) -> str:
+    """`text` with the zone and the time that it is there."""
+    return text.format(zone=zone, time=f"{datetime.now(ZoneInfo(zone)):%H:%M}")
