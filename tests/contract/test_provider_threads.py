@@ -11,7 +11,8 @@ import redis.asyncio as aioredis
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from assistant.src.core.errors import ModelError
+from assistant.src.core.errors import BrokenRowError, ModelError
+from assistant.src.core.model import ToolSpec
 from assistant.src.core.threads import OpenAIProtocol
 from assistant.tests.fakes import FunctionTool, ScriptedBackend, said
 from assistant.tests.openai_standin import OpenAIStandIn, Says, Step, calls, text_of
@@ -376,3 +377,61 @@ async def test_nothing_is_kept_anywhere_where_the_operator_wants_that(make_world
         "function_call_output",
     ]
     assert all(body["store"] is False for body in world.provider.asked)
+
+
+async def test_a_message_that_is_delivered_again_goes_on_and_repeats_no_tool(make_world):
+    world = await make_world(Says("Hello"), calls(("note", {})), Reply(hang=True), Says("Noted"))
+    ran: list[str] = []
+
+    def note() -> str:
+        ran.append("note")
+        return "done"
+
+    assistant = await world.assistant(FunctionTool("note", note))
+    await world.say(assistant, "Hi")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(2):
+            await world.say(assistant, "Note it", key="tg:9")
+    replica = await world.assistant(FunctionTool("note", note))
+    assert await world.say(replica, "Note it", key="tg:9") == "Noted"
+    assert ran == ["note"]
+    assert world.texts() == ["Hi", "Hello", "Note it", "note()", "done", "Noted"]
+
+
+async def test_turns_that_changed_here_are_told_anew(make_world):
+    world = await make_world(Says("Hello"))
+    assistant = await world.assistant()
+    for text in ("one", "two"):
+        await world.say(assistant, text)
+    await world.redis.ltrim(f"conversation:{world.user}:{world.row.id}", -1, -1)
+    await world.say(assistant, "three")
+    assert world.texts() == ["two", "Hello", "three", "Hello"]
+
+
+async def test_users_do_not_meet(make_world):
+    world = await make_world(lambda body: Says(f"to {text_of(body['input'][-1])}"))
+    assistant = await world.assistant()
+    ada, eve = world.user, (await world.admin.a_user(2))["id"]
+    for number in range(3):
+        for user in (ada, eve):
+            world.world.user = user
+            assert await world.say(assistant, f"{number} of {user}") == f"to {number} of {user}"
+    rows = await world.rows()
+    assert {row["user_id"] for row in rows} == {ada, eve}
+    for row in rows:
+        held = world.provider.conversations[row["thread_id"]]
+        assert len(held) == 6
+        assert all(text_of(item).endswith(f" of {row['user_id']}") for item in held)
+
+
+async def test_what_the_model_is_told_of_the_tools_may_be_said_otherwise(make_world):
+    world = await make_world(Says("Hello"))
+    assistant = await world.assistant(FunctionTool("now", lambda: "12:00"), FunctionTool("note", lambda: ""))
+    spec = ToolSpec("now", "Tells the hour", {"type": "object", "properties": {}})
+    await assistant.update_assistant(tools=[spec], model="openai/gpt-4.1", instructions="Be long.")
+    await world.say(assistant, "Hi")
+    (body,) = world.provider.asked
+    assert (body["model"], body["instructions"]) == ("gpt-4.1", "Be long.")
+    assert [(tool["name"], tool["description"]) for tool in body["tools"]] == [("now", "Tells the hour")]
+    with pytest.raises(BrokenRowError, match="fly"):
+        await assistant.update_assistant(tools=[ToolSpec("fly", "", {})])
