@@ -66,8 +66,8 @@ class Fallen:
     turns: tuple[Turn, ...]
     summary: Summary | None
     """Of what fell out before."""
-    witness: tuple[str, int, str, str]
-    """For `fold.lua`: digest of the old summary, number of stored turns, digests of the first and last."""
+    witness: tuple[int, str]
+    """For `fold.lua`: the number of stored turns, and a digest of the first."""
 
 
 class ConversationStore:
@@ -149,7 +149,7 @@ class ConversationStore:
             assistant_id,
             tuple(turn for turn in turns[:count] if turn is not None),
             load_summary(summary),
-            (_digest(summary), count, _digest(raws[0]), _digest(raws[count - 1])),
+            (count, hashlib.sha1(raws[0], usedforsecurity=False).hexdigest()),
         )
 
     async def fold(self, fallen: Fallen, summary: Summary) -> bool:
@@ -221,7 +221,3 @@ def _index(user_id: int) -> str:
 
 def _sizes(turns: Sequence[Turn]) -> list[int]:
     return [turn.tokens for turn in turns]
-
-
-def _digest(raw: bytes | None) -> str:
-    return "" if raw is None else hashlib.sha1(raw, usedforsecurity=False).hexdigest()

@@ -3,10 +3,12 @@ from typing import Any
 
 import pytest
 import redis.asyncio as aioredis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from redis.asyncio.connection import Connection
 
 from assistant.src.core.model import AssistantMessage, ToolCall, UserMessage
-from assistant.src.storage.conversation import Conversation, ConversationStore
+from assistant.src.storage.conversation import Conversation, ConversationStore, Fallen
 from assistant.src.storage.summary import SUMMARY_KEY, Summary
 from assistant.src.storage.turns import Turn, dump_turn, turn_of
 from assistant.src.storage.window import HARD_LIMIT, KEPT_AFTER_CUT
@@ -284,3 +286,32 @@ async def test_a_server_that_was_restarted_is_given_the_scripts_again(store, red
     await redis_client.script_flush()
     await add(store, turn(2))
     assert await keys(store) == ["tg:1", "tg:2"]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(["turn", "turn", "turn", "read", "fold", "forget"]), max_size=40))
+async def test_however_folds_and_turns_mix_each_turn_is_in_one_place(redis_client, steps):
+    """Replicas read at any time and fold later; the notes here are the keys of the turns they stand for."""
+    await redis_client.flushdb()
+    store, budget = ConversationStore(redis_client, retention_s=3600), 250
+    said: list[str] = []
+    waiting: list[Fallen] = []
+    for number, step in enumerate(steps):
+        match step:
+            case "turn":
+                # as if nothing were there: the forced cut is another test's
+                await store.append(1, "a", turn(number), before=Conversation(), budget=budget)
+                said.append(f"tg:{number}")
+            case "read" if (fallen := await store.fallen(1, "a", budget=budget)) is not None:
+                waiting.append(fallen)
+            case "fold" if waiting:
+                fallen = waiting.pop()
+                before_it = fallen.summary.text.split() if fallen.summary else []
+                notes = [*before_it, *(one.key for one in fallen.turns)]
+                await store.fold(fallen, Summary(" ".join(notes), len(notes)))
+            case "forget":
+                await store.forget(1)
+                said.clear()
+    past = await load(store)
+    noted = past.summary.text.split() if past.summary else []
+    assert [*noted, *(one.key for one in past.turns)] == said

@@ -107,6 +107,7 @@ async def test_an_unfinished_run_is_remembered_once(redis_client):
     noted = (UserMessage("q"), AssistantMessage("", (ToolCall("c", "t", "{}"),)))
     await store.journal(1, "a", key="tg:1:2", asked="q", begun=()).note(noted)
     await redis_client.hset("run:1:a", "tg:1:1", b"{not json")
+    await asyncio.gather(*(redis_client.ping() for _ in range(8)))  # as many connections: all read at once
     await asyncio.gather(
         *(store.load(1, "a", message_id="tg:2", key=f"tg:2:{n}", asked="x") for n in range(1, 5))
     )
