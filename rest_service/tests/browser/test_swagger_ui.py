@@ -21,6 +21,7 @@ from tests.harness.browser import Page, browser_page, find_chromium
 CHROMIUM = find_chromium()
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.timeout(300),
     pytest.mark.integration,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: the Swagger UI is not checked"),
 ]

@@ -12,6 +12,7 @@ from tests.harness.browser import Page, browser_page, find_chromium
 CHROMIUM = find_chromium()
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.timeout(300),
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: the chat page is not checked"),
 ]
 ONLINE = "document.querySelector('#status').dataset.is === 'online'"
