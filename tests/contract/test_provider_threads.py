@@ -11,6 +11,7 @@ import redis.asyncio as aioredis
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from assistant.src.assistants import openai_assistant
 from assistant.src.core.errors import BrokenRowError, ModelError
 from assistant.src.core.model import ToolSpec
 from assistant.src.core.threads import OpenAIProtocol
@@ -205,7 +206,16 @@ async def test_after_a_message_that_failed_the_next_begins_from_what_is_stored(m
     assert world.texts() == ["Hi", "Hello", "How are you?", "Fine"]
 
 
-async def test_a_fallback_model_answers_with_the_whole_history(make_world):
+async def test_a_provider_that_failed_rests_while_another_model_answers(make_world):
+    world = await make_world(error(500))
+    assistant = await world.assistant(fallback=ScriptedBackend(said("From elsewhere")))
+    for text in ("Hi", "Anybody?", "Hello?"):
+        assert await world.say(assistant, text) == "From elsewhere"
+    assert len(world.provider.asked) == 3
+
+
+async def test_a_fallback_model_answers_with_the_whole_history(make_world, monkeypatch):
+    monkeypatch.setattr(openai_assistant, "COOL_DOWN", 0.0)
     fallback = ScriptedBackend(said("From elsewhere"))
     world = await make_world(Says("Hello"), *[error(500)] * 3, Says("Back"))
     assistant = await world.assistant(fallback=fallback)

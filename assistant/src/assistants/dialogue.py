@@ -48,7 +48,10 @@ class NoThreadError(Exception):
 
 
 class Dialogue:
-    """Implements `ModelBackend` for one run of one assistant with one user."""
+    """Implements `ModelBackend` for one run of one assistant with one user.
+
+    `known` is what was taken of the pair's conversation; with `alone`, these models answer without one.
+    """
 
     def __init__(
         self,
@@ -61,6 +64,7 @@ class Dialogue:
         assistant_id: str,
         model: str,
         known: KnownThread | None,
+        alone: tuple[str, ...] | None = None,
     ) -> None:
         self._threads = threads
         self._backend = backend
@@ -74,8 +78,10 @@ class Dialogue:
         self._said: ModelAnswer | None = None
         """The model's last word in it."""
         self._locked = 0
-        self._alone: tuple[str, ...] | None = None
+        self._alone = alone
         """The models that the stateless backend asks for the rest of the run."""
+        self.provider_failed = False
+        """Whether a fallback model had to take over."""
 
     async def complete(self, request: ModelRequest, *, on_text: TextSink | None = None) -> ModelAnswer:
         """The answer; raises as `ModelBackend.complete`."""
@@ -98,6 +104,7 @@ class Dialogue:
                 log.warning("fallback_model", model=request.models[1], reason=str(exc))
                 metrics.model_fell_back(request.models[1])
                 self._alone = request.models[1:]
+                self.provider_failed = isinstance(exc, ModelUnavailableError)
             self._known = None
         return await self._stateless.complete(replace(request, models=self._alone), on_text=on_text)
 

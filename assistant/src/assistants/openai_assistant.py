@@ -6,6 +6,7 @@ Every pair of user and assistant has one thread (UserAssistantThread). The turns
 whatever the protocol: see `provider_threads`.
 """
 
+import asyncio
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
@@ -15,7 +16,7 @@ from service_kit.logging import get_logger
 
 from ..core.errors import BrokenRowError, UnknownProviderError
 from ..core.model import ToolCall, ToolSpec
-from ..core.router import DEFAULT_MODEL
+from ..core.router import COOL_DOWN, DEFAULT_MODEL
 from ..core.run_context import RunContext
 from ..core.threads import Definition, Identity
 from ..tools.base import Arguments, BaseTool
@@ -78,6 +79,8 @@ class OpenAIAssistant(BaseAssistant):
         self._limits = limits
         self._settings = settings or ModelSettings()
         self._loop = self._made_loop(_shown(self.tools, tools))
+        self._rests_until = 0.0
+        """On the event loop's clock: no user's messages try the provider before then."""
 
     async def update_assistant(
         self,
@@ -114,9 +117,13 @@ class OpenAIAssistant(BaseAssistant):
             nonlocal dialogue
             dialogue = await self._dialogue(user_id)
             backend = dialogue or self._services.stateless
-            return await self._loop.run(
-                opening.message, opening.history, context, opening.journal, backend=backend
-            )
+            try:
+                return await self._loop.run(
+                    opening.message, opening.history, context, opening.journal, backend=backend
+                )
+            finally:
+                if dialogue is not None and dialogue.provider_failed:
+                    self._rests_until = asyncio.get_running_loop().time() + COOL_DOWN
 
         async with threads.lock(user_id, self.assistant_id):
             answer = await self._memory.answer(message, context, run)
@@ -144,7 +151,13 @@ class OpenAIAssistant(BaseAssistant):
             assistant_id=self.assistant_id,
             model=target.model,
             known=await services.threads.take(user_id, self.assistant_id),
+            alone=tuple(self._settings.fallback_models) if self._rests() else None,
         )
+
+    def _rests(self) -> bool:
+        """Whether the provider failed a moment ago and another model can answer."""
+        resting = asyncio.get_running_loop().time() < self._rests_until
+        return resting and bool(self._settings.fallback_models)
 
     async def _execute_tool_call(
         self, function_name: str, arguments: str | Arguments, context: RunContext | None = None

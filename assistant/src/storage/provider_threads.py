@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import cast
+from typing import TypeVar, cast
 from uuid import UUID
 from weakref import WeakValueDictionary
 
@@ -25,15 +25,18 @@ from pydantic import TypeAdapter, ValidationError
 
 from service_kit.clock import Clock
 from service_kit.contracts.threads import UserThreadCreate, UserThreadRead, UserThreadUpdate
-from service_kit.errors import ConflictError, KitError, NotFoundError
+from service_kit.errors import ConflictError, KitError, NotFoundError, RestUnavailableError
 from service_kit.logging import get_logger
 from service_kit.rest import endpoints
 from service_kit.rest.client import AsyncRestClient
 
+from ..core.errors import ModelError
 from ..core.model import AssistantMessage, Message, ToolMessage
 from ..utils.text import compact_json
 
 log = get_logger(__name__)
+
+T = TypeVar("T")
 
 FORGET = "threads:forget"
 """SET of `<user id>:<seconds since 1970>`: whose rows are to go, as they were at that time."""
@@ -41,6 +44,8 @@ TOUCH_EVERY = 300.0
 """Seconds between two notes in rest_service that a thread is in use."""
 TOUCH_TIMEOUT = 1.0
 """Seconds: the answer is there and waits for this note."""
+REST_TIMEOUT = 3.0
+"""Seconds for a call of rest_service before the model has been asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,23 +149,32 @@ class ProviderThreads:
             ModelError: the provider did not make one.
         """
         pair = (user_id, UUID(assistant_id))
-        rows = await self._rest.send(endpoints.threads(*pair))
+        rows = await self._send(endpoints.threads(*pair))
         thread_id = await create()
         try:
             if rows:
                 change = UserThreadUpdate(thread_id=thread_id, last_used=self._clock.now())
-                return await self._rest.send(endpoints.update_thread(rows[0].id, change))
+                return await self._send(endpoints.update_thread(rows[0].id, change))
             new = UserThreadCreate(user_id=user_id, assistant_id=pair[1], thread_id=thread_id)
-            return await self._rest.send(endpoints.create_thread(new))
+            return await self._send(endpoints.create_thread(new))
         except ConflictError:
-            await delete(thread_id)
-            rows = await self._rest.send(endpoints.threads(*pair))
+            await _dropped(thread_id, delete)
+            rows = await self._send(endpoints.threads(*pair))
             if not rows:
                 raise
             return rows[0]
         except KitError:
-            await delete(thread_id)
+            await _dropped(thread_id, delete)
             raise
+
+    async def _send(self, call: endpoints.Call[T]) -> T:
+        """The answer, but not after the client's own patience: a user waits, and can be answered without."""
+        try:
+            async with asyncio.timeout(REST_TIMEOUT):
+                return await self._rest.send(call)
+        except TimeoutError as exc:
+            msg = f"{call.method} {call.path}: no answer in {REST_TIMEOUT:g} s"
+            raise RestUnavailableError(msg) from exc
 
     async def forget(self, user_id: int) -> int:
         """The user begins anew: nothing is continued, and the sweeper deletes what is at the provider.
@@ -189,6 +203,14 @@ class ProviderThreads:
                     with suppress(NotFoundError):
                         await self._rest.send(endpoints.delete_thread(row.id))
             await self._redis.srem(FORGET, wish)
+
+
+async def _dropped(thread_id: str, delete: Callable[[str], Awaitable[None]]) -> None:
+    """Delete a thread that no row will ever name; where that fails, it stays at the provider."""
+    try:
+        await delete(thread_id)
+    except ModelError as exc:
+        log.warning("thread_left_at_provider", thread_id=thread_id, reason=str(exc))
 
 
 def _key(user_id: int) -> str:
