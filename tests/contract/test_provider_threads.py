@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
+import httpx2
 import pytest
 import redis.asyncio as aioredis
 from fastapi import FastAPI
@@ -19,7 +20,7 @@ from assistant.tests.fakes import FunctionTool, ScriptedBackend, said
 from assistant.tests.openai_standin import OpenAIStandIn, Says, Step, calls, text_of
 from assistant.tests.standin import Reply, error
 from rest_service.app.main import create_app
-from rest_service.tests.support import empty, make_settings, migrated_database, running
+from rest_service.tests.support import SERVICE_KEY, empty, make_settings, migrated_database, running
 from service_kit.contracts.assistants import AssistantRead
 from service_kit.rest.client import AsyncRestClient
 from service_kit.settings import RedisSettings, RestClientSettings
@@ -271,6 +272,30 @@ async def test_rest_service_is_away_and_the_answer_comes_all_the_same(make_world
     assert world.provider.conversations == {}
     await world.say(await world.assistant(), "How are you?")
     assert world.texts() == ["Hi", "Hello", "How are you?", "Fine"]
+
+
+class NothingIsWritten(httpx2.AsyncBaseTransport):
+    """rest_service that only reads."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self.inner = httpx2.ASGITransport(app=app)
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if request.method != "GET":
+            return httpx2.Response(503)
+        return await self.inner.handle_async_request(request)
+
+
+async def test_a_conversation_that_got_no_row_is_deleted_again(make_world, app):
+    world = await make_world(Says("Hello"))
+    settings = RestClientSettings(
+        rest_service_url="http://rest_service:8000", service_api_key=SecretStr(SERVICE_KEY)
+    )
+    async with AsyncRestClient(settings, transport=NothingIsWritten(app)) as world.world.client:
+        assert await world.say(await world.assistant(), "Hi") == "Hello"
+    assert ("POST", "/v1/conversations") in world.provider.requests
+    assert world.provider.conversations == {}
+    assert "conversation" not in world.provider.asked[0]
 
 
 async def test_a_server_without_conversations_gets_the_history(make_world):
