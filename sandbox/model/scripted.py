@@ -11,7 +11,18 @@ from datetime import datetime
 
 from .conversation import Message, Reply, Tool
 from .results import failure, plain_text, read_object
-from .skills import calendar, clock, delegation, memory, planner, reminders, showcase, smalltalk, weather
+from .skills import (
+    calendar,
+    clock,
+    delegation,
+    memory,
+    notes,
+    planner,
+    reminders,
+    showcase,
+    smalltalk,
+    weather,
+)
 from .turn import ToolResult, Turn, read_turn
 
 CHARACTERS_READ = 2000
@@ -60,9 +71,9 @@ def answer(messages: Sequence[Message], tools: Sequence[Tool], now: datetime) ->
 
 
 def _think(turn: Turn) -> Reply:
-    repeated = showcase.repeat(turn)
-    if repeated is not None:
-        return repeated
+    whole = notes.ask(turn) or showcase.repeat(turn)
+    if whole is not None:
+        return whole
     turn = replace(turn, request=turn.request[:CHARACTERS_READ])
     is_planner = planner.is_planner(turn.system)
     for skill in _PLANNER_SKILLS if is_planner else _SKILLS:

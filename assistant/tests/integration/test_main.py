@@ -128,9 +128,13 @@ async def test_health_turns_red_when_rest_service_is_away(redis_client, redis_se
 
         await eventually(lambda: status_is(200))
         rest.down = True
-        await eventually(lambda: status_is(503))
+
+        async def rest_is_told() -> bool:
+            # on a busy machine the first 503 may be for a check that was late
+            return await status_is(503) and "503" in seen["checks"]["rest_service"]
+
+        await eventually(rest_is_told)
     assert seen["checks"]["redis"] == "ok"
-    assert "503" in seen["checks"]["rest_service"]
 
 
 @pytest.mark.parametrize(

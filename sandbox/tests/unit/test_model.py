@@ -447,3 +447,19 @@ def test_cities_keep_their_order_and_their_names():
     assert [city.english for city in find_cities("Boston, Paris and Токио")] == ["Boston", "Paris", "Tokyo"]
     assert find_cities("в вене и в Риге")[0].russian_in == "в Вене"
     assert find_cities("nothing here, Roman times and римский") == ()
+
+
+def test_notes_keep_what_the_person_said():
+    keeper = Message("system", ("You keep the notes of an assistant on its conversation with one person.",))
+    material = {
+        "notes": "- my name is Ada",
+        "conversation": [
+            {"person": "<context>\nnow: 2026-11-20 09:00\n</context>\n\nRemind me to\nwater the plants"},
+            {"assistant": "", "called": "reminders({})"},
+            {"tool_result": "done"},
+            {"assistant": "Done."},
+        ],
+    }
+    reply = answer([keeper, Message("user", (json.dumps(material),))], [REMINDER], NOW)
+    assert reply == Reply(text="- my name is Ada\n- Remind me to water the plants")
+    assert answer([keeper, Message("user", ("{}",))], [], NOW).text == "Nothing worth a note."
