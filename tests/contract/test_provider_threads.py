@@ -261,6 +261,23 @@ async def test_a_long_history_is_told_in_pieces(make_world):
     assert len(world.texts()) == 52
 
 
+async def test_a_conversation_that_could_not_be_filled_is_deleted_again(make_world):
+    world = await make_world(lambda body: Says(text_of(body["input"][-1])))
+    assistant = await world.assistant()
+    for number in range(12):
+        await world.say(assistant, f"m{number}")
+    world.provider.conversations.clear()
+    refusals = [error(503)]
+    world.provider.refuses = lambda request: (
+        refusals.pop() if refusals and request.target.endswith("/items") else None
+    )
+    assert await world.say(assistant, "last") == "last"
+    assert refusals == []
+    (row,) = await world.rows()
+    assert list(world.provider.conversations) == [row["thread_id"]]
+    assert len(world.texts()) == 26
+
+
 async def test_rest_service_is_away_and_the_answer_comes_all_the_same(make_world):
     world = await make_world(Says("Hello"), Says("Fine"))
     nobody = RestClientSettings(rest_service_url="http://127.0.0.1:1", service_api_key=SecretStr("x"))

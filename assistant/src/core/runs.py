@@ -8,8 +8,8 @@ nobody waited for, and is cancelled.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from .errors import BadAnswerError, ModelError, ModelRefusedError, ModelUnavailableError, ThreadLostError
@@ -30,7 +30,7 @@ from .runs_wire import (
     tool_outputs,
 )
 from .sse import SSE
-from .threads import Definition, Identity
+from .threads import Definition, Identity, kept_whole
 
 PATH = "/threads"
 PREFIX = "thread_"
@@ -76,8 +76,9 @@ class RunsBackend:
             thread_id = str(json.loads(payload)["id"])
         except (ValueError, KeyError, TypeError) as exc:
             raise BadAnswerError("a thread without id") from exc
-        for message in rest:
-            await self._post(f"{PATH}/{thread_id}/messages", message)
+        async with kept_whole(thread_id, self.delete):
+            for message in rest:
+                await self._post(f"{PATH}/{thread_id}/messages", message)
         return thread_id
 
     async def ask(
@@ -96,11 +97,12 @@ class RunsBackend:
                 if ended.status == "requires_action" and request.tool_choice == "none":
                     # a run keeps the tool choice it was begun with
                     await self._cancel(thread_id, ended.id)
-                    ended = await self._begin(thread_id, request, on_text)
+                    with _leaving_traces():
+                        ended = await self._begin(thread_id, request, on_text)
             else:
-                assistant_id = await self._assistant_id(request)
-                await self._add(thread_id, new)
-                ended = await self._begin(thread_id, request, on_text, assistant_id)
+                with _leaving_traces():
+                    await self._add(thread_id, new)
+                    ended = await self._begin(thread_id, request, on_text)
             text = "" if ended.status == "requires_action" else await self._text_of(thread_id, ended.id)
         except ModelRefusedError as exc:
             if exc.status == 404:
@@ -140,18 +142,9 @@ class RunsBackend:
                 await self._cancel_active(thread_id)
                 await self._post(path, message)
 
-    async def _begin(
-        self, thread_id: str, request: ModelRequest, on_text: TextSink | None, assistant_id: str | None = None
-    ) -> Run:
-        assistant_id = assistant_id or await self._assistant_id(request)
-        body = run_body(assistant_id, request)
-        try:
-            return await self._ended(thread_id, f"{PATH}/{thread_id}/runs", body, on_text)
-        except ModelUnavailableError as exc:
-            if exc.status != 429:
-                raise
-            # without the status, for the thread is not as it was: the message stands in it
-            raise ModelUnavailableError(str(exc), retry_after=exc.retry_after) from exc
+    async def _begin(self, thread_id: str, request: ModelRequest, on_text: TextSink | None) -> Run:
+        body = run_body(await self._assistant_id(request), request)
+        return await self._ended(thread_id, f"{PATH}/{thread_id}/runs", body, on_text)
 
     async def _submit(
         self, thread_id: str, run_id: str, new: Sequence[Message], on_text: TextSink | None
@@ -207,6 +200,17 @@ class RunsBackend:
 
     async def _post(self, path: str, body: Mapping[str, Any]) -> bytes:
         return await self._provider.request("POST", path, body, headers=BETA)
+
+
+@contextmanager
+def _leaving_traces() -> Iterator[None]:
+    """Around what changes the thread: a limit of requests in the midst of it is no harmless one any more."""
+    try:
+        yield
+    except ModelUnavailableError as exc:
+        if exc.status != 429:
+            raise
+        raise ModelUnavailableError(str(exc), retry_after=exc.retry_after) from exc
 
 
 async def delete_thread(provider: Provider, thread_id: str) -> None:

@@ -3,11 +3,13 @@
 Implementations: `conversations` (Responses API), `runs` (the classic Assistants API).
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from .errors import ModelError
 from .model import Message, ModelAnswer, ModelRequest, TextSink, ToolSpec
 
 
@@ -81,3 +83,14 @@ class ThreadBackend(Protocol):
     async def delete(self, thread_id: str) -> None:
         """Delete the thread at the provider; one that is gone already is deleted."""
         ...
+
+
+@asynccontextmanager
+async def kept_whole(thread_id: str, delete: Callable[[str], Awaitable[None]]) -> AsyncIterator[None]:
+    """Around the filling of a new thread: one that cannot be filled is deleted again."""
+    try:
+        yield
+    except ModelError:
+        with suppress(ModelError):
+            await delete(thread_id)
+        raise
