@@ -29,6 +29,8 @@ from .strict import strict_schema
 
 Item = dict[str, Any]
 
+LEAST_OUTPUT = 16
+"""Tokens; a smaller `max_output_tokens` is refused with 400 ("Expected a value >= 16")."""
 _FAULTS_OF_THE_SERVER = frozenset({"server_error", "rate_limit_exceeded", "vector_store_timeout"})
 """Codes of a failed response that another try may get over."""
 
@@ -102,7 +104,7 @@ def response_body(
     if request.temperature is not None and _takes_temperature(model):
         body["temperature"] = request.temperature
     if request.max_output_tokens is not None:
-        body["max_output_tokens"] = request.max_output_tokens
+        body["max_output_tokens"] = max(request.max_output_tokens, LEAST_OUTPUT)
     return body
 
 

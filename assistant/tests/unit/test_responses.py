@@ -76,6 +76,13 @@ async def test_a_model_that_reasons_gets_no_temperature():
     assert "temperature" not in server.asked[0]
 
 
+async def test_no_answer_is_allowed_fewer_tokens_than_the_protocol_knows():
+    server = OpenAIStandIn(Says("Hello"))
+    async with backend_at(server) as backend:
+        await backend.complete(replace(REQUEST, max_output_tokens=1))
+    assert server.asked[0]["max_output_tokens"] == 16
+
+
 async def test_what_the_model_thought_comes_back_in_the_next_round():
     server = OpenAIStandIn(calls(("weather", '{"city": "Rome"'), thought="secret"), Says("Sunny"))
     async with backend_at(server) as backend:
