@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -18,6 +17,7 @@ from assistant.src.messages import partials
 from assistant.tests.fakes import assistant_row, tool_row, tree_of, user_row
 from assistant.tests.openai_standin import OpenAIStandIn, Says
 from assistant.tests.standin import Reply, RestStandIn, StandIn, chunk, completion, error, events
+from ops.embedded import free_port
 from service_kit.contracts.messages import STREAM_TO_TELEGRAM, IncomingMessage, PartialReply
 from service_kit.queue.producer import RedisProducer
 from service_kit.settings import RedisSettings
@@ -94,12 +94,6 @@ async def eventually(good: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(60):
         while not await good():  # noqa: ASYNC110 - what is looked at is in another process
             await asyncio.sleep(0.02)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def test_messages_are_answered_in_order_and_bad_ones_are_buried(redis_client, redis_settings, rest):

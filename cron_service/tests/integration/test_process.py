@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ import redis.asyncio as aioredis
 
 from cron_service.tests.fake_rest import FakeRest
 from cron_service.tests.fakes import eventually
+from ops.embedded import free_port
 from service_kit import redis as kit_redis
 from service_kit.contracts.health import HealthBody
 from service_kit.contracts.messages import QUEUE_TO_TELEGRAM, OutgoingMessage
@@ -32,9 +32,7 @@ def fake_rest() -> Iterator[FakeRest]:
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture

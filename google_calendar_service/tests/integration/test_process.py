@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -16,6 +15,7 @@ import httpx2
 import pytest
 
 from google_calendar_service.tests.unit.conftest import USER
+from ops.embedded import free_port
 from service_kit import redis as kit_redis
 
 pytestmark = pytest.mark.integration
@@ -41,12 +41,6 @@ def rest_url() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
         thread.join()
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def get(url: str, **headers: str) -> httpx2.Response:

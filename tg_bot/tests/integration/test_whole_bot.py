@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-import socket
 from contextlib import asynccontextmanager
 
 import httpx2
 import pytest
 from pydantic import SecretStr
 
+from ops.embedded import free_port
 from service_kit.contracts.messages import QUEUE_TO_SECRETARY, QUEUE_TO_TELEGRAM, OutgoingMessage, reply_id
 from service_kit.queue.producer import RedisProducer
 from tg_bot.src.config.settings import Settings
@@ -17,12 +17,6 @@ from tg_bot.src.utils.texts import ENGLISH
 from tg_bot.tests.standin import TOKEN, until
 
 pytestmark = pytest.mark.integration
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @asynccontextmanager
