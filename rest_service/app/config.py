@@ -27,7 +27,7 @@ class DatabaseSettings(ServiceSettings):
     )
     db_echo: bool = Field(default=False, description="Log every SQL statement.")
     db_pool_size: int = Field(default=20, ge=1, le=500, description="Connections kept open.")
-    db_max_overflow: int = Field(default=10, ge=0, le=500, description="Further ones under load.")
+    db_max_overflow: int = Field(default=0, ge=0, le=500, description="Further ones under load.")
     slow_query_ms: int = Field(
         default=200, ge=0, description="Statements that take longer are logged, without values; 0 logs none."
     )
