@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -41,6 +42,10 @@ _SECRET_TEXTS = (
         r"\1***",
     ),
 )
+_MAY_HOLD_ONE = re.compile(r"[:=\s]|sk-|ya29\.|1//|GOCSPX-|gAAAAA")
+"""What a text must have for any of these to fit: most words of a line have nothing of it."""
+_OWN_FIELDS = frozenset({"timestamp", "level", "logger", "service"})
+"""Set by this chain itself, on every line."""
 REDACTED = "***"
 _NOISY = (
     *("httpx2", "httpcore2", "urllib3", "openai", "aiohttp.access", "uvicorn.access", "googleapiclient"),
@@ -56,8 +61,9 @@ def redact_text(text: str) -> str:
     """`text` without this process's secrets and whatever looks like a token, key or password."""
     for secret in _known_secrets:
         text = text.replace(secret, REDACTED)
-    for pattern, replacement in _SECRET_TEXTS:
-        text = pattern.sub(replacement, text)
+    if _MAY_HOLD_ONE.search(text):
+        for pattern, replacement in _SECRET_TEXTS:
+            text = pattern.sub(replacement, text)
     return text
 
 
@@ -73,6 +79,7 @@ def _redact(value: Any) -> Any:  # noqa: ANN401 - log fields are of any type
     return redact_text(str(value))
 
 
+@lru_cache(1000)
 def _is_secret(key: object) -> bool:
     return isinstance(key, str) and bool(_SECRET_KEYS.search(key)) and not _COUNTED.search(key)
 
@@ -80,7 +87,11 @@ def _is_secret(key: object) -> bool:
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Structlog processor: no secret leaves the process in a log line."""
     return {
-        key: value if key.startswith("_") else REDACTED if _is_secret(key) else _redact(value)
+        key: value
+        if key in _OWN_FIELDS or key.startswith("_")
+        else REDACTED
+        if _is_secret(key)
+        else _redact(value)
         for key, value in event.items()
     }
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel, Field, SecretStr
 
 from service_kit import logging as kit_logging
@@ -212,3 +214,9 @@ def test_the_console_form_is_for_people_and_keeps_secrets_too(configured, writte
     assert "bot***/sendMessage" in shown
     assert "x1" not in shown
     assert "{" not in shown.splitlines()[0]
+
+
+@given(st.sampled_from([pattern for pattern, _ in kit_logging._SECRET_TEXTS]).flatmap(st.from_regex))
+def test_whatever_looks_like_a_secret_is_looked_at(text: str):
+    """Words that cannot hold one are passed over; nothing that a pattern finds is such a word."""
+    assert kit_logging._MAY_HOLD_ONE.search(text)
