@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
@@ -32,9 +32,10 @@ async def models(*servers: StandIn) -> AsyncIterator[ModelRouter]:
         default_provider="one",
         default_model="m",
     )
-    yield ModelRouter(resolver, Retrying(3, backoff=lambda _attempt: 0.0))
-    for provider in providers.values():
-        await provider.aclose()
+    async with AsyncExitStack() as stack:
+        for provider in providers.values():
+            stack.push_async_callback(provider.aclose)
+        yield ModelRouter(resolver, Retrying(3, backoff=lambda _attempt: 0.0))
 
 
 def asking(*names: str) -> ModelRequest:
