@@ -4,11 +4,12 @@
                                [--replicas 1] [--tools] [--alone]
 
 Each wave is one question of every user, all at once or evenly over `--over` seconds; the next wave begins
-when all are answered. The users are known and their connections are made before the first wave. Printed
-for each wave: from message to reply (p50, p99), and the resident memory of all assistant processes before,
-at its peak and after. Then: growth a user at the highest peak, what stays between the third wave and the
-last, the replicas' shares, and whether the promise holds (p99 at most the model's latency + 0.5 s, under
-1 MB a user, nothing that stays; exit code 1 where it does not).
+when all are answered and everybody has begun a new conversation, so that all waves are alike and what
+stays in memory is no longer history. The users are known and their connections are made before the first
+wave. Printed for each wave: from message to reply (p50, p99), and the resident memory of all assistant
+processes before, at its peak and after. Then: growth a user at the highest peak, what stays between the
+third wave and the last, the replicas' shares, and whether the promise holds (p99 at most the model's
+latency + 0.5 s, under 1 MB a user, nothing that stays; exit code 1 where it does not).
 
 All five services run; the measuring process plays Telegram and the model. `--alone` leaves out the bot:
 the messages are put on the queue and the replies taken from it by the measuring process, so that what is
@@ -116,9 +117,14 @@ class Crowd:
     door: QueueDoor | None
     memory: Memory
     waves: list[Wave] = field(default_factory=list)
+    met: int = 0
+    """So many users have written in the last wave."""
 
     async def wave(self, users: int, *, latency: float) -> Wave:
-        """One question of each of the first `users`."""
+        """One question of each of the first `users`, who remember nothing of the wave before."""
+        if self.met:
+            await self._begin_anew()
+        self.met = users
         self.world.reset(model_latency=latency)
         cpu = self.suite.cpu_seconds()
         before = self.memory.peak = self.memory.now()
@@ -145,6 +151,17 @@ class Crowd:
                 await self.door.ask_all([user])
             else:
                 self.world.ask(user)
+
+    async def _begin_anew(self) -> None:
+        self.world.reset(model_latency=0.0)
+        if self.door:
+            await self.door.begin_anew(range(self.met))
+        else:
+            for user in range(self.met):
+                self.world.say(user, "/new")
+        async with asyncio.timeout(120):
+            while len(self.world.answers) < self.met:  # noqa: ASYNC110 - the bot's words come one by one
+                await asyncio.sleep(0.05)
 
     def shares(self) -> dict[str, int]:
         """Messages that each assistant has answered, as its log tells."""

@@ -11,6 +11,7 @@ from service_kit.contracts.messages import (
     QUEUE_TO_SECRETARY,
     QUEUE_TO_TELEGRAM,
     IncomingMessage,
+    IncomingType,
     OutgoingMessage,
 )
 from service_kit.queue.base import ConsumerOptions, Delivery
@@ -61,6 +62,14 @@ class QueueDoor:
             )
             batch.append((message, None))
         await self.producer.enqueue_many(QUEUE_TO_SECRETARY, batch)
+
+    async def begin_anew(self, users: Iterable[int]) -> None:
+        """`/new` of each of them, in one step."""
+        resets = [
+            IncomingMessage(type=IncomingType.RESET, user_id=self.users[user], chat_id=FIRST_CHAT + user)
+            for user in users
+        ]
+        await self.producer.enqueue_many(QUEUE_TO_SECRETARY, [(message, None) for message in resets])
 
     async def note(self, delivery: Delivery) -> Sequence[BaseModel]:
         """The queue's handler."""
