@@ -223,14 +223,15 @@ def _judged(crowd: Crowd, start: float, met: Wave) -> bool:
     plan, waves = crowd.plan, crowd.waves
     peak = max(wave.peak for wave in [met, *waves])
     growth = (peak - start) / plan.users
-    stays = waves[-1].after - waves[min(2, len(waves) - 1)].after
+    settled = min(3, len(waves))
+    stays = waves[-1].after - waves[settled - 1].after
     p99 = statistics.median(plan.latency + wave.seen.p99 / 1000 for wave in waves)
     lost = sum(wave.seen.asked - wave.seen.answered for wave in waves)
     twice = sum(wave.seen.doubled for wave in waves)
     shares = crowd.shares()
     total = sum(shares.values())
     print(f"memory: {start:.1f} MB before the users came, peak {peak:.1f} MB: {growth:.3f} MB a user")
-    print(f"stays from wave 3 to wave {len(waves)}: {stays:+.1f} MB")
+    print(f"stays from wave {settled} to wave {len(waves)}: {stays:+.1f} MB")
     for name, count in shares.items():
         print(f"{name}: {count} of {total} replies ({count / max(1, total):.0%})")
     promises = {
