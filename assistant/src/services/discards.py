@@ -1,7 +1,7 @@
 """What was deleted in rest_service is forgotten where it is kept as well.
 
 rest_service's database lists every thread that lost its row and every user who is gone, whatever the way
-(`service_kit.contracts.discards`). The sweeper goes through the list every minute and right after `/new`:
+(`service_kit.contracts.discards`). The sweeper goes through the list every minute and soon after `/new`:
 threads are deleted at the provider, users' conversations here. A row leaves the list when that is done;
 what fails stays for the next sweep and holds nothing else up. Several replicas may sweep at once, for
 everything here may be done twice.
@@ -28,6 +28,8 @@ log = get_logger(__name__)
 
 EVERY = 60.0
 """Seconds between two sweeps."""
+PAUSE = 1.0
+"""Seconds between two sweeps at least: one that forgets a user calls for the next one itself."""
 AT_ONCE = 4
 """Rows that are worked on side by side."""
 
@@ -61,6 +63,7 @@ class DiscardSweeper:
                 log.info("sweep_waits", reason=str(exc) or type(exc).__name__)
             except Exception:  # a bug here must not end the service that answers people
                 log.exception("sweep_broken")
+            await asyncio.sleep(PAUSE)
             await sleep_unless(self._threads.forgotten, self._every)
 
     async def sweep(self) -> None:
