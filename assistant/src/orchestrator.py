@@ -205,7 +205,11 @@ class AssistantOrchestrator:
 
     async def _secretary(self, seen: Versions) -> BaseAssistant:
         """The secretary as it is configured now; as it was when rest_service is away."""
-        return await self._secretaries.get("secretary", self._build_secretary, seen=seen)
+        try:
+            return await self._secretaries.get("secretary", self._build_secretary, seen=seen)
+        except NoSecretaryError:
+            self._secretaries.drop("secretary")  # or the one of before would answer while rest_service is away
+            raise
 
     async def _build_secretary(self) -> BaseAssistant:
         """The default secretary, or the oldest other active one that can be built.

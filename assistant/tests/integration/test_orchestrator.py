@@ -204,6 +204,20 @@ async def test_without_a_secretary_the_admin_is_told_what_to_do(make_service, re
     assert (await service.say("Hi")).text == "ok"
 
 
+async def test_a_secretary_seen_to_be_gone_does_not_come_back_while_rest_service_is_away(
+    make_service, redis_client
+):
+    rest = rest_of()
+    service = await make_service(ScriptedBackend(said("ok")), rest)
+    await service.say("Hi")
+    rest.trees = []
+    await announce(redis_client, Topic.CONFIGURATION)
+    assert "is_secretary" in (await service.say("Hi")).text
+    rest.down = True
+    with pytest.raises(RetryLater):
+        await service.say("Hi")
+
+
 @pytest.mark.parametrize(
     ("language", "text", "start"),
     [
