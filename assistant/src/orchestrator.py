@@ -208,7 +208,7 @@ class AssistantOrchestrator:
         try:
             return await self._secretaries.get("secretary", self._build_secretary, seen=seen)
         except NoSecretaryError:
-            self._secretaries.drop("secretary")  # or the one of before would answer while rest_service is away
+            self._secretaries.drop("secretary")  # or the former one would answer while rest_service is away
             raise
 
     async def _build_secretary(self) -> BaseAssistant:
