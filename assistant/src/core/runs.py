@@ -12,7 +12,14 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from .errors import BadAnswerError, ModelError, ModelRefusedError, ModelUnavailableError, ThreadLostError
+from .errors import (
+    BadAnswerError,
+    ModelError,
+    ModelRefusedError,
+    ModelTimeoutError,
+    ModelUnavailableError,
+    ThreadLostError,
+)
 from .model import Message, ModelAnswer, ModelRequest, TextSink
 from .provider import Provider
 from .refusals import refusal_in_body
@@ -37,6 +44,8 @@ PREFIX = "thread_"
 MESSAGES_A_REQUEST = 32
 FIRST_LOOK, LONGEST_PAUSE = 0.2, 2.0
 """Seconds between two looks at a run that goes on."""
+CANCEL_WAIT = 5.0
+"""Seconds for a cancelled run to let its thread go; a user waits meanwhile."""
 
 _RUN_IS_ACTIVE = "while a run"
 """In the refusal: "Can't add messages to thread_… while a run run_… is active"."""
@@ -165,21 +174,23 @@ class RunsBackend:
     async def _awaited(self, thread_id: str, run: Run) -> Run:
         pause = FIRST_LOOK
         try:
-            async with asyncio.timeout(self._run_timeout):
-                while run.goes_on:
-                    await asyncio.sleep(pause)
-                    pause = min(pause * 1.5, LONGEST_PAUSE)
-                    path = f"{PATH}/{thread_id}/runs/{run.id}"
-                    run = parsed(Run, await self._provider.request("GET", path, headers=BETA))
+            with _leaving_traces():
+                async with asyncio.timeout(self._run_timeout):
+                    while run.goes_on:
+                        await asyncio.sleep(pause)
+                        pause = min(pause * 1.5, LONGEST_PAUSE)
+                        path = f"{PATH}/{thread_id}/runs/{run.id}"
+                        run = parsed(Run, await self._provider.request("GET", path, headers=BETA))
         except TimeoutError as exc:
             await self._cancel(thread_id, run.id)
             msg = f"the run was still {run.status} after {self._run_timeout:g} s"
-            raise ModelUnavailableError(msg) from exc
+            raise ModelTimeoutError(msg) from exc
         return run
 
     async def _text_of(self, thread_id: str, run_id: str) -> str:
         path = f"{PATH}/{thread_id}/messages?run_id={run_id}&order=asc&limit=100"
-        return parsed(Messages, await self._provider.request("GET", path, headers=BETA)).text
+        with _leaving_traces():
+            return parsed(Messages, await self._provider.request("GET", path, headers=BETA)).text
 
     async def _cancel_active(self, thread_id: str) -> None:
         path = f"{PATH}/{thread_id}/runs?limit=20"
@@ -192,7 +203,7 @@ class RunsBackend:
         """Cancel the run and wait until it lets the thread go; one that has ended has."""
         path = f"{PATH}/{thread_id}/runs/{run_id}"
         with suppress(ModelError, TimeoutError):
-            async with asyncio.timeout(self._run_timeout):
+            async with asyncio.timeout(CANCEL_WAIT):
                 run = parsed(Run, await self._post(f"{path}/cancel", {}))
                 while run.is_active:
                     await asyncio.sleep(FIRST_LOOK)
@@ -204,7 +215,7 @@ class RunsBackend:
 
 @contextmanager
 def _leaving_traces() -> Iterator[None]:
-    """Around what changes the thread: a limit of requests in the midst of it is no harmless one any more."""
+    """Around what changes the thread or follows a change: a limit of requests there is no harmless one."""
     try:
         yield
     except ModelUnavailableError as exc:
@@ -232,9 +243,18 @@ async def _streamed(events: AsyncIterator[SSE], on_text: TextSink) -> Run:
             text += parsed(MessageDelta, event.data).text
             on_text(text)
         elif event.event == "error":
-            raise refusal_in_body(json.loads(event.data), status=None)
+            raise _error(event.data)
         elif event.event.startswith(_RUN_EVENT) and not event.event.startswith("thread.run.step."):
             run = parsed(Run, event.data)
             if not run.goes_on:
                 return run
     raise BadAnswerError("the stream ended before the run did")
+
+
+def _error(data: bytes) -> ModelError:
+    """The error in an event, which a proxy may have written as plain text."""
+    try:
+        body: object = json.loads(data)
+    except ValueError:
+        body = data.decode("utf-8", "replace")
+    return refusal_in_body(body, status=None)

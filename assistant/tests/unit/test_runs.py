@@ -13,6 +13,7 @@ from assistant.src.core.errors import (
     BadAnswerError,
     ContextOverflowError,
     ModelRefusedError,
+    ModelTimeoutError,
     ModelUnavailableError,
     ThreadLostError,
 )
@@ -159,7 +160,7 @@ async def test_a_run_is_looked_at_until_it_ends():
 
 async def test_a_run_that_never_ends_is_cancelled():
     server = ClassicStandIn(begin=[run("queued")], look=[run("in_progress")], cancel=[run("cancelled")])
-    with pytest.raises(ModelUnavailableError, match="still in_progress"):
+    with pytest.raises(ModelTimeoutError, match="still in_progress"):
         await asked(server)
     assert server.kinds()[-1] == "cancel"
 
@@ -180,6 +181,34 @@ async def test_a_limit_of_requests_after_the_message_was_added_is_no_harmless_on
     with pytest.raises(ModelUnavailableError) as raised:
         await asked(ClassicStandIn(begin=[error(429, retry_after="3")]))
     assert (raised.value.status, raised.value.retry_after) == (None, 3.0)
+
+
+@pytest.mark.parametrize(
+    "replies",
+    [
+        {"submit": [run("queued")], "look": [error(429)]},
+        {"submit": [run("completed")], "texts": [error(429)]},
+    ],
+    ids=["look", "texts"],
+)
+async def test_a_limit_of_requests_after_the_results_were_taken_is_no_harmless_one(replies):
+    server = ClassicStandIn(begin=[run("requires_action", **wants("call_1"))], **replies)
+    async with backend_at(server) as backend:
+        first = await backend.ask("thread_1", REQUEST, ASKED, run="", on_text=None)
+        results = (ToolMessage("call_1", "12:00"),)
+        with pytest.raises(ModelUnavailableError) as raised:
+            await backend.ask("thread_1", REQUEST, results, run=first.opaque, on_text=None)
+    assert raised.value.status is None
+
+
+async def test_a_limit_of_requests_before_the_results_were_taken_is_a_harmless_one():
+    server = ClassicStandIn(begin=[run("requires_action", **wants("call_1"))], submit=[error(429)])
+    async with backend_at(server) as backend:
+        first = await backend.ask("thread_1", REQUEST, ASKED, run="", on_text=None)
+        results = (ToolMessage("call_1", "12:00"),)
+        with pytest.raises(ModelUnavailableError) as raised:
+            await backend.ask("thread_1", REQUEST, results, run=first.opaque, on_text=None)
+    assert raised.value.status == 429
 
 
 async def test_an_active_run_makes_room():
@@ -252,6 +281,12 @@ async def test_a_stream_grows_and_ends():
 async def test_a_stream_without_an_answer(told, error_type):
     with pytest.raises(error_type):
         await asked(ClassicStandIn(begin=[events(*told)], texts=[said("")]), on_text=lambda _text: None)
+
+
+async def test_an_error_in_the_stream_that_is_not_json():
+    broken = Reply(b"event: error\ndata: upstream gone\n\n", headers={"Content-Type": "text/event-stream"})
+    with pytest.raises(ModelUnavailableError, match="upstream gone"):
+        await asked(ClassicStandIn(begin=[broken]), on_text=lambda _text: None)
 
 
 async def test_a_cancelled_message_waits_for_no_run():
