@@ -114,6 +114,9 @@ class UsageLog:
                 if pause == EVERY:
                     log.warning("usage_waits", reason=str(exc))
                 pause = min(LONGEST_PAUSE, pause * 2)
+            except Exception:  # a bug here must not end the service that answers people
+                log.exception("usage_broken")
+                pause = LONGEST_PAUSE
             else:
                 if pause != EVERY:
                     log.info("usage_goes_on")

@@ -288,6 +288,24 @@ async def test_records_wait_while_rest_service_is_away(log, rest, redis_client, 
     await end_tasks({posting})
 
 
+async def test_a_bug_in_the_accounting_does_not_end_the_service(rest, redis_client, monkeypatch):
+    monkeypatch.setattr(usage_module, "EVERY", 0.02)
+    monkeypatch.setattr(usage_module, "LONGEST_PAUSE", 0.02)
+    async with a_log(rest, redis_client) as log:
+        await log.record(user_id=7, message_id="tg:1", totals=used())
+        post = RestServiceClient.record_usage
+
+        async def broken(*_args: object) -> int:
+            monkeypatch.setattr(RestServiceClient, "record_usage", post)
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(RestServiceClient, "record_usage", broken)
+        posting = asyncio.create_task(log.run())
+        await until(lambda: posting.done() or len(rest.stored) == 1)
+        await end_tasks({posting})
+    assert len(rest.stored) == 1
+
+
 async def test_one_replica_posts_for_all(rest, redis_client, monkeypatch):
     monkeypatch.setattr(usage_module, "EVERY", 0.05)
     async with a_log(rest, redis_client) as first, a_log(rest, redis_client) as second:
