@@ -16,7 +16,7 @@ from .model import Message, ModelAnswer, ModelRequest, TextSink
 from .provider import Provider
 from .responses import ask
 from .responses_wire import input_items, response_body
-from .threads import Definition, kept_whole
+from .threads import Definition, kept_if_whole
 
 PATH = "/conversations"
 PREFIX = "conv_"
@@ -43,7 +43,7 @@ class ConversationsBackend:
         items = input_items(messages)
         first, rest = items[:ITEMS_A_REQUEST], items[ITEMS_A_REQUEST:]
         thread_id = _id(await self._provider.request("POST", PATH, {"items": first} if first else {}))
-        async with kept_whole(thread_id, self.delete):
+        async with kept_if_whole(thread_id, self.delete):
             for start in range(0, len(rest), ITEMS_A_REQUEST):
                 batch = {"items": rest[start : start + ITEMS_A_REQUEST]}
                 await self._provider.request("POST", f"{PATH}/{thread_id}/items", batch)

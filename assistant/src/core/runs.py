@@ -37,7 +37,7 @@ from .runs_wire import (
     tool_outputs,
 )
 from .sse import SSE
-from .threads import Definition, Identity, kept_whole
+from .threads import Definition, Identity, kept_if_whole
 
 PATH = "/threads"
 PREFIX = "thread_"
@@ -85,7 +85,7 @@ class RunsBackend:
             thread_id = str(json.loads(payload)["id"])
         except (ValueError, KeyError, TypeError) as exc:
             raise BadAnswerError("a thread without id") from exc
-        async with kept_whole(thread_id, self.delete):
+        async with kept_if_whole(thread_id, self.delete):
             for message in rest:
                 await self._post(f"{PATH}/{thread_id}/messages", message)
         return thread_id

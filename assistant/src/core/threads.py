@@ -3,14 +3,23 @@
 Implementations: `conversations` (Responses API), `runs` (the classic Assistants API).
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from service_kit.errors import KitError
+from service_kit.logging import get_logger
+
 from .errors import ModelError
 from .model import Message, ModelAnswer, ModelRequest, TextSink, ToolSpec
+
+log = get_logger(__name__)
+
+DROP_TIMEOUT = 3.0
+"""Seconds to delete a thread that nobody will use: a user waits meanwhile, or the end of the service."""
 
 
 class OpenAIProtocol(StrEnum):
@@ -86,11 +95,18 @@ class ThreadBackend(Protocol):
 
 
 @asynccontextmanager
-async def kept_whole(thread_id: str, delete: Callable[[str], Awaitable[None]]) -> AsyncIterator[None]:
-    """Around the filling of a new thread: one that cannot be filled is deleted again."""
+async def kept_if_whole(thread_id: str, delete: Callable[[str], Awaitable[None]]) -> AsyncIterator[None]:
+    """Around what a new thread needs yet: where that fails or is cancelled, the thread is deleted again.
+
+    No row names it, so nothing else would ever delete it.
+    """
     try:
         yield
-    except ModelError:
-        with suppress(ModelError):
-            await delete(thread_id)
+    except (ModelError, KitError, asyncio.CancelledError):
+        try:
+            async with asyncio.timeout(DROP_TIMEOUT):
+                await delete(thread_id)
+        except (ModelError, TimeoutError) as exc:
+            reason = str(exc) or type(exc).__name__
+            log.warning("thread_left_at_provider", thread_id=thread_id, reason=reason)
         raise

@@ -30,8 +30,8 @@ from service_kit.logging import get_logger
 from service_kit.rest import endpoints
 from service_kit.rest.client import AsyncRestClient
 
-from ..core.errors import ModelError
 from ..core.model import AssistantMessage, Message, ToolMessage
+from ..core.threads import kept_if_whole
 from ..utils.text import compact_json
 
 log = get_logger(__name__)
@@ -152,20 +152,17 @@ class ProviderThreads:
         rows = await self._send(endpoints.threads(*pair))
         thread_id = await create()
         try:
-            if rows:
-                change = UserThreadUpdate(thread_id=thread_id, last_used=self._clock.now())
-                return await self._send(endpoints.update_thread(rows[0].id, change))
-            new = UserThreadCreate(user_id=user_id, assistant_id=pair[1], thread_id=thread_id)
-            return await self._send(endpoints.create_thread(new))
+            async with kept_if_whole(thread_id, delete):
+                if rows:
+                    change = UserThreadUpdate(thread_id=thread_id, last_used=self._clock.now())
+                    return await self._send(endpoints.update_thread(rows[0].id, change))
+                new = UserThreadCreate(user_id=user_id, assistant_id=pair[1], thread_id=thread_id)
+                return await self._send(endpoints.create_thread(new))
         except ConflictError:
-            await _dropped(thread_id, delete)
             rows = await self._send(endpoints.threads(*pair))
             if not rows:
                 raise
             return rows[0]
-        except KitError:
-            await _dropped(thread_id, delete)
-            raise
 
     async def _send(self, call: endpoints.Call[T]) -> T:
         """The answer, but not after the client's own patience: a user waits, and can be answered without."""
@@ -203,14 +200,6 @@ class ProviderThreads:
                     with suppress(NotFoundError):
                         await self._rest.send(endpoints.delete_thread(row.id))
             await self._redis.srem(FORGET, wish)
-
-
-async def _dropped(thread_id: str, delete: Callable[[str], Awaitable[None]]) -> None:
-    """Delete a thread that no row will ever name; where that fails, it stays at the provider."""
-    try:
-        await delete(thread_id)
-    except ModelError as exc:
-        log.warning("thread_left_at_provider", thread_id=thread_id, reason=str(exc))
 
 
 def _key(user_id: int) -> str:
