@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -24,6 +25,19 @@ from ..core.threads import OpenAIProtocol
 ProviderName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=40)]
 
 
+def _address(value: str) -> str:
+    parts = urlsplit(value)
+    # a `port` that is none raises ValueError only when it is read
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
+        msg = "must be an address such as https://host/v1"
+        raise ValueError(msg)
+    return value
+
+
+Address = Annotated[str, AfterValidator(_address)]
+"""Of a server, up to and including /v1."""
+
+
 class OwnProvider(BaseModel):
     """An entry of MODEL_PROVIDERS; what is not given is as known, or as most servers have it.
 
@@ -32,7 +46,7 @@ class OwnProvider(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    base_url: str | None = Field(default=None, description="Up to and including /v1.")
+    base_url: Address | None = Field(default=None, description="Up to and including /v1.")
     api_key: SecretStr | None = None
     concurrency: int | None = Field(default=None, ge=1, description="Requests at once, of one process.")
     context_tokens: int | None = Field(default=None, ge=256)
@@ -41,16 +55,6 @@ class OwnProvider(BaseModel):
     tool_choice_none: bool | None = None
     strict_tools: bool | None = None
 
-    @field_validator("base_url")
-    @classmethod
-    def _is_an_address(cls, value: str | None) -> str | None:
-        if value is not None and not (
-            urlsplit(value).scheme in {"http", "https"} and urlsplit(value).hostname
-        ):
-            msg = "must be an address such as https://host/v1"
-            raise ValueError(msg)
-        return value
-
 
 class ModelSettings(EnvironmentSettings):
     """Which models answer, where they are, and how long they may take."""
@@ -58,7 +62,7 @@ class ModelSettings(EnvironmentSettings):
     openai_api_key: SecretStr | None = Field(
         default=None, description="Key of the default provider; not needed by most local servers."
     )
-    openai_base_url: str = Field(
+    openai_base_url: Address = Field(
         default="https://api.openai.com/v1",
         description="The default provider, named `openai`: any server that speaks Chat Completions.",
     )
@@ -77,13 +81,13 @@ class ModelSettings(EnvironmentSettings):
     deepseek_api_key: SecretStr | None = Field(default=None, description="For models `deepseek/…`.")
     xai_api_key: SecretStr | None = Field(default=None, description="For models `xai/…`.")
     together_api_key: SecretStr | None = Field(default=None, description="For models `together/…`.")
-    ollama_base_url: str | None = Field(
+    ollama_base_url: Address | None = Field(
         default=None, description="Where `ollama/…` is, if not on this machine."
     )
-    lmstudio_base_url: str | None = Field(
+    lmstudio_base_url: Address | None = Field(
         default=None, description="Where `lmstudio/…` is, if not on this machine."
     )
-    vllm_base_url: str | None = Field(default=None, description="Where `vllm/…` is.")
+    vllm_base_url: Address | None = Field(default=None, description="Where `vllm/…` is.")
     model_providers: Annotated[Mapping[ProviderName, OwnProvider], NoDecode] = Field(
         default_factory=dict, description="Further providers, as a JSON object by name; see OwnProvider."
     )
