@@ -1,7 +1,7 @@
 """Tool types: each is one file of this folder, `<type>_tool.py`, that names itself in `TOOL_KIND`.
 
-The files are found when the first tool is built; nothing else lists them. At start the service makes
-its types known in Redis, so that rest_service takes rows of a type that it has never heard of.
+Nothing else lists them: the service looks for the files when it starts, and makes their types known in
+Redis, so that rest_service takes rows of a type that it has never heard of.
 """
 
 import importlib
