@@ -112,6 +112,8 @@ class Dialogue:
         """After the run, when its turn is stored: the conversation may be continued by the next one."""
         if self._known is None or self._held is None or self._said is None:
             return
+        if self._said.tool_calls:
+            return  # calls beside the last answer, which nobody will answer: the provider refuses it for ever
         messages = (*self._held, AssistantMessage(self._said.text))
         known = replace(self._known, held=len(messages), digest=digest_of(messages))
         await self._threads.keep(*self._pair, known)

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import redis.asyncio as aioredis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from assistant.src.assistants.dialogue import Dialogue
@@ -30,6 +30,7 @@ TROUBLE: dict[str, Reply | Says] = {
     "rubbish": Reply(b"<html>"),
     "failed": Says(failure=("server_error", "boom")),
     "cut": Says(calls=(("now", "{"),), status="incomplete"),
+    "insists": Says("Let me see", calls=(("now", {}),)),
 }
 
 
@@ -105,6 +106,7 @@ happenings = st.lists(
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(messages=st.lists(happenings, min_size=2, max_size=5))
+@example(messages=[["insists"] * 4, ["said"]])
 def test_the_provider_holds_what_we_hold(messages):
     asyncio.run(conversed(messages))
 
