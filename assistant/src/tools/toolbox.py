@@ -84,7 +84,13 @@ def repeatable(call: ToolCall) -> ToolCall:
 
 def _parsed(arguments: str) -> object:
     try:
-        return json.loads(arguments) if arguments.strip() else {}
+        return json.loads(arguments, parse_constant=_no_constants) if arguments.strip() else {}
     except (ValueError, RecursionError) as exc:
         msg = f"the arguments are not JSON: {exc}"
         raise InvalidInputError(msg) from exc
+
+
+def _no_constants(name: str) -> object:
+    """Python reads NaN and Infinity; servers refuse a history that holds them."""
+    msg = f"{name} is no number of JSON"
+    raise ValueError(msg)

@@ -104,6 +104,7 @@ async def test_parallel_calls_run_side_by_side_and_one_failure_leaves_the_others
         ("echo", {"text": 5}, "invalid_input", "text: 5 is not of type 'string'"),
         ("nothing", {}, "unknown_tool", "there are: echo"),
         ("echo", "[" * 100_000, "invalid_input", "not JSON"),
+        ("echo", '{"text": NaN}', "invalid_input", "NaN is no number of JSON"),
     ],
 )
 async def test_a_wrong_call_is_explained_to_the_model(name, arguments, kind, hint):
