@@ -26,12 +26,12 @@ from .core import metrics
 from .core.chat_completions import ChatCompletionsBackend
 from .core.known_providers import DEFAULT_PROVIDER
 from .core.model import ModelBackend
-from .core.providers import providers_of
 from .core.remote_assistants import RemoteAssistants
 from .core.retry import Retrying
 from .core.router import ModelResolver, ModelRouter
 from .orchestrator import AssistantOrchestrator
 from .services.discards import DiscardSweeper
+from .services.providers import providers_of
 from .services.rest_service import RestServiceClient
 from .services.usage import UsageLog
 from .services.weather import WeatherClient

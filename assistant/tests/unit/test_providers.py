@@ -5,8 +5,8 @@ from pydantic import ValidationError
 
 from assistant.src.config.models import ModelSettings
 from assistant.src.core.known_providers import KNOWN, OPENAI
-from assistant.src.core.providers import Providers, providers_of
 from assistant.src.core.quirks import Quirks
+from assistant.src.services.providers import Providers, providers_of
 
 KEY = {"OPENAI_API_KEY": "sk-default"}
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pydantic import SecretStr
 
 from ..config.models import ModelSettings, OwnProvider
-from .known_providers import DEFAULT_PROVIDER, KNOWN, KnownProvider, known_at
-from .provider import Provider, Timeouts
-from .quirks import Quirks
+from ..core.known_providers import DEFAULT_PROVIDER, KNOWN, KnownProvider, known_at
+from ..core.provider import Provider, Timeouts
+from ..core.quirks import Quirks
 
 
 @dataclass(frozen=True, slots=True)
