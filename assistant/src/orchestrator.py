@@ -89,7 +89,7 @@ class AssistantOrchestrator:
             except Reject:
                 measured.outcome = MessageOutcome.REJECTED
                 raise
-            except RetryLater:
+            except (RetryLater, asyncio.CancelledError):
                 measured.outcome = MessageOutcome.WAITS
                 raise
             measured.outcome = _outcome(message, reply)

@@ -95,7 +95,7 @@ class MessageOutcome(StrEnum):
     FAILED = "failed"
     """A friendly sentence instead of an answer."""
     WAITS = "waits"
-    """Back to the queue: a part of the suite is away."""
+    """Back to the queue: a part of the suite is away, or the service stops."""
     REJECTED = "rejected"
     """Dead letters: no message, of nobody we know, or one that meets the same bug again and again."""
     BROKEN = "broken"

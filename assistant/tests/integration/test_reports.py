@@ -123,6 +123,22 @@ async def test_a_run_that_is_cut_off_is_charged_beside_the_one_that_follows(make
     assert sum(record["model_calls"] for record in everything) == 3
 
 
+async def test_a_message_that_is_cut_off_waits_and_is_no_bug(make_service):
+    asked = asyncio.Event()
+
+    async def hang(_request: ModelRequest) -> Any:
+        asked.set()
+        await asyncio.Event().wait()
+
+    service = await make_service(ScriptedBackend(hang), planned())
+    before = {name: counted("assistant_message_seconds_count", outcome=name) for name in ("waits", "broken")}
+    cut_off = asyncio.create_task(service.say("Plan"))
+    await asked.wait()
+    await end_tasks({cut_off})
+    after = {name: counted("assistant_message_seconds_count", outcome=name) for name in before}
+    assert after == before | {"waits": before["waits"] + 1}
+
+
 @pytest.mark.parametrize(
     ("step", "kind", "outcome"),
     [
