@@ -10,13 +10,12 @@ import unicodedata
 from functools import cache
 from zoneinfo import available_timezones
 
-from babel.core import get_global
-from babel.dates import get_timezone_location
+from babel.core import Locale, get_global
 
 LANGUAGES = ("en", "ru")
 SUGGESTIONS = 3
 
-_OFFSET = re.compile(r"(?:utc|gmt)?\s*([+-])\s*(\d{1,2})(?::?00)?", re.IGNORECASE)
+_OFFSET = re.compile(r"(?:utc|gmt)?\s*([+\-−–])\s*(\d{1,2})(?::?00)?", re.IGNORECASE)
 _EAST, _WEST = 14, 12
 """Hours that the zones of whole hours reach from UTC."""
 
@@ -52,14 +51,16 @@ def _plain(text: str) -> str:
 
 @cache
 def _names() -> dict[str, str]:
-    """Plain name to zone; a zone's own name wins over a city's. Made once, in about half a second."""
-    zones = sorted(zone for zone in available_timezones() if "/" in zone or zone == "UTC")
+    """Plain name to zone; a zone's own name wins over a city's. Made once."""
+    zones = sorted(zone for zone in available_timezones() if "/" in zone or zone in {"UTC", "GMT"})
     known = get_global("zone_territories")
     # a zone that Unicode gives a country is the living one of those that share a city
     cities = sorted((zone for zone in zones if not zone.startswith("Etc/")), key=lambda zone: zone in known)
     names = {_plain(zone.rpartition("/")[2]): zone for zone in cities}
+    # Unicode keeps a zone under its first name for ever: Киев stands under Europe/Kiev
+    today = get_global("zone_aliases")
     for language in LANGUAGES:
-        names |= {
-            _plain(get_timezone_location(zone, locale=language, return_city=True)): zone for zone in cities
-        }
+        for zone, about in Locale(language).time_zones.items():
+            if "city" in about and today.get(zone, zone) in zones:
+                names[_plain(about["city"])] = today.get(zone, zone)
     return names | {_plain(zone): zone for zone in zones}
