@@ -11,6 +11,7 @@ import pytest
 import redis.asyncio as aioredis
 from fastapi import FastAPI
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from assistant.src.assistants import openai_assistant
 from assistant.src.core.errors import BrokenRowError, ModelError
@@ -210,9 +211,20 @@ async def test_after_a_message_that_failed_the_next_begins_from_what_is_stored(m
 async def test_a_provider_that_failed_rests_while_another_model_answers(make_world):
     world = await make_world(error(500))
     assistant = await world.assistant(fallback=ScriptedBackend(said("From elsewhere")))
-    for text in ("Hi", "Anybody?", "Hello?"):
-        assert await world.say(assistant, text) == "From elsewhere"
+    with capture_logs() as logs:
+        for text in ("Hi", "Anybody?", "Hello?"):
+            assert await world.say(assistant, text) == "From elsewhere"
     assert len(world.provider.asked) == 3
+    told = [entry for entry in logs if entry["event"] == "fallback_model"]
+    assert len(told) == 3
+    assert all(entry["failed"] and entry["reason"] for entry in told)
+
+
+async def test_an_answer_that_is_none_is_no_reason_to_rest(make_world):
+    world = await make_world(*[Reply(b"<html>")] * 3, Says("Fine"))
+    assistant = await world.assistant(fallback=ScriptedBackend(said("From elsewhere")))
+    assert await world.say(assistant, "Hi") == "From elsewhere"
+    assert await world.say(assistant, "Anybody?") == "Fine"
 
 
 async def test_a_fallback_model_answers_with_the_whole_history(make_world, monkeypatch):

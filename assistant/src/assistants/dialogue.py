@@ -15,6 +15,7 @@ from service_kit.logging import get_logger
 
 from ..core import metrics
 from ..core.errors import (
+    BadAnswerError,
     ContextOverflowError,
     ModelError,
     ModelRefusedError,
@@ -31,6 +32,7 @@ from ..core.model import (
     UserMessage,
 )
 from ..core.retry import Retrying
+from ..core.router import RESTS
 from ..core.threads import ThreadBackend
 from ..storage.provider_threads import KnownThread, ProviderThreads, digest_of
 
@@ -50,7 +52,8 @@ class NoThreadError(Exception):
 class Dialogue:
     """Implements `ModelBackend` for one run of one assistant with one user.
 
-    `known` is what was taken of the pair's conversation; with `alone`, these models answer without one.
+    `known` is what was taken of the pair's conversation; where the provider `rests`, the fallback models
+    answer without one, if there are any.
     """
 
     def __init__(
@@ -64,7 +67,7 @@ class Dialogue:
         assistant_id: str,
         model: str,
         known: KnownThread | None,
-        alone: tuple[str, ...] | None = None,
+        rests: bool = False,
     ) -> None:
         self._threads = threads
         self._backend = backend
@@ -78,14 +81,17 @@ class Dialogue:
         self._said: ModelAnswer | None = None
         """The model's last word in it."""
         self._locked = 0
-        self._alone = alone
-        """The models that the stateless backend asks for the rest of the run."""
+        self._rests = rests
+        self._alone: tuple[str, ...] = ()
+        """The models that the stateless backend asks for the rest of the run; none: there is no need to."""
         self.provider_failed = False
-        """Whether a fallback model had to take over."""
+        """Whether a fallback model took over for a reason that other conversations will meet too."""
 
     async def complete(self, request: ModelRequest, *, on_text: TextSink | None = None) -> ModelAnswer:
         """The answer; raises as `ModelBackend.complete`."""
-        if self._alone is None:
+        if self._rests and not self._alone and len(request.models) > 1:
+            self._fall_back(request, RESTS)
+        if not self._alone:
             try:
                 return await self._retrying(
                     partial(self._attempt, request, on_text),
@@ -101,12 +107,17 @@ class Dialogue:
             except ModelError as exc:
                 if len(request.models) == 1:
                     raise
-                log.warning("fallback_model", model=request.models[1], reason=str(exc))
-                metrics.model_fell_back(request.models[1])
-                self._alone = request.models[1:]
-                self.provider_failed = isinstance(exc, ModelUnavailableError)
+                self._fall_back(request, str(exc))
+                self.provider_failed = _is_the_providers(exc)
             self._known = None
         return await self._stateless.complete(replace(request, models=self._alone), on_text=on_text)
+
+    def _fall_back(self, request: ModelRequest, reason: str) -> None:
+        """The models after the first answer for the rest of the run."""
+        failed, following = f"{self._backend.provider}/{self._model}", request.models[1]
+        log.warning("fallback_model", model=following, failed=failed, reason=reason)
+        metrics.model_fell_back(following)
+        self._alone = request.models[1:]
 
     async def settle(self) -> None:
         """After the run, when its turn is stored: the conversation may be continued by the next one."""
@@ -184,3 +195,9 @@ class Dialogue:
             raise NoThreadError(str(exc)) from exc
         touched = row.last_used.timestamp() if row.last_used else 0.0
         return KnownThread(row.id, row.thread_id, held=0, digest="", touched=touched)
+
+
+def _is_the_providers(failure: ModelError) -> bool:
+    """Whether others will meet it too; a bad answer or a locked conversation may be this one's fault."""
+    mine = isinstance(failure, BadAnswerError) or failure.code == _LOCKED
+    return isinstance(failure, ModelUnavailableError) and not mine

@@ -151,13 +151,8 @@ class OpenAIAssistant(BaseAssistant):
             assistant_id=self.assistant_id,
             model=target.model,
             known=await services.threads.take(user_id, self.assistant_id),
-            alone=tuple(self._settings.fallback_models) if self._rests() else None,
+            rests=asyncio.get_running_loop().time() < self._rests_until,
         )
-
-    def _rests(self) -> bool:
-        """Whether the provider failed a moment ago and another model can answer."""
-        resting = asyncio.get_running_loop().time() < self._rests_until
-        return resting and bool(self._settings.fallback_models)
 
     async def _execute_tool_call(
         self, function_name: str, arguments: str | Arguments, context: RunContext | None = None

@@ -29,6 +29,7 @@ log = get_logger(__name__)
 DEFAULT_MODEL = "default"
 COOL_DOWN = 15.0
 """Seconds that a model rests which used up its attempts."""
+RESTS = "it failed a moment ago and rests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ class ModelRouter:
                 provider=awake[0].provider,
                 model=awake[0].model,
                 failed=targets[0].name,
-                reason="it failed a moment ago and rests",
+                reason=RESTS,
             )
             metrics.model_fell_back(awake[0].name)
         return awake or targets
