@@ -148,15 +148,17 @@ async def test_between_two_folds_each_request_begins_with_the_one_before(redis_c
 
 
 async def test_no_answer_waits_for_notes(redis_client):
-    release = asyncio.Event()
+    begun, release = asyncio.Event(), asyncio.Event()
 
     async def slow() -> ModelAnswer:
+        begun.set()
         await release.wait()
         return said("notes")
 
     talker = Talker(redis_client, model(lambda _: slow()))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         await talker.say(10, wait=False)
+        await begun.wait()
     assert len(talker.folds) == 1, "one at a time for a conversation"
     assert (await talker.past()).summary is None
     release.set()

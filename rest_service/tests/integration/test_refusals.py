@@ -185,8 +185,10 @@ values = st.recursive(
 
 def bodies(document, operation):
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
-    names = document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]["properties"]
-    return st.dictionaries(st.sampled_from([*names]), values) | values
+    one = schema.get("items", schema)
+    names = document["components"]["schemas"][one["$ref"].rsplit("/", 1)[1]]["properties"]
+    rows = st.dictionaries(st.sampled_from([*names]), values)
+    return (rows if one is schema else st.lists(rows, max_size=3)) | values
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
