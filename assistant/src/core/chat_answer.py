@@ -8,63 +8,60 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field
 
 from .chat_wire import packed
 from .errors import BadAnswerError, ModelError, ModelRefusedError
 from .model import ModelAnswer, ToolCall, Usage
 from .quirks import Quirks
 from .refusals import refusal_in_body
+from .wire import Wire, parsed
 
 DONE = b"[DONE]"
 _THINKING, _THOUGHT = "<think>", "</think>"
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
-class _Function(_Wire):
+class _Function(Wire):
     name: str | None = None
     arguments: str | dict[str, Any] | None = None
 
 
-class _Call(_Wire):
+class _Call(Wire):
     model_config = ConfigDict(extra="allow")
     index: int | None = None
     id: str | None = None
     function: _Function = Field(default_factory=_Function)
 
 
-class _Part(_Wire):
+class _Part(Wire):
     type: str = "text"
     text: str | None = None
 
 
-class _Said(_Wire):
+class _Said(Wire):
     model_config = ConfigDict(extra="allow")
     content: str | list[_Part] | None = None
     refusal: str | None = None
     tool_calls: list[_Call] | None = None
 
 
-class _Choice(_Wire):
+class _Choice(Wire):
     message: _Said | None = None
     delta: _Said | None = None
     finish_reason: str | None = None
 
 
-class _CachedTokens(_Wire):
+class _CachedTokens(Wire):
     cached_tokens: int | None = None
 
 
-class _Usage(_Wire):
+class _Usage(Wire):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     prompt_tokens_details: _CachedTokens | None = None
 
 
-class _Completion(_Wire):
+class _Completion(Wire):
     """A whole answer, or one chunk of it."""
 
     choices: list[_Choice] = Field(default_factory=list)
@@ -105,7 +102,7 @@ class AnswerReader:
         if data.strip() == DONE:
             self.complete = self.ended = True
             return
-        part = _parsed(data)
+        part = parsed(_Completion, data, "a chat completion")
         if part.error:
             raise _error(part.error)
         self._usage = part.usage or self._usage
@@ -196,16 +193,6 @@ def _is_whole(call: _Call) -> bool:
         return isinstance(json.loads(arguments), dict)
     except ValueError:
         return False
-
-
-def _parsed(data: bytes) -> _Completion:
-    try:
-        return _Completion.model_validate_json(data)
-    except ValidationError as exc:
-        first = exc.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        msg = f"not a chat completion: {place or 'body'}: {first['msg']}"
-        raise BadAnswerError(msg) from exc
 
 
 def _error(error: object) -> ModelError:

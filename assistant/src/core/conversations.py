@@ -6,17 +6,16 @@ complete. Facts about failures: two responses at once on one conversation are re
 function call …"); items come and go in at most 20 a request.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from .errors import BadAnswerError, ModelRefusedError, ModelUnavailableError, ThreadLostError
+from .errors import ModelRefusedError, ModelUnavailableError, ThreadLostError
 from .model import Message, ModelAnswer, ModelRequest, TextSink
 from .provider import Provider
 from .responses import ask
 from .responses_wire import input_items, response_body
 from .threads import Definition, kept_if_whole
+from .wire import Made, parsed
 
 PATH = "/conversations"
 PREFIX = "conv_"
@@ -42,7 +41,8 @@ class ConversationsBackend:
         """The id of a new conversation that holds `messages`."""
         items = input_items(messages)
         first, rest = items[:ITEMS_A_REQUEST], items[ITEMS_A_REQUEST:]
-        thread_id = _id(await self._provider.request("POST", PATH, {"items": first} if first else {}))
+        payload = await self._provider.request("POST", PATH, {"items": first} if first else {})
+        thread_id = parsed(Made, payload, "a conversation").id
         async with kept_if_whole(thread_id, self.delete):
             for start in range(0, len(rest), ITEMS_A_REQUEST):
                 batch = {"items": rest[start : start + ITEMS_A_REQUEST]}
@@ -81,11 +81,7 @@ class ConversationsBackend:
 
 async def delete_conversation(provider: Provider, thread_id: str) -> None:
     """Delete a conversation with all its items; one that is gone already is deleted."""
-    try:
-        await provider.request("DELETE", f"{PATH}/{thread_id}")
-    except ModelRefusedError as exc:
-        if exc.status != 404:
-            raise
+    await provider.delete(f"{PATH}/{thread_id}")
 
 
 def _is_lost(exc: ModelRefusedError) -> bool:
@@ -93,11 +89,3 @@ def _is_lost(exc: ModelRefusedError) -> bool:
         return exc.code != "model_not_found"
     words = str(exc).lower()
     return exc.status == 400 and any(some in words for some in _STUCK)
-
-
-def _id(payload: bytes) -> str:
-    try:
-        made: Any = json.loads(payload)
-        return str(made["id"])
-    except (ValueError, KeyError, TypeError) as exc:
-        raise BadAnswerError("a conversation without id") from exc

@@ -21,7 +21,7 @@ from typing import Any, Literal
 import httpx2
 import openai
 
-from .errors import BadAnswerError, ModelTimeoutError, ModelUnavailableError
+from .errors import BadAnswerError, ModelRefusedError, ModelTimeoutError, ModelUnavailableError
 from .refusals import refusal_in_body, wait_asked_for
 from .sse import SSE, SSEDecoder
 
@@ -101,6 +101,14 @@ class Provider:
                 msg = f"no answer in {self._timeouts.whole:g} s"
                 raise ModelTimeoutError(msg) from exc
         return response.content
+
+    async def delete(self, path: str, *, headers: Headers | None = None) -> None:
+        """Delete what is there; what is gone already is deleted. Raises as `request`."""
+        try:
+            await self.request("DELETE", path, headers=headers)
+        except ModelRefusedError as exc:
+            if exc.status != 404:
+                raise
 
     def stream(
         self, path: str, body: Mapping[str, Any], *, headers: Headers | None = None

@@ -5,7 +5,6 @@ JSON. Of two replicas that make one at the same time, the second deletes its own
 """
 
 import asyncio
-import json
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -16,9 +15,10 @@ import redis.asyncio as aioredis
 from pydantic import TypeAdapter, ValidationError
 
 from ..utils.text import canonical_json
-from .errors import BadAnswerError, ModelRefusedError
+from .errors import ModelRefusedError
 from .provider import Provider
 from .threads import Definition, Identity
+from .wire import Made, parsed
 
 KEY = "remote_assistants"
 PATH = "/assistants"
@@ -100,17 +100,14 @@ class RemoteAssistants:
 
     async def _created(self, provider: Provider, field: str, body: dict[str, Any], digest: str) -> str:
         payload = await provider.request("POST", PATH, body, headers=BETA)
-        try:
-            made = _Remote(str(json.loads(payload)["id"]), digest)
-        except (ValueError, KeyError, TypeError) as exc:
-            raise BadAnswerError("an assistant without id") from exc
+        made = _Remote(parsed(Made, payload, "an assistant").id, digest)
         if await self._redis.hsetnx(KEY, field, _remote.dump_json(made)):
             return made.id
         first = await self._known(field)
         if first is None:
             await self._write(field, made)
             return made.id
-        await provider.request("DELETE", f"{PATH}/{made.id}", headers=BETA)
+        await provider.delete(f"{PATH}/{made.id}", headers=BETA)
         return first.id
 
 

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from ..utils.text import compact_json
 from .errors import BadAnswerError, ModelRefusedError
@@ -26,6 +26,7 @@ from .model import (
 from .quirks import MODEL_QUIRKS
 from .refusals import refusal
 from .strict import strict_schema
+from .wire import Wire, parsed
 
 Item = dict[str, Any]
 
@@ -35,17 +36,13 @@ _FAULTS_OF_THE_SERVER = frozenset({"server_error", "rate_limit_exceeded", "vecto
 """Codes of a failed response that another try may get over."""
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
-class _Part(_Wire):
+class _Part(Wire):
     type: str = "output_text"
     text: str | None = None
     refusal: str | None = None
 
 
-class _Output(_Wire):
+class _Output(Wire):
     # kept whole: what is not understood here (reasoning) goes back to the provider as it came
     model_config = ConfigDict(extra="allow")
 
@@ -56,26 +53,26 @@ class _Output(_Wire):
     arguments: str | dict[str, Any] | None = None
 
 
-class _Error(_Wire):
+class _Error(Wire):
     code: str | None = None
     message: str = "no reason given"
 
 
-class _Incomplete(_Wire):
+class _Incomplete(Wire):
     reason: str | None = None
 
 
-class _CachedTokens(_Wire):
+class _CachedTokens(Wire):
     cached_tokens: int | None = None
 
 
-class _Usage(_Wire):
+class _Usage(Wire):
     input_tokens: int | None = None
     output_tokens: int | None = None
     input_tokens_details: _CachedTokens | None = None
 
 
-class Response(_Wire):
+class Response(Wire):
     """A response object, as far as it is used."""
 
     status: Literal["completed", "failed", "in_progress", "cancelled", "queued", "incomplete"] = "completed"
@@ -85,7 +82,7 @@ class Response(_Wire):
     usage: _Usage | None = None
 
 
-class _Opaque(_Wire):
+class _Opaque(Wire):
     """What `AssistantMessage.opaque` holds: a round's output items, readable to this model alone."""
 
     model: str
@@ -190,13 +187,7 @@ def parse_response(payload: bytes) -> Response:
     Raises:
         BadAnswerError: it is none.
     """
-    try:
-        return Response.model_validate_json(payload)
-    except ValidationError as exc:
-        first = exc.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        msg = f"not a response: {place or 'body'}: {first['msg']}"
-        raise BadAnswerError(msg) from exc
+    return parsed(Response, payload, "a response")
 
 
 def answer_of(response: Response, *, model: str, provider: str) -> ModelAnswer:

@@ -31,13 +31,13 @@ from .runs_wire import (
     Runs,
     answer_of_run,
     open_run,
-    parsed,
     run_body,
     thread_messages,
     tool_outputs,
 )
 from .sse import SSE
 from .threads import Definition, Identity, kept_if_whole
+from .wire import Made, parsed
 
 PATH = "/threads"
 PREFIX = "thread_"
@@ -81,10 +81,7 @@ class RunsBackend:
         told = thread_messages(messages)
         first, rest = told[:MESSAGES_A_REQUEST], told[MESSAGES_A_REQUEST:]
         payload = await self._post(PATH, {"messages": first} if first else {})
-        try:
-            thread_id = str(json.loads(payload)["id"])
-        except (ValueError, KeyError, TypeError) as exc:
-            raise BadAnswerError("a thread without id") from exc
+        thread_id = parsed(Made, payload, "a thread").id
         async with kept_if_whole(thread_id, self.delete):
             for message in rest:
                 await self._post(f"{PATH}/{thread_id}/messages", message)
@@ -166,7 +163,7 @@ class RunsBackend:
     ) -> Run:
         """The run that the request begins or continues, when it has ended or wants tools."""
         if on_text is None:
-            return await self._awaited(thread_id, parsed(Run, await self._post(path, body)))
+            return await self._awaited(thread_id, parsed(Run, await self._post(path, body), "a run"))
         async with self._provider.stream(path, {**body, "stream": True}, headers=BETA) as events:
             run = await _streamed(events, on_text)
         return await self._awaited(thread_id, run)
@@ -180,7 +177,7 @@ class RunsBackend:
                         await asyncio.sleep(pause)
                         pause = min(pause * 1.5, LONGEST_PAUSE)
                         path = f"{PATH}/{thread_id}/runs/{run.id}"
-                        run = parsed(Run, await self._provider.request("GET", path, headers=BETA))
+                        run = parsed(Run, await self._provider.request("GET", path, headers=BETA), "a run")
         except TimeoutError as exc:
             await self._cancel(thread_id, run.id)
             msg = f"the run was still {run.status} after {self._run_timeout:g} s"
@@ -190,11 +187,11 @@ class RunsBackend:
     async def _text_of(self, thread_id: str, run_id: str) -> str:
         path = f"{PATH}/{thread_id}/messages?run_id={run_id}&order=asc&limit=100"
         with _leaving_traces():
-            return parsed(Messages, await self._provider.request("GET", path, headers=BETA)).text
+            return parsed(Messages, await self._provider.request("GET", path, headers=BETA), "messages").text
 
     async def _cancel_active(self, thread_id: str) -> None:
         path = f"{PATH}/{thread_id}/runs?limit=20"
-        runs = parsed(Runs, await self._provider.request("GET", path, headers=BETA))
+        runs = parsed(Runs, await self._provider.request("GET", path, headers=BETA), "runs")
         for run in runs.data:
             if run.is_active:
                 await self._cancel(thread_id, run.id)
@@ -204,10 +201,10 @@ class RunsBackend:
         path = f"{PATH}/{thread_id}/runs/{run_id}"
         with suppress(ModelError, TimeoutError):
             async with asyncio.timeout(CANCEL_WAIT):
-                run = parsed(Run, await self._post(f"{path}/cancel", {}))
+                run = parsed(Run, await self._post(f"{path}/cancel", {}), "a run")
                 while run.is_active:
                     await asyncio.sleep(FIRST_LOOK)
-                    run = parsed(Run, await self._provider.request("GET", path, headers=BETA))
+                    run = parsed(Run, await self._provider.request("GET", path, headers=BETA), "a run")
 
     async def _post(self, path: str, body: Mapping[str, Any]) -> bytes:
         return await self._provider.request("POST", path, body, headers=BETA)
@@ -226,11 +223,7 @@ def _leaving_traces() -> Iterator[None]:
 
 async def delete_thread(provider: Provider, thread_id: str) -> None:
     """Delete a thread of the classic protocol; one that is gone already is deleted."""
-    try:
-        await provider.request("DELETE", f"{PATH}/{thread_id}", headers=BETA)
-    except ModelRefusedError as exc:
-        if exc.status != 404:
-            raise
+    await provider.delete(f"{PATH}/{thread_id}", headers=BETA)
 
 
 async def _streamed(events: AsyncIterator[SSE], on_text: TextSink) -> Run:
@@ -238,14 +231,14 @@ async def _streamed(events: AsyncIterator[SSE], on_text: TextSink) -> Run:
     text = ""
     async for event in events:
         if event.whole:
-            return parsed(Run, event.data)
+            return parsed(Run, event.data, "a run")
         if event.event == "thread.message.delta":
-            text += parsed(MessageDelta, event.data).text
+            text += parsed(MessageDelta, event.data, "a piece of a message").text
             on_text(text)
         elif event.event == "error":
             raise _error(event.data)
         elif event.event.startswith(_RUN_EVENT) and not event.event.startswith("thread.run.step."):
-            run = parsed(Run, event.data)
+            run = parsed(Run, event.data, "a run")
             if not run.goes_on:
                 return run
     raise BadAnswerError("the stream ended before the run did")

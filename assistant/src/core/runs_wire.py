@@ -1,56 +1,53 @@
 """The classic Assistants protocol, both directions: threads, messages and runs (`assistants=v2`)."""
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from ..utils.text import compact_json
 from .errors import BadAnswerError, ContextOverflowError, ModelRefusedError, ModelUnavailableError
 from .model import AssistantMessage, Message, ModelAnswer, ModelRequest, ToolCall, ToolMessage, Usage
 from .refusals import refusal
+from .wire import Wire
 
 _GOING_ON = frozenset({"queued", "in_progress", "cancelling"})
 _ACTIVE = _GOING_ON | {"requires_action"}
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
-class _Function(_Wire):
+class _Function(Wire):
     name: str
     arguments: str = "{}"
 
 
-class _Call(_Wire):
+class _Call(Wire):
     id: str
     function: _Function
 
 
-class _Wanted(_Wire):
+class _Wanted(Wire):
     tool_calls: list[_Call] = Field(min_length=1)
 
 
-class _Action(_Wire):
+class _Action(Wire):
     submit_tool_outputs: _Wanted
 
 
-class _Error(_Wire):
+class _Error(Wire):
     code: str | None = None
     message: str = "no reason given"
 
 
-class _Incomplete(_Wire):
+class _Incomplete(Wire):
     reason: str | None = None
 
 
-class _Usage(_Wire):
+class _Usage(Wire):
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
 
-class Run(_Wire):
+class Run(Wire):
     """A run object, as far as it is used."""
 
     id: str
@@ -71,27 +68,27 @@ class Run(_Wire):
         return self.status in _ACTIVE
 
 
-class Runs(_Wire):
+class Runs(Wire):
     """A page of runs."""
 
     data: list[Run]
 
 
-class _Text(_Wire):
+class _Text(Wire):
     value: str = ""
 
 
-class _Part(_Wire):
+class _Part(Wire):
     type: str
     text: _Text | None = None
 
 
-class _Said(_Wire):
+class _Said(Wire):
     role: str
     content: list[_Part]
 
 
-class Messages(_Wire):
+class Messages(Wire):
     """A page of messages."""
 
     data: list[_Said]
@@ -107,10 +104,10 @@ class Messages(_Wire):
         return "\n\n".join(filter(None, said))
 
 
-class MessageDelta(_Wire):
+class MessageDelta(Wire):
     """The data of `thread.message.delta`."""
 
-    class _Delta(_Wire):
+    class _Delta(Wire):
         content: list[_Part] = Field(default_factory=list)
 
     delta: _Delta
@@ -121,26 +118,8 @@ class MessageDelta(_Wire):
         return "".join(part.text.value for part in self.delta.content if part.text)
 
 
-class _Opaque(_Wire):
+class _Opaque(Wire):
     run: str
-
-
-Shape = TypeVar("Shape", bound=BaseModel)
-
-
-def parsed(shape: type[Shape], payload: bytes) -> Shape:
-    """The object in a body or an event.
-
-    Raises:
-        BadAnswerError: it is none.
-    """
-    try:
-        return shape.model_validate_json(payload)
-    except ValidationError as exc:
-        first = exc.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        msg = f"not a {shape.__name__.lower()}: {place or 'body'}: {first['msg']}"
-        raise BadAnswerError(msg) from exc
 
 
 def thread_messages(messages: Sequence[Message]) -> list[dict[str, str]]:
