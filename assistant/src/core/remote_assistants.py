@@ -14,11 +14,15 @@ from weakref import WeakValueDictionary
 import redis.asyncio as aioredis
 from pydantic import TypeAdapter, ValidationError
 
+from service_kit.logging import get_logger
+
 from ..utils.text import canonical_json
-from .errors import ModelRefusedError
+from .errors import ModelError, ModelRefusedError
 from .provider import Provider
 from .threads import Definition, Identity
 from .wire import Made, parsed
+
+log = get_logger(__name__)
 
 KEY = "remote_assistants"
 PATH = "/assistants"
@@ -107,7 +111,10 @@ class RemoteAssistants:
         if first is None:
             await self._write(field, made)
             return made.id
-        await provider.delete(f"{PATH}/{made.id}", headers=BETA)
+        try:
+            await provider.delete(f"{PATH}/{made.id}", headers=BETA)
+        except ModelError as exc:  # one too many costs nobody an answer
+            log.warning("assistant_left_at_provider", assistant_id=made.id, reason=str(exc))
         return first.id
 
 

@@ -133,15 +133,7 @@ class ModelRouter:
             except ModelError as exc:
                 failure = exc
             if number < len(targets):
-                following = targets[number]
-                log.warning(
-                    "fallback_model",
-                    provider=following.provider,
-                    model=following.model,
-                    failed=target.name,
-                    reason=str(failure),
-                )
-                metrics.model_fell_back(following.name)
+                _fall_back(targets[number], failed=target, reason=str(failure))
         raise failure
 
     def _awake(self, targets: list[ResolvedModel]) -> list[ResolvedModel]:
@@ -149,14 +141,7 @@ class ModelRouter:
         now = asyncio.get_running_loop().time()
         awake = [target for target in targets if self._rests_until.get(target.name, 0.0) <= now]
         if awake and awake[0] is not targets[0]:
-            log.warning(
-                "fallback_model",
-                provider=awake[0].provider,
-                model=awake[0].model,
-                failed=targets[0].name,
-                reason=RESTS,
-            )
-            metrics.model_fell_back(awake[0].name)
+            _fall_back(awake[0], failed=targets[0], reason=RESTS)
         return awake or targets
 
     async def _ask(
@@ -177,3 +162,14 @@ class ModelRouter:
             raise
         self._rests_until.pop(target.name, None)
         return answer
+
+
+def _fall_back(following: ResolvedModel, *, failed: ResolvedModel, reason: str) -> None:
+    log.warning(
+        "fallback_model",
+        provider=following.provider,
+        model=following.model,
+        failed=failed.name,
+        reason=reason,
+    )
+    metrics.model_fell_back(following.name)
