@@ -47,7 +47,8 @@ DRAIN = 3.0
 """Seconds for what is left at the end; the rest waits in Redis for another process."""
 
 _ID_LENGTH = 400
-_UNPROCESSABLE = 422
+_FOR_GOOD = frozenset({413, 422})
+"""Statuses of a request that is too long or holds a wrong record: the same one would never be taken."""
 
 _TAKE_FROM_FRONT = """
 local posted = {}
@@ -183,7 +184,7 @@ class UsageLog:
         try:
             await self._rest.record_usage(records)
         except RestError as exc:
-            if exc.status != _UNPROCESSABLE:
+            if exc.status not in _FOR_GOOD:
                 raise
             if len(records) > 1:
                 middle = len(records) // 2

@@ -44,12 +44,15 @@ class UsageStandIn(HttpStandIn):
         self.posts = 0
         self.down = False
         self.loses_answers = False
+        self.longest = 1_000_000
 
     def respond(self, request: Request) -> Reply:
         assert (request.method, urlsplit(request.target).path) == ("POST", "/api/usage")
         self.posts += 1
         if self.down:
             return Reply(status=503)
+        if len(request.body) > self.longest:
+            return Reply(b'{"code": "too_large", "message": "too large"}', status=413)
         records = [UsageCreate.model_validate(record) for record in json.loads(request.body)]
         assert len(records) <= 500
         if any(record.message_id == "poison" for record in records):
@@ -274,6 +277,15 @@ async def test_a_poisoned_record_goes_alone(log, rest, redis_client):
     await log.drain()
     assert len(rest.stored) == 28
     assert await redis_client.exists(PENDING) == 0
+
+
+async def test_what_is_too_long_for_one_request_goes_in_several(log, rest, redis_client):
+    rest.longest = 2000
+    for number in range(8):
+        await log.record(user_id=7, message_id=f"tg:{number}", totals=used())
+    await log.drain()
+    assert len(rest.stored) == 8
+    assert await all_taken(redis_client)
 
 
 async def test_records_wait_while_rest_service_is_away(log, rest, redis_client, monkeypatch):
