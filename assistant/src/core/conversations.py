@@ -81,7 +81,7 @@ class ConversationsBackend:
 
 async def delete_conversation(provider: Provider, thread_id: str) -> None:
     """Delete a conversation with all its items; one that is gone already is deleted."""
-    await provider.delete(f"{PATH}/{thread_id}")
+    await provider.delete(PATH, thread_id)
 
 
 def _is_lost(exc: ModelRefusedError) -> bool:

@@ -17,6 +17,7 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
+from urllib.parse import quote
 
 import httpx2
 import openai
@@ -102,10 +103,14 @@ class Provider:
                 raise ModelTimeoutError(msg) from exc
         return response.content
 
-    async def delete(self, path: str, *, headers: Headers | None = None) -> None:
-        """Delete what is there; what is gone already is deleted. Raises as `request`."""
+    async def delete(self, path: str, name: str, *, headers: Headers | None = None) -> None:
+        """Delete the thing of this name below `path`; one that is gone already is deleted.
+
+        Raises as `request`.
+        """
         try:
-            await self.request("DELETE", path, headers=headers)
+            # a name comes from a row, where anybody may have written anything: it stays one step of the path
+            await self.request("DELETE", f"{path}/{quote(name, safe='')}", headers=headers)
         except ModelRefusedError as exc:
             if exc.status != 404:
                 raise

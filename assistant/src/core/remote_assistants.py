@@ -112,7 +112,7 @@ class RemoteAssistants:
             await self._write(field, made)
             return made.id
         try:
-            await provider.delete(f"{PATH}/{made.id}", headers=BETA)
+            await provider.delete(PATH, made.id, headers=BETA)
         except ModelError as exc:  # one too many costs nobody an answer
             log.warning("assistant_left_at_provider", assistant_id=made.id, reason=str(exc))
         return first.id

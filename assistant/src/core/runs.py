@@ -223,7 +223,7 @@ def _leaving_traces() -> Iterator[None]:
 
 async def delete_thread(provider: Provider, thread_id: str) -> None:
     """Delete a thread of the classic protocol; one that is gone already is deleted."""
-    await provider.delete(f"{PATH}/{thread_id}", headers=BETA)
+    await provider.delete(PATH, thread_id, headers=BETA)
 
 
 async def _streamed(events: AsyncIterator[SSE], on_text: TextSink) -> Run:

@@ -16,15 +16,28 @@ from assistant.src.core.errors import (
 )
 from assistant.src.core.provider import Provider, Timeouts
 from assistant.src.core.sse import SSE
-from assistant.tests.standin import Reply, StandIn, completion, error, events
+from assistant.tests.standin import HttpStandIn, Reply, Request, StandIn, completion, error, events
 
 PATIENT = Timeouts(connect=2.0, first_token=5.0, stall=5.0, whole=5.0)
 EVENTS = [SSE("", b'{"a":1}'), SSE("", b'{"a":2}'), SSE("", b"[DONE]")]
 
 
+class Shelves(HttpStandIn):
+    """Deletes whatever it is asked to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deleted: list[str] = []
+
+    def respond(self, request: Request) -> Reply:
+        assert request.method == "DELETE"
+        self.deleted.append(request.target)
+        return Reply(b"{}")
+
+
 @asynccontextmanager
 async def provider_of(
-    server: StandIn, *, timeouts: Timeouts = PATIENT, concurrency: int = 8
+    server: HttpStandIn, *, timeouts: Timeouts = PATIENT, concurrency: int = 8
 ) -> AsyncIterator[Provider]:
     provider = Provider(
         "p", base_url=server.url, api_key="sk-test", timeouts=timeouts, concurrency=concurrency
@@ -60,6 +73,13 @@ async def test_headers_and_body_go_out():
     assert server.headers[0]["accept"] == "text/event-stream"
     assert {headers["authorization"] for headers in server.headers} == {"Bearer sk-test"}
     assert server.requests == [{"q": "ж"}, {"q": 2}, {}]
+
+
+async def test_whatever_a_name_holds_nothing_else_is_deleted():
+    async with Shelves() as server, provider_of(server) as provider:
+        await provider.delete("/conversations", "conv_b?/../conv_a")
+    (target,) = server.deleted
+    assert target.endswith("/conversations/conv_b%3F%2F..%2Fconv_a")
 
 
 @pytest.mark.parametrize("indent", [b"", b"\n  "], ids=["", "indented"])
