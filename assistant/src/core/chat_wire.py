@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .model import AssistantMessage, Message, ModelRequest, ToolCall, ToolMessage, ToolSpec, UserMessage
@@ -15,11 +15,12 @@ _SHORT_ID = re.compile(r"[a-zA-Z0-9]{9}")
 
 def request_body(model: str, request: ModelRequest, quirks: Quirks, *, provider: str = "") -> dict[str, Any]:
     """The request as the protocol wants it; `model` is the provider's own name of it."""
+    messages = (_message(message, quirks, provider) for message in request.messages)
     body: dict[str, Any] = {
         "model": model,
         "messages": [
             {"role": "system", "content": request.instructions},
-            *(_message(message, quirks, provider) for message in request.messages),
+            *_with_own_ids(messages, quirks),
         ],
     }
     if request.tools and (request.tool_choice == "auto" or quirks.tool_choice_none):
@@ -44,8 +45,7 @@ def _message(message: Message, quirks: Quirks, provider: str) -> dict[str, Any]:
         case UserMessage():
             return {"role": "user", "content": message.text}
         case ToolMessage():
-            call_id = _call_id(message.call_id, quirks)
-            return {"role": "tool", "tool_call_id": call_id, "content": message.text}
+            return {"role": "tool", "tool_call_id": message.call_id, "content": message.text}
         case AssistantMessage(tool_calls=()):
             return {"role": "assistant", "content": message.text}
         case AssistantMessage():
@@ -58,18 +58,36 @@ def _calling(message: AssistantMessage, quirks: Quirks, provider: str) -> dict[s
     return {
         "role": "assistant",
         "content": message.text or None,
-        "tool_calls": [_call(call, quirks) | extras["calls"].get(call.id, {}) for call in message.tool_calls],
+        "tool_calls": [_call(call) | extras["calls"].get(call.id, {}) for call in message.tool_calls],
         **blank,
         **extras["message"],
     }
 
 
-def _call(call: ToolCall, quirks: Quirks) -> dict[str, Any]:
+def _call(call: ToolCall) -> dict[str, Any]:
     return {
-        "id": _call_id(call.id, quirks),
+        "id": call.id,
         "type": "function",
         "function": {"name": call.name, "arguments": call.arguments},
     }
+
+
+def _with_own_ids(messages: Iterable[dict[str, Any]], quirks: Quirks) -> Iterator[dict[str, Any]]:
+    """The messages, each call under an id of its own, in the form that the provider wants.
+
+    Servers that give calls no ids, or number them anew in each answer, leave one id in several rounds.
+    """
+    shown: dict[str, str] = {}
+    for number, message in enumerate(messages):
+        if "tool_calls" in message:
+            for call in message["tool_calls"]:
+                given = call["id"]
+                own = f"{given}_{number}" if given in shown else given
+                call["id"] = shown[given] = _call_id(own, quirks)
+        elif message["role"] == "tool":
+            call_id = message["tool_call_id"]
+            message["tool_call_id"] = shown.get(call_id) or _call_id(call_id, quirks)
+        yield message
 
 
 def _call_id(call_id: str, quirks: Quirks) -> str:

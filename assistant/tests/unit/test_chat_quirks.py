@@ -76,6 +76,20 @@ def test_ids_of_calls_are_short_where_they_must_be_and_still_fit_each_other():
     assert body_of(kept, KNOWN["mistral"].quirks)["messages"][1]["tool_calls"][0]["id"] == "Ab3dEf6h9"
 
 
+@pytest.mark.parametrize("quirks", [Quirks(), KNOWN["mistral"].quirks], ids=["plain", "short"])
+def test_calls_of_several_rounds_never_share_an_id(quirks):
+    """Some servers number their calls anew in each answer; others refuse a history with one id twice."""
+    rounds = [
+        message
+        for text in ("one", "two")
+        for message in (AssistantMessage("", (ToolCall("call_1", "t", "{}"),)), ToolMessage("call_1", text))
+    ]
+    _, first, one, second, two = body_of(replace(REQUEST, messages=rounds), quirks)["messages"]
+    assert first["tool_calls"][0]["id"] == one["tool_call_id"]
+    assert second["tool_calls"][0]["id"] == two["tool_call_id"]
+    assert one["tool_call_id"] != two["tool_call_id"]
+
+
 def answered(quirks: Quirks, *deltas: dict[str, Any], provider: str = "p") -> ModelAnswer:
     reader = AnswerReader(provider, "m", quirks)
     for delta in deltas:
