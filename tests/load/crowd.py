@@ -30,10 +30,13 @@ from pathlib import Path
 import psutil
 import uvloop
 
+from assistant.src.services.usage import PENDING
+from assistant.src.storage.provider_threads import FORGET
+from service_kit.redis import connect
 from tests.harness.suite import Suite
 from tests.load.bench import throw_away_servers
 from tests.load.measure import Figures, figures
-from tests.load.queue_door import QueueDoor
+from tests.load.queue_door import QueueDoor, redis_of
 from tests.load.world import World
 
 LIFTED = {"TELEGRAM_RATE_LIMIT": "0", "TELEGRAM_CHAT_RATE_LIMIT": "0", "TELEGRAM_OPEN_ACCESS": "true"}
@@ -162,6 +165,15 @@ class Crowd:
         async with asyncio.timeout(120):
             while len(self.world.answers) < self.met:  # noqa: ASYNC110 - the bot's words come one by one
                 await asyncio.sleep(0.05)
+        await self._rested()
+
+    async def _rested(self) -> None:
+        """Until nothing of the last wave is still being done: sweeping after `/new`, posting of usage."""
+        redis = connect(redis_of(self.suite))
+        async with asyncio.timeout(120):
+            while await redis.exists(FORGET, PENDING):  # noqa: ASYNC110 - another process's work
+                await asyncio.sleep(0.1)
+        await redis.aclose()
 
     def shares(self) -> dict[str, int]:
         """Messages that each assistant has answered, as its log tells."""

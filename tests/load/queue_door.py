@@ -36,7 +36,7 @@ class QueueDoor:
     @asynccontextmanager
     async def opened(cls, suite: Suite, world: World, users: int) -> AsyncIterator["QueueDoor"]:
         """With so many users made in rest_service, and the replies being read."""
-        settings = _redis_of(suite)
+        settings = redis_of(suite)
         redis = connect(settings)
         stop = asyncio.Event()
         door = cls(world, RedisProducer(redis), await asyncio.to_thread(_made, suite, users))
@@ -78,7 +78,8 @@ class QueueDoor:
         return ()
 
 
-def _redis_of(suite: Suite) -> RedisSettings:
+def redis_of(suite: Suite) -> RedisSettings:
+    """Where the suite's Redis is."""
     environment = suite.processes["rest_service"].environment
     names = ("REDIS_HOST", "REDIS_PORT", "REDIS_DB", "REDIS_PASSWORD")
     return RedisSettings.model_validate({name.lower(): environment[name] for name in names})
