@@ -37,13 +37,19 @@ WARSZAWA_OHIO = place("Warszawa", "Ohio", "United States", "US", at=41.46, peopl
 
 
 class WeatherStandIn(HttpStandIn):
-    """Tells the same weather everywhere; `reply` replaces its answers, `asked` keeps the requests."""
+    """Tells the same weather everywhere; `reply` replaces its answers, `asked` keeps the requests.
+
+    `forecast_lacks` names what its forecasts leave out, `forecast_has` what they hold instead, as in
+    `daily` or `daily.sunset`.
+    """
 
     def __init__(self, *places: dict[str, Any]) -> None:
         super().__init__()
         self.places = places or (PARIS_TEXAS, PARIS, MOSCOW_IDAHO, MOSCOW, WARSZAWA_OHIO, WARSAW)
         self.reply: Reply | None = None
         self.asked: list[tuple[str, dict[str, str]]] = []
+        self.forecast_lacks: tuple[str, ...] = ()
+        self.forecast_has: dict[str, Any] = {}
 
     def respond(self, request: Request) -> Reply:
         address = urlsplit(request.target)
@@ -51,8 +57,18 @@ class WeatherStandIn(HttpStandIn):
         self.asked.append((address.path, wanted))
         if self.reply is not None:
             return self.reply
-        body = _search(self.places, wanted) if address.path == "/v1/search" else _forecast(wanted)
+        body = _search(self.places, wanted) if address.path == "/v1/search" else self._told(wanted)
         return Reply(compact_json(body).encode())
+
+    def _told(self, wanted: dict[str, str]) -> dict[str, Any]:
+        forecast = _forecast(wanted)
+        for path in (*self.forecast_lacks, *self.forecast_has):
+            group, _, name = path.rpartition(".")
+            block = forecast[group] if group else forecast
+            block.pop(name)
+            if path in self.forecast_has:
+                block[name] = self.forecast_has[path]
+        return forecast
 
 
 def _search(places: Sequence[dict[str, Any]], wanted: dict[str, str]) -> dict[str, Any]:

@@ -14,7 +14,15 @@ from functools import cached_property
 from typing import Self, TypeVar
 
 import httpx2
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from ..core.errors import ToolExecutionError
 from ..utils.kept import Kept
@@ -74,6 +82,7 @@ class Place(_Wire):
     admin1: str | None = None
     """State, region, oblast, …"""
     population: int | None = None
+    timezone: str | None = None
 
     @property
     def spot(self) -> tuple[int, int]:
@@ -95,7 +104,7 @@ class _Found(_Wire):
 class Current(_Wire):
     """The weather now; None is what no model knows there."""
 
-    time: str
+    time: str | None = None
     temperature: float | None = Field(default=None, alias="temperature_2m")
     feels_like: float | None = Field(default=None, alias="apparent_temperature")
     humidity: float | None = Field(default=None, alias="relative_humidity_2m")
@@ -106,34 +115,44 @@ class Current(_Wire):
 
 
 class Daily(_Wire):
-    """The days, one after the other, in lists of the same length."""
+    """The days, one after the other; the lists are all as long as `time`, with None for what was not told."""
+
+    model_config = ConfigDict(validate_default=True)
 
     time: tuple[date, ...]
-    weather_code: tuple[int | None, ...]
-    highest: tuple[float | None, ...] = Field(alias="temperature_2m_max")
-    lowest: tuple[float | None, ...] = Field(alias="temperature_2m_min")
-    precipitation: tuple[float | None, ...] = Field(alias="precipitation_sum")
-    chance: tuple[float | None, ...] = Field(alias="precipitation_probability_max")
+    weather_code: tuple[int | None, ...] = ()
+    highest: tuple[float | None, ...] = Field(default=(), alias="temperature_2m_max")
+    lowest: tuple[float | None, ...] = Field(default=(), alias="temperature_2m_min")
+    precipitation: tuple[float | None, ...] = Field(default=(), alias="precipitation_sum")
+    chance: tuple[float | None, ...] = Field(default=(), alias="precipitation_probability_max")
     """Of precipitation, in percent."""
-    wind_speed: tuple[float | None, ...] = Field(alias="wind_speed_10m_max")
-    sunrise: tuple[str | None, ...]
-    sunset: tuple[str | None, ...]
+    wind_speed: tuple[float | None, ...] = Field(default=(), alias="wind_speed_10m_max")
+    sunrise: tuple[str | None, ...] = ()
+    sunset: tuple[str | None, ...] = ()
 
-    @model_validator(mode="after")
-    def _all_the_same_days(self) -> Self:
-        lengths = {len(getattr(self, name)) for name in type(self).model_fields}
-        if len(lengths) != 1:
-            msg = "lists of different lengths"
-            raise ValueError(msg)
-        return self
+    @field_validator("*", mode="before")
+    @classmethod
+    def _one_for_each_day(cls, told: object, info: ValidationInfo) -> object:
+        days = info.data.get("time")
+        if days is None or not isinstance(told, list | tuple | None):
+            return told  # `time` itself, or for the type to refuse
+        known = (told or ())[: len(days)]
+        return [*known, *[None] * (len(days) - len(known))]
 
 
 class Forecast(_Wire):
-    """Weather now and on the next days, in the place's own time."""
+    """Weather now and on the next days, in the place's own time; one of both may be missing."""
 
-    timezone: str
-    current: Current
-    daily: Daily
+    timezone: str | None = None
+    current: Current | None = None
+    daily: Daily | None = None
+
+    @model_validator(mode="after")
+    def _tells_something(self) -> Self:
+        if self.current is None and self.daily is None:
+            msg = "neither current nor daily weather"
+            raise ValueError(msg)
+        return self
 
 
 Answer = TypeVar("Answer", bound=BaseModel)

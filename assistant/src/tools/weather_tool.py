@@ -62,8 +62,9 @@ _CYRILLIC = re.compile("[а-яёА-ЯЁ]")
 class WeatherTool(BaseTool):
     """Answers JSON: `{"location", "timezone", "units", "current", "days", "attribution"}`.
 
-    `location` names region and country; `other_places` those of the same name elsewhere. All times are
-    the place's own. Words are Russian for users whose language is Russian, else English.
+    What the service did not tell is left out. `location` names region and country; `other_places` those
+    of the same name elsewhere. All times are the place's own. Words are Russian for users whose language
+    is Russian, else English.
     """
 
     def __init__(
@@ -156,16 +157,18 @@ class _Found:
 def _described(
     place: Place, others: list[str], forecast: Forecast, units: Units, *, russian: bool
 ) -> dict[str, Any]:
-    answer: dict[str, Any] = {"location": place.label}
-    if others:
-        answer["other_places"] = others
-    return answer | {
-        "timezone": forecast.timezone,
-        "units": _SYMBOLS[units],
-        "current": _now(forecast.current, russian=russian),
-        "days": _days(forecast.daily, russian=russian),
-        "attribution": ATTRIBUTION,
-    }
+    current, daily = forecast.current, forecast.daily
+    return _known(
+        {
+            "location": place.label,
+            "other_places": others or None,
+            "timezone": forecast.timezone or place.timezone,
+            "units": _SYMBOLS[units],
+            "current": _now(current, russian=russian) if current else None,
+            "days": _days(daily, russian=russian) if daily else None,
+            "attribution": ATTRIBUTION,
+        }
+    )
 
 
 def _now(current: Current, *, russian: bool) -> dict[str, Any]:

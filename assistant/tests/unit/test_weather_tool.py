@@ -196,11 +196,66 @@ async def test_a_failure_is_typed_and_not_kept(tool, standin, reply, reason):
     assert (await ask(tool, location="Paris"))["current"]["temperature"] == 7.5
 
 
-async def test_days_that_do_not_match_are_no_answer(tool, standin):
-    await ask(tool, location="Paris")
-    standin.reply = Reply(b'{"timezone":"UTC","current":{"time":"x"},"daily":{"time":["2026-11-22"]}}')
+async def test_a_forecast_of_nothing_is_no_answer(tool, standin):
+    standin.forecast_lacks = ("current", "daily")
     with pytest.raises(WeatherUnavailableError, match="cannot be read"):
-        await ask(tool, location="Paris", days=1)
+        await ask(tool, location="Paris")
+
+
+@pytest.mark.parametrize(
+    ("lacks", "gone"),
+    [
+        ("wind_speed_10m_max", "wind_speed"),
+        ("weather_code", "description"),
+        ("temperature_2m_max", "highest"),
+        ("temperature_2m_min", "lowest"),
+        ("precipitation_sum", "precipitation"),
+        ("precipitation_probability_max", "precipitation_chance_percent"),
+        ("sunrise", "sunrise"),
+        ("sunset", "sunset"),
+    ],
+)
+async def test_a_daily_value_that_is_not_told_is_left_out(tool, standin, lacks, gone):
+    whole = (await ask(tool, location="Paris", days=2))["days"]
+    standin.forecast_lacks = (f"daily.{lacks}",)
+    days = (await ask(tool, location="Paris", days=3))["days"]
+    assert [day.keys() for day in days] == [whole[0].keys() - {gone}] * 3
+
+
+async def test_a_list_that_ends_before_its_days_leaves_the_last_ones_without(tool, standin):
+    standin.forecast_has = {"daily.sunset": ["2026-11-22T17:01"], "daily.sunrise": None}
+    first, second = (await ask(tool, location="Paris", days=2))["days"]
+    assert first["sunset"] == "17:01"
+    assert not {"sunset", "sunrise"} & second.keys()
+    assert second["highest"] == 9.0
+
+
+@pytest.mark.parametrize(("lacks", "gone"), [("daily", "days"), ("current", "current")])
+async def test_without_the_days_or_without_the_present_the_other_is_told(tool, standin, lacks, gone):
+    whole = await ask(tool, location="Paris", days=2)
+    standin.forecast_lacks = (lacks,)
+    answer = await ask(tool, location="Paris", days=3)
+    assert answer.keys() == whole.keys() - {gone}
+
+
+async def test_a_timezone_that_the_forecast_lacks_is_the_places_own(tool, standin):
+    standin.forecast_lacks = ("timezone",)
+    assert (await ask(tool, location="Paris"))["timezone"] == "Europe/Paris"
+
+
+async def test_a_place_of_which_only_name_and_position_are_known_will_do(tool, standin):
+    standin.places = ({"name": "Nowhere", "latitude": 1.0, "longitude": 2.0, "names": {}},)
+    standin.forecast_lacks = ("timezone",)
+    answer = await ask(tool, location="Nowhere")
+    assert answer["location"] == "Nowhere"
+    assert "timezone" not in answer
+
+
+@pytest.mark.parametrize("wrong", [3, {"a": 1}, "2026", ["many"]])
+async def test_something_that_is_no_list_of_numbers_is_no_answer(tool, standin, wrong):
+    standin.forecast_has = {"daily.temperature_2m_max": wrong}
+    with pytest.raises(WeatherUnavailableError, match="cannot be read"):
+        await ask(tool, location="Paris")
 
 
 @pytest.mark.parametrize("reply", [Reply(hang=True), Reply(drip=True, length=10)])
