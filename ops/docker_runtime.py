@@ -221,7 +221,9 @@ class DockerRuntime:
 
     def _up(self, names: Sequence[str], replicas: Mapping[str, int]) -> None:
         """`up`, then wait until `names` are healthy; OpsError where one does not come up."""
-        scale = [part for name, n in replicas.items() for part in ("--scale", f"{name}={n}")]
+        # compose refuses a number for a service that it is not to bring up
+        numbers = {name: n for name, n in replicas.items() if name in names}
+        scale = [part for name, n in numbers.items() for part in ("--scale", f"{name}={n}")]
         before = {container.id: container.restarts for container in self._containers()}
         deadline = time.monotonic() + READY_TIMEOUT
         options = ["--detach", "--no-build", "--remove-orphans", *scale]

@@ -50,7 +50,7 @@ class LocalRuntime:
         if self.shell.dry_run:
             self._show_start(env, wanted)
             return
-        programs = self._plan(env, replicas)
+        programs = self._plan(env, self._numbers(services, replicas))
         supervisor = self._supervisor()
         was_running = self._update(supervisor, programs)
         starter = Starter(self.project, self._show_control, supervisor, self.layout.logs)
@@ -164,6 +164,11 @@ class LocalRuntime:
             return self.shell.run(command, env={**clean, **settings}, only_env=True, check=False).returncode
 
     # how a start goes
+    def _numbers(self, services: Sequence[str], replicas: Mapping[str, int]) -> dict[str, int]:
+        """`replicas`, but of a service that is not among those named as many as run."""
+        running = self._look.replicas() if services else {}
+        return {**replicas, **{name: n for name, n in running.items() if name not in services}}
+
     def _plan(self, env: PythonEnv, replicas: Mapping[str, int]) -> list[Program]:
         """All programs; their specs and supervisord's configuration are on disk afterwards."""
         self.layout.make()

@@ -47,7 +47,8 @@ class Runtime(Protocol):
         """Install or build what is missing, migrate, start and wait until all is healthy.
 
         Whatever is needed by `services` is started with them. Harmless where all runs; a changed setting
-        restarts only what it changes. `replicas` names only services with more or fewer than one process.
+        restarts only what it changes. `replicas` names only services with more or fewer than one process;
+        of a running service that `services` does not name, as many go on running as do.
         """
         ...
 

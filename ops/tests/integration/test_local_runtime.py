@@ -20,6 +20,7 @@ from ops.local_runtime import LocalRuntime
 from ops.project import Project
 from ops.python_env import PythonEnvs
 from ops.shell import Shell
+from ops.supervisor import Supervisor
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[3]
@@ -101,6 +102,27 @@ def test_a_changed_setting_restarts_only_what_it_concerns(runtime: LocalRuntime)
     after = pids(changed)
     assert after["postgres"] == before["postgres"]
     assert after["redis"] != before["redis"]
+
+
+def test_a_start_of_others_leaves_a_service_as_many_processes_as_it_has(runtime: LocalRuntime):
+    main = runtime.project.root / "assistant" / "src" / "main.py"
+    main.parent.mkdir(parents=True)
+    main.write_text("import time\n\ntime.sleep(600)\n")
+    runtime.start(SERVERS, {"assistant": 3})  # three are known then
+    supervisor = Supervisor(runtime.layout.socket)
+    for number in range(3):
+        supervisor.start(f"assistant-{number}")
+    before = assistants(supervisor)
+    assert list(before) == ["assistant-0", "assistant-1", "assistant-2"]
+    runtime.start(SERVERS, {})
+    assert assistants(supervisor) == before
+
+
+def assistants(supervisor: Supervisor) -> dict[str, int]:
+    """Their pids; all of them are kept running."""
+    found = {name: one for name, one in supervisor.processes().items() if name.startswith("assistant-")}
+    assert all(one.wanted for one in found.values())
+    return {name: found[name].pid for name in sorted(found)}
 
 
 def test_a_new_database_password_over_old_data_is_no_trouble(runtime: LocalRuntime):

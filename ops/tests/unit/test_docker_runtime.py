@@ -248,6 +248,17 @@ def test_stop_of_one_service_leaves_the_others(engine: Engine):
     assert engine.calls == ["compose rm --stop --force tg_bot"]
 
 
+def test_numbers_of_services_that_are_not_started_are_not_told_to_compose(engine: Engine):
+    engine.has(*ALL_HEALTHY, container("assistant", number=2), container("assistant", number=3))
+
+    engine.runtime().start(["rest_service"], {"assistant": 5})
+    engine.runtime().restart(["rest_service"])
+
+    ups = [call for call in engine.calls if " up " in call]
+    assert len(ups) == 2
+    assert all("assistant" not in call for call in ups)
+
+
 def test_restart_keeps_the_replicas(engine: Engine):
     engine.has(*ALL_HEALTHY, container("assistant", number=2))
 
