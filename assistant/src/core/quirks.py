@@ -49,13 +49,16 @@ class ModelQuirk:
     only_with_tools: bool = False
     temperature: bool = True
     """Whether the model takes one."""
+    max_tokens: bool = True
+    """Whether the field of that name is taken in Chat Completions; else only `max_completion_tokens` is."""
 
 
 MODEL_QUIRKS = (
     # its page on developers.openai.com: Chat Completions calls functions only without reasoning
     ModelQuirk(("gpt-6-luna",), {"reasoning_effort": "none"}, only_with_tools=True),
-    # developers.openai.com, guide "Reasoning": models that reason refuse a temperature with 400
-    ModelQuirk(("o1", "o3", "o4", "gpt-5", "gpt-6"), temperature=False),
+    # developers.openai.com, guide "Reasoning": models that reason refuse a temperature and `max_tokens`
+    # with 400; gateways in front of them pass both on as they come
+    ModelQuirk(("o1", "o3", "o4", "gpt-5", "gpt-6"), temperature=False, max_tokens=False),
 )
 
 
@@ -68,4 +71,6 @@ def with_model_quirks(body: dict[str, Any]) -> dict[str, Any]:
         body = {**body, **quirk.fields}
         if not quirk.temperature:
             body.pop("temperature", None)
+        if not quirk.max_tokens and "max_tokens" in body:
+            body["max_completion_tokens"] = body.pop("max_tokens")
     return body

@@ -66,6 +66,14 @@ def test_models_that_reason_take_no_temperature(model, sent):
     assert ("temperature" in body_of(model=model)) is sent
 
 
+@pytest.mark.parametrize("model", ["o3-mini", "gpt-5", "gpt-6-luna"])
+def test_models_that_reason_know_one_name_of_the_limit_at_whatever_server(model):
+    body = body_of(model=model)
+    assert (body["max_completion_tokens"], "max_tokens" in body) == (100, False)
+    unlimited = body_of(replace(REQUEST, max_output_tokens=None), model=model)
+    assert not {"max_tokens", "max_completion_tokens"} & unlimited.keys()
+
+
 def test_ids_of_calls_are_short_where_they_must_be_and_still_fit_each_other():
     _, _, calling, result = body_of(quirks=KNOWN["mistral"].quirks)["messages"]
     (call,) = calling["tool_calls"]
