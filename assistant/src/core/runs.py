@@ -8,9 +8,10 @@ nobody waited for, and is cancelled.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from .errors import (
     BadAnswerError,
@@ -39,6 +40,8 @@ from .sse import SSE
 from .threads import Definition, Identity, kept_if_whole
 from .wire import Made, parsed
 
+T = TypeVar("T")
+
 PATH = "/threads"
 PREFIX = "thread_"
 MESSAGES_A_REQUEST = 32
@@ -47,8 +50,9 @@ FIRST_LOOK, LONGEST_PAUSE = 0.2, 2.0
 CANCEL_WAIT = 5.0
 """Seconds for a cancelled run to let its thread go; a user waits meanwhile."""
 
-_RUN_IS_ACTIVE = "while a run"
-"""In the refusal: "Can't add messages to thread_… while a run run_… is active"."""
+_RUN_IS_ACTIVE = ("while a run", "already has an active run")
+"""In the refusals: "Can't add messages to thread_… while a run run_… is active", and of another run
+"Thread thread_… already has an active run run_…"."""
 _RUN_EVENT = "thread.run."
 
 
@@ -140,17 +144,22 @@ class RunsBackend:
     async def _add(self, thread_id: str, new: Sequence[Message]) -> None:
         path = f"{PATH}/{thread_id}/messages"
         for message in thread_messages(new):
-            try:
-                await self._post(path, message)
-            except ModelRefusedError as exc:
-                if _RUN_IS_ACTIVE not in str(exc):
-                    raise
-                await self._cancel_active(thread_id)
-                await self._post(path, message)
+            await self._with_room(thread_id, partial(self._post, path, message))
 
     async def _begin(self, thread_id: str, request: ModelRequest, on_text: TextSink | None) -> Run:
         body = run_body(await self._assistant_id(request), request)
-        return await self._ended(thread_id, f"{PATH}/{thread_id}/runs", body, on_text)
+        path = f"{PATH}/{thread_id}/runs"
+        return await self._with_room(thread_id, partial(self._ended, thread_id, path, body, on_text))
+
+    async def _with_room(self, thread_id: str, change: Callable[[], Awaitable[T]]) -> T:
+        """What the change of the thread brings; where a run is in its way, that is cancelled first."""
+        try:
+            return await change()
+        except ModelRefusedError as exc:
+            if not any(words in str(exc) for words in _RUN_IS_ACTIVE):
+                raise
+        await self._cancel_active(thread_id)
+        return await change()
 
     async def _submit(
         self, thread_id: str, run_id: str, new: Sequence[Message], on_text: TextSink | None

@@ -13,6 +13,8 @@ from .wire import Wire
 
 _GOING_ON = frozenset({"queued", "in_progress", "cancelling"})
 _ACTIVE = _GOING_ON | {"requires_action"}
+_NO_QUOTA = "exceeded your current quota"
+"""In a run that failed with `rate_limit_exceeded`, which elsewhere means a limit that passes."""
 
 
 class _Function(Wire):
@@ -206,5 +208,6 @@ def answer_of_run(run: Run, text: str, *, model: str, provider: str) -> ModelAns
 
 def _failure(run: Run) -> Exception:
     error = run.last_error or _Error()
-    # `rate_limit_exceeded` and `server_error` may pass; `invalid_prompt` will not
-    return refusal(error.message, status=400 if error.code == "invalid_prompt" else None, code=error.code)
+    # `rate_limit_exceeded` and `server_error` may pass; `invalid_prompt` and an empty account will not
+    code = "insufficient_quota" if _NO_QUOTA in error.message.lower() else error.code
+    return refusal(error.message, status=400 if error.code == "invalid_prompt" else None, code=code)

@@ -136,6 +136,16 @@ async def asked(
             run("failed", last_error={"code": "rate_limit_exceeded", "message": "insufficient balance"}),
             ModelRefusedError,
         ),
+        (
+            run(
+                "failed",
+                last_error={
+                    "code": "rate_limit_exceeded",
+                    "message": "You exceeded your current quota, please check your plan and billing details.",
+                },
+            ),
+            ModelRefusedError,
+        ),
         (run("failed", last_error={"code": "invalid_prompt", "message": "no"}), ModelRefusedError),
         (run("incomplete", incomplete_details={"reason": "max_prompt_tokens"}), ContextOverflowError),
         (run("incomplete", incomplete_details={"reason": "max_completion_tokens"}), ModelRefusedError),
@@ -225,6 +235,19 @@ async def test_an_active_run_makes_room():
     )
     assert (await asked(server)).text == "Hi"
     assert server.kinds() == ["add", "list", "cancel", "look", "add", "begin", "texts"]
+
+
+@pytest.mark.parametrize("on_text", [None, lambda _text: None], ids=["whole", "streamed"])
+async def test_an_active_run_makes_room_for_another(on_text):
+    active = error(400, message="Thread thread_1 already has an active run run_0.")
+    server = ClassicStandIn(
+        list=[json_of({"data": [{"id": "run_0", "status": "in_progress"}]})],
+        cancel=[run("cancelled")],
+        begin=[active, run("completed")],
+        texts=[said("Hi")],
+    )
+    assert (await asked(server, on_text=on_text)).text == "Hi"
+    assert server.kinds() == ["add", "begin", "list", "cancel", "begin", "texts"]
 
 
 async def test_the_last_answer_is_given_by_a_run_without_tools():
