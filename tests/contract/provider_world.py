@@ -96,7 +96,7 @@ class World:
         )
 
     async def sweep(self, replica: int = 0) -> None:
-        """What that replica's sweeper does every minute."""
+        """What that replica's sweeper does every ten seconds."""
         await self.sweeper(replica).sweep()
 
     async def forget(self) -> None:
