@@ -13,16 +13,23 @@ from jsonschema.validators import validator_for
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+from service_kit.logging import get_logger
+
 from ..core.errors import BrokenRowError, InvalidInputError, ToolError, ToolExecutionError
 from ..core.model import JsonSchema, ToolSpec
 from ..core.run_context import RunContext
+from ..utils.text import shortened
 from .nulls import without_nulls
+
+log = get_logger(__name__)
 
 __all__ = ["Arguments", "BaseTool", "InvalidInputError", "ToolError", "ToolExecutionError"]
 
 Arguments = Mapping[str, Any]
 """A call's arguments: a JSON object that has passed the tool's schema."""
 
+LONGEST_DESCRIPTION = 1024
+"""Characters; OpenAI refuses whatever shows a tool with a longer one (400 `string_above_max_length`)."""
 NO_REFERENCES: Registry[Any] = Registry()
 """Resolves nothing: by default jsonschema would fetch a `$ref` from the network."""
 
@@ -30,9 +37,9 @@ NO_REFERENCES: Registry[Any] = Registry()
 class BaseTool(ABC):
     """Something a model may call.
 
-    `timeout` is in seconds; None means as long as the run may take. `has_effect` is for tools that change
-    something outside: hand `context.key` to the far end, so that a call that is repeated after a crash
-    changes it once.
+    A description above LONGEST_DESCRIPTION is cut. `timeout` is in seconds; None means as long as the run
+    may take. `has_effect` is for tools that change something outside: hand `context.key` to the far end,
+    so that a call that is repeated after a crash changes it once.
 
     Raises:
         BrokenRowError: the schema is none, or does not describe an object.
@@ -44,10 +51,12 @@ class BaseTool(ABC):
         self, *, name: str, description: str, schema: JsonSchema, timeout: float | None = None
     ) -> None:
         self.name = name
-        self.description = description
+        self.description = shortened(description, LONGEST_DESCRIPTION, "…")
         self.schema = schema
         self.timeout = timeout
         self._validator = _validator(name, schema)
+        if self.description != description:
+            log.warning("tool_description_cut", tool=name, characters=len(description))
 
     @property
     def spec(self) -> ToolSpec:

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 import redis.asyncio as aioredis
+from structlog.testing import capture_logs
 
 from assistant.src.assistants.base import BaseAssistant
 from assistant.src.assistants.factory import (
@@ -19,12 +20,14 @@ from assistant.src.assistants.memory import Memories
 from assistant.src.assistants.openai_assistant import OpenAIAssistant
 from assistant.src.assistants.secretary import SecretaryLLMChat
 from assistant.src.assistants.sub_assistant import SubAssistantLLMChat
+from assistant.src.assistants.tool_loop import LoopLimits, ModelChoice, ToolLoop
 from assistant.src.core.errors import (
     BrokenRowError,
     InvalidInputError,
     ToolExecutionError,
     UnknownAssistantTypeError,
 )
+from assistant.src.core.model import UserMessage
 from assistant.src.core.run_context import RunContext
 from assistant.src.storage.conversation import ConversationStore
 from assistant.src.tools.sub_assistant_tool import SubAssistantTool
@@ -102,6 +105,21 @@ def test_a_broken_tool_is_left_out(broken):
     root = assistant_row()
     bad = tool_row("bad", **{"tool_type": "time", **broken})
     assert names(built(tree_of(root, tools={root.id: [bad, tool_row()]}))) == {"current_time"}
+
+
+async def test_a_description_too_long_for_the_provider_is_cut_once():
+    root = assistant_row()
+    long = tool_row("long", description="x" * 1025)
+    with capture_logs() as logs:
+        secretary = built(tree_of(root, tools={root.id: [long, tool_row("fits", description="y" * 1024)]}))
+        backend = ScriptedBackend(said("hi"))
+        choice = ModelChoice("a", "A", ("m",), "x")
+        loop = ToolLoop(backend, choice, secretary.tools, LoopLimits())
+        for _ in range(2):
+            await loop.run(UserMessage("Hi"), (), context_of())
+    fits, cut = backend.requests[-1].tools
+    assert (fits.description, cut.description) == ("y" * 1024, "x" * 1023 + "…")
+    assert [entry["tool"] for entry in logs if entry["event"] == "tool_description_cut"] == ["long"]
 
 
 def test_an_inactive_link_is_no_link():
