@@ -145,6 +145,11 @@ def user_threads(user_id: int) -> Call[list[UserThreadRead]]:
     return Call("GET", "/api/user-threads", _threads, params={"user_id": user_id, "limit": PAGE})
 
 
+def any_thread() -> Call[list[UserThreadRead]]:
+    """One thread, whosever; an empty list where nobody has one."""
+    return Call("GET", "/api/user-threads", _threads, params={"limit": 1})
+
+
 def create_thread(new: UserThreadCreate) -> Call[UserThreadRead]:
     """409 where the pair has one already."""
     return Call("POST", "/api/user-threads", _thread, json=_body(new), idempotent=False)

@@ -122,9 +122,11 @@ async def test_threads(world):
     assert (changed.thread_id, changed.last_used) == ("conv_2", made.last_used)
     assert await send(endpoints.user_threads(world.user.id)) == [changed]
     assert await send(endpoints.user_threads(4711)) == []
+    assert await send(endpoints.any_thread()) == [changed]
     with pytest.raises(ConflictError):
         await send(endpoints.create_thread(new))
     await send(endpoints.delete_thread(made.id))
+    assert await send(endpoints.any_thread()) == []
     with pytest.raises(NotFoundError):
         await send(endpoints.delete_thread(made.id))
 

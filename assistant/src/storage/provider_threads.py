@@ -192,7 +192,12 @@ class ProviderThreads:
         Raises:
             KitError: rest_service is away; what is left stays on the list.
         """
-        for wish in await cast("Awaitable[set[bytes]]", self._redis.smembers(FORGET)):
+        wishes = await cast("Awaitable[set[bytes]]", self._redis.smembers(FORGET))
+        # where no assistant keeps threads, nobody has rows: not one question for each wish
+        if len(wishes) > 1 and not await self._rest.send(endpoints.any_thread()):
+            await self._redis.srem(FORGET, *wishes)
+            return
+        for wish in wishes:
             user, _, since = wish.decode().partition(":")
             for row in await self._rest.send(endpoints.user_threads(int(user))):
                 # a row that changed since then has a conversation of the new time

@@ -96,9 +96,12 @@ async def test_what_failed_rests_and_what_came_since_does_not_wait_for_it(monkey
 
 async def test_who_is_deleted_waits_seconds_for_a_sweep_and_replicas_do_not_march_in_step(monkeypatch):
     pauses: list[float] = []
+    enough = asyncio.Event()
 
     async def no_pause(_event: asyncio.Event, seconds: float) -> bool:
         pauses.append(seconds)
+        if len(pauses) == 20:
+            enough.set()
         await asyncio.sleep(0)
         return False
 
@@ -109,7 +112,7 @@ async def test_who_is_deleted_waits_seconds_for_a_sweep_and_replicas_do_not_marc
     task = asyncio.create_task(
         DiscardSweeper(rest, threads, [], delete_thread=lambda _: asyncio.sleep(0)).run()
     )
-    while len(pauses) < 20:
-        await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        await enough.wait()
     await end_tasks([task])
     assert 5 < min(pauses) < max(pauses) < 15
