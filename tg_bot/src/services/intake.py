@@ -1,8 +1,10 @@
 """From a batch of updates to messages on the queues: decide, store, remember the offset.
 
 Message and offset are stored in one atomic step. What cannot be decided now (rest_service or Redis is
-away) stays at Telegram and comes again. What never can be (an update of a shape we do not know, a bug
-of ours) is logged and passed over, for one update must not stop the bot.
+away) stays at Telegram and comes again; the offset stays before it. What other chats wrote after it is
+stored all the same, and passed over when it comes again. Telegram gives 100 updates from the offset on at
+most: behind one that waits, 99 are served. What never can be decided (an update of a shape we do not know,
+a bug of ours) is logged and passed over, for one update must not stop the bot.
 """
 
 import asyncio
@@ -10,13 +12,14 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby, takewhile
-from typing import Any, TypeAlias
+from typing import Any
 
 from pydantic import ValidationError
 from redis.exceptions import RedisError
 
-from service_kit.contracts.messages import IncomingMessage, OutgoingMessage
+from service_kit.contracts.messages import IncomingMessage
 from service_kit.errors import AccessError, TransientError
+from service_kit.lifecycle import end_tasks
 from service_kit.logging import correlated, get_logger
 from service_kit.queue.base import Offset, Producer
 
@@ -29,10 +32,16 @@ from .typing_indicator import TypingIndicator
 log = get_logger(__name__)
 
 Handle = Callable[[Update], Awaitable[Outcome]]
-Entry: TypeAlias = tuple[IncomingMessage | OutgoingMessage, Offset]
+
+PATIENCE = 2.0
+"""Seconds that a batch waits for its slowest chat; more than a known user needs when rest_service hangs."""
 
 
-@dataclass(slots=True)
+class HeldUpError(TransientError):
+    """An update waits for rest_service; those of other chats were served."""
+
+
+@dataclass(slots=True, eq=False)
 class _Decision:
     """What an update leads to, as far as that is known."""
 
@@ -41,6 +50,8 @@ class _Decision:
     """None where it is of a shape we do not know."""
     made: bool = False
     outcome: Outcome = None
+    stored: bool = False
+    """Whether the outcome is on its queue."""
     trouble: Exception | None = None
     """Why it could not be made now."""
 
@@ -71,29 +82,75 @@ class Intake:
         self._output_queue = output_queue
         self.next: int | None = None
         """What getUpdates is asked for: everything below is stored."""
+        self._open: dict[int, _Decision] = {}
+        """What came and is not confirmed, by update id; in process, for Redis forgets ids after a day."""
+        self._lanes: dict[int, tuple[list[_Decision], asyncio.Task[None]]] = {}
+        """The chats that are being decided on."""
 
     async def take(self, key: str, updates: Sequence[dict[str, Any]]) -> None:
         """Take `updates` in, in order, with the offset under `key`.
 
         Raises:
+            HeldUpError: all that can be decided now is stored, `next` stays before what cannot.
             TransientError, AccessError, RedisError: in the middle; `next` says how far it came.
         """
         before = self.next
-        decisions = [decision for raw in updates if (decision := _begun(raw))]
-        # chats side by side, for each may wait for Redis or rest_service; one chat's updates in order
-        chats: defaultdict[int, list[_Decision]] = defaultdict(list)
-        for decision in decisions:
-            chats[decision.chat].append(decision)
-        await asyncio.gather(*(self._decide_in_order(chat) for chat in chats.values()))
+        decisions = [decision for raw in updates if (decision := self._known(raw))]
+        await self._decide_on([decision for decision in decisions if not decision.made])
         made = list(takewhile(lambda decision: decision.made, decisions))
-        await self._store(key, made)
-        if len(made) < len(decisions) and (trouble := decisions[len(made)].trouble):
-            raise trouble
+        await self._store_and_confirm(key, made)
+        waiting = decisions[len(made) :]
+        await self._store([decision for decision in waiting if decision.made], key=None)
+        if waiting:
+            raise _why(waiting[0])
         if self.next == before:  # asking again at once would bring the same, for ever
             raise ServerError("getUpdates: a batch without a new update")
 
-    async def _decide_in_order(self, decisions: Sequence["_Decision"]) -> None:
+    def forget(self) -> None:
+        """Ask for whatever there is: Telegram numbers its updates anew."""
+        self.next = None
+        self._open.clear()
+
+    async def close(self) -> None:
+        """End what is being decided; it comes again."""
+        lanes, self._lanes = self._lanes, {}
+        if lanes:
+            await end_tasks([task for _, task in lanes.values()])
+
+    def _known(self, raw: dict[str, Any]) -> _Decision | None:
+        """What is known of the update; None where it has not even an id."""
+        update_id = raw.get("update_id")
+        if not isinstance(update_id, int):
+            log.error("update_without_id", fields=sorted(raw))
+            return None
+        if update_id not in self._open:
+            self._open[update_id] = _Decision(update_id, _parsed(raw, update_id))
+        return self._open[update_id]
+
+    async def _decide_on(self, decisions: Sequence[_Decision]) -> None:
+        """Chats side by side, for each may wait for Redis or rest_service; one chat's updates in order.
+
+        Whoever takes longer than `PATIENCE` is decided on in the background: nobody waits for them again.
+        """
+        self._lanes = {chat: lane for chat, lane in self._lanes.items() if not lane[1].done()}
+        chats: defaultdict[int, list[_Decision]] = defaultdict(list)
         for decision in decisions:
+            chats[decision.chat].append(decision)
+        begun = []
+        for chat, lane in chats.items():
+            if chat in self._lanes:
+                underway = self._lanes[chat][0]
+                underway += [decision for decision in lane if decision not in underway]
+            else:
+                task = asyncio.create_task(self._decide_in_order(lane))
+                self._lanes[chat] = lane, task
+                begun.append(task)
+        if begun:
+            await asyncio.wait(begun, timeout=PATIENCE)
+
+    async def _decide_in_order(self, lane: Sequence[_Decision]) -> None:
+        for decision in lane:  # which may grow meanwhile
+            decision.trouble = None
             with correlated(f"tg:{decision.update_id}"):
                 try:
                     decision.outcome = await self._decide(decision.update)
@@ -117,55 +174,71 @@ class Intake:
         language = message.sender.language_code if message.sender else None
         return notice(update.update_id, message.chat.id, texts_for(language).failed)
 
-    async def _store(self, key: str, made: Sequence["_Decision"]) -> None:
-        """Messages and offsets, in order; consecutive ones for one queue in one step."""
+    async def _store_and_confirm(self, key: str, made: Sequence[_Decision]) -> None:
         if not made:
             return
-        entries = [
-            (decision.outcome, Offset(key, decision.update_id + 1))
-            for decision in made
-            if decision.outcome is not None
-        ]
-        for queue, run in groupby(entries, key=lambda entry: self._queue_of(entry[0])):
-            await self._enqueue(queue, list(run))
         last = made[-1]
-        if last.outcome is None:  # the offsets before it went with a message, or are below it
+        with_message = last.outcome is not None and not last.stored
+        await self._store(made, key)
+        if not with_message:  # the offsets before it went with a message, or are below it
             await self._producer.store_offset(Offset(key, last.update_id + 1))
         self.next = last.update_id + 1
+        self._open = {number: one for number, one in self._open.items() if number >= self.next}
 
-    def _queue_of(self, message: IncomingMessage | OutgoingMessage) -> str:
-        return self._input_queue if isinstance(message, IncomingMessage) else self._output_queue
+    async def _store(self, made: Sequence[_Decision], key: str | None) -> None:
+        """Messages, and offsets under `key`, in order; consecutive ones for one queue in one step."""
+        new = [decision for decision in made if decision.outcome is not None and not decision.stored]
+        for queue, run in groupby(new, key=lambda decision: self._queue_of(decision.outcome)):
+            await self._enqueue(queue, list(run), key)
 
-    async def _enqueue(self, queue: str, run: Sequence[Entry]) -> None:
-        asked = [message for message, _ in run if isinstance(message, IncomingMessage)]
+    def _queue_of(self, outcome: Outcome) -> str:
+        return self._input_queue if isinstance(outcome, IncomingMessage) else self._output_queue
+
+    async def _enqueue(self, queue: str, run: Sequence[_Decision], key: str | None) -> None:
+        batch = [
+            (decision.outcome, Offset(key, decision.update_id + 1) if key else None)
+            for decision in run
+            if decision.outcome is not None
+        ]
+        asked = [message for message, _ in batch if isinstance(message, IncomingMessage)]
         for message in asked:  # before the step: the answer may be quicker than our return from it
             self._typing.begin(message.chat_id, message.id or "")
-        stored = [False] * len(run)
+        stored = [False] * len(batch)
         try:
-            stored = await self._producer.enqueue_many(queue, run)
+            stored = await self._producer.enqueue_many(queue, batch)
         finally:
-            for (entry, _), new in zip(run, stored, strict=True):
+            for (entry, _), new in zip(batch, stored, strict=True):
                 if not new and isinstance(entry, IncomingMessage):
                     self._typing.end(entry.chat_id, entry.id or "")
+        for decision in run:
+            decision.stored = True
         log.info(
             "updates_enqueued",
             queue=queue,
-            ids=[message.id for message, _ in run],
+            ids=[message.id for message, _ in batch],
             repeats=stored.count(False),
         )
 
 
-def _begun(raw: dict[str, Any]) -> _Decision | None:
-    """The update, parsed; None where it has not even an id."""
-    update_id = raw.get("update_id")
-    if not isinstance(update_id, int):
-        log.error("update_without_id", fields=sorted(raw))
-        return None
+def _why(undecided: _Decision) -> Exception:
+    """Why it is not decided."""
+    trouble = undecided.trouble
+    if trouble is None:
+        return HeldUpError(f"update {undecided.update_id}: no decision in {PATIENCE:g} s")
+    if not isinstance(trouble, TransientError):
+        return trouble  # Redis is away, or our key is wrong: no use in trying every second
+    held_up = HeldUpError(str(trouble))
+    held_up.__cause__ = trouble
+    return held_up
+
+
+def _parsed(raw: dict[str, Any], update_id: int) -> Update | None:
+    """None where it is of a shape we do not know."""
     try:
-        return _Decision(update_id, Update.model_validate(raw))
+        return Update.model_validate(raw)
     except ValidationError as exc:
         problem = exc.errors(include_url=False, include_input=False)[0]
         log.error(  # noqa: TRY400 - no bug, no traceback
             "update_not_understood", update_id=update_id, field=problem["loc"], problem=problem["msg"]
         )
-        return _Decision(update_id, None)
+        return None

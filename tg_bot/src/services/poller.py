@@ -23,12 +23,14 @@ from service_kit.queue.base import Producer
 from ..client.errors import PollConflictError, RetryAfterError, TelegramError, UnauthorizedError
 from ..client.models import BotIdentity
 from ..client.telegram import TelegramClient
-from .intake import Intake
+from .intake import HeldUpError, Intake
 from .lease import LeaseLostError, PollLease
 
 log = get_logger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
+HELD_UP_PAUSE = 1.0
+"""Seconds between two tries while some users wait for rest_service and others can be served."""
 REFUSED_PAUSE = 60.0
 """Seconds between two tries with a token that Telegram does not know."""
 HELD_BACK_PAUSE = 0.5
@@ -114,6 +116,12 @@ class Poller:
         self._last_update = time.monotonic()
         self._polling = True
         log.info("polling", bot=bot.username, offset=self._intake.next)
+        try:
+            await self._poll_for_ever(key)
+        finally:
+            await self._intake.close()
+
+    async def _poll_for_ever(self, key: str) -> NoReturn:
         pause = FIRST_PAUSE
         while True:
             heed_cancellation()
@@ -122,7 +130,7 @@ class Poller:
                 pause = FIRST_PAUSE
             except (TelegramError, KitError, RedisError) as exc:
                 await self._wait_out(exc, pause)
-                pause = min(LONGEST_PAUSE, pause * 2)
+                pause = min(HELD_UP_PAUSE if isinstance(exc, HeldUpError) else LONGEST_PAUSE, pause * 2)
 
     async def _poll(self, key: str) -> None:
         """One getUpdates and what comes of it, unless the assistant has enough to do."""
@@ -136,7 +144,7 @@ class Poller:
             return
         self._holding_back = False
         if time.monotonic() - self._last_update > OFFSET_LIFE:
-            self._intake.next = None
+            self._intake.forget()
         updates = await self._telegram.get_updates(self._intake.next, self._options.poll_timeout)
         if updates:
             self._last_update = time.monotonic()
@@ -151,8 +159,12 @@ class Poller:
 
     async def _wait_out(self, exc: Exception, pause: float) -> None:
         """Say what is wrong and what to do about it, then wait."""
-        self._trouble = str(exc) or type(exc).__name__
+        known, self._trouble = self._trouble, str(exc) or type(exc).__name__
         match exc:
+            case HeldUpError():
+                pause = min(pause, HELD_UP_PAUSE)
+                if self._trouble != known:  # once a second otherwise
+                    log.warning("users_wait", error=self._trouble)
             case UnauthorizedError():
                 self._trouble = (
                     "Telegram does not know the token: set TELEGRAM_TOKEN right and restart tg_bot"

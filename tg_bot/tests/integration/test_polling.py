@@ -10,6 +10,7 @@ from service_kit.contracts.messages import IncomingMessage, OutgoingMessage
 from service_kit.errors import RestUnavailableError
 from service_kit.lifecycle import end_tasks
 from service_kit.queue.producer import RedisProducer
+from tg_bot.src.services import intake as intake_module
 from tg_bot.src.services import lease as lease_module
 from tg_bot.src.services import poller as poller_module
 from tg_bot.src.services.intake import Intake
@@ -21,6 +22,7 @@ from tg_bot.tests.standin import TOKEN, client_of, refusal, until
 pytestmark = pytest.mark.integration
 
 OFFSET = "tg:offset:777000"
+NEWCOMER = 2002
 
 
 async def for_the_assistant(update):
@@ -49,11 +51,12 @@ class Rig:
         self.started = 0
         self.typing = TypingIndicator(client, redis, limit=60)
         producer = RedisProducer(redis)
+        self.intake = Intake(producer, self.typing, handle, input_queue="queue:in", output_queue="queue:out")
         self.poller = Poller(
             client,
             producer,
             PollLease(redis, slot),
-            Intake(producer, self.typing, handle, input_queue="queue:in", output_queue="queue:out"),
+            self.intake,
             redis=redis,
             options=PollOptions(input_queue="queue:in", input_queue_limit=limit, poll_timeout=1),
             on_start=self._on_start,
@@ -166,6 +169,84 @@ async def test_what_cannot_be_decided_now_comes_again(telegram, client, redis_cl
             await rig.poller.check()
         away = False
         await until(has(redis_client, "known", "stranger", "behind"))
+
+
+async def refusing_the_newcomer(update):
+    """rest_service refuses: what is not known cannot be decided."""
+    if update.message.sender.id == NEWCOMER:
+        raise RestUnavailableError("GET /api/users/by-telegram-id/2002: ConnectError")
+    return await for_the_assistant(update)
+
+
+async def hanging_for_the_newcomer(update):
+    """rest_service hangs."""
+    if update.message.sender.id == NEWCOMER:
+        await asyncio.Event().wait()
+    return await for_the_assistant(update)
+
+
+@pytest.mark.parametrize("handle", [refusing_the_newcomer, hanging_for_the_newcomer])
+async def test_who_waits_for_rest_service_keeps_no_other_chat_waiting(
+    telegram, client, redis_client, monkeypatch, handle
+):
+    monkeypatch.setattr(intake_module, "PATIENCE", 0.05)
+    await telegram.write("hello")
+    first = await telegram.write("who am I", user=NEWCOMER)
+    await telegram.write("and I?")
+    async with Rig(client, redis_client, handle=handle).running() as rig:
+        await until(has(redis_client, "hello", "and I?"))
+        await telegram.write("me again", user=NEWCOMER)
+        await telegram.write("one more")
+        await until(has(redis_client, "hello", "and I?", "one more"))
+        assert int(await redis_client.get(OFFSET)) == first
+        assert len(telegram.updates) == 4
+        await until(lambda: len(rig.naps.seconds) >= 12)
+        assert max(rig.naps.seconds) <= 1.2
+        with pytest.raises(NotPollingError):
+            await rig.poller.check()
+
+
+async def test_what_was_stored_behind_one_that_waits_is_passed_over(
+    telegram, client, redis_client, monkeypatch
+):
+    away, asked, began = True, [], []
+
+    async def handle(update):
+        asked.append(update.message.text)
+        return await (refusing_the_newcomer if away else for_the_assistant)(update)
+
+    await telegram.write("first", user=NEWCOMER)
+    await telegram.write("second", user=NEWCOMER)
+    await telegram.write("known")
+    rig = Rig(client, redis_client, handle=handle)
+    monkeypatch.setattr(rig.typing, "begin", lambda _chat, message_id: began.append(message_id))
+    async with rig.running():
+        await until(has(redis_client, "known"))
+        async for mark in redis_client.scan_iter("*seen*"):  # an outage of more than a day
+            await redis_client.delete(mark)
+        await until(lambda: asked.count("first") >= 5)
+        assert asked.count("known") == 1
+        assert "second" not in asked
+        last = await telegram.write("known again")
+        away = False
+        await until(has(redis_client, "known", "first", "second", "known again"))
+        await telegram.until(lambda: not telegram.updates)
+        await rig.poller.check()
+    assert int(await redis_client.get(OFFSET)) == last + 1
+    assert len(began) == len(set(began)) == 4
+    assert rig.intake._open == {}
+
+
+async def test_another_instance_does_not_repeat_what_was_stored_behind_one_that_waits(
+    telegram, client, redis_client
+):
+    await telegram.write("first", user=NEWCOMER)
+    await telegram.write("known")
+    async with Rig(client, redis_client, handle=hanging_for_the_newcomer).running():
+        await until(has(redis_client, "known"))
+    async with Rig(client, redis_client).running():
+        await until(has(redis_client, "known", "first"))
+        await telegram.until(lambda: not telegram.updates)
 
 
 async def test_a_wrong_token_is_explained_and_tried_again_slowly(telegram, redis_client):
