@@ -13,10 +13,17 @@ from urllib.parse import unquote, urlsplit
 import pytest
 import redis.asyncio as aioredis
 import structlog
+from hypothesis import HealthCheck, settings
 
 from ops.embedded import ThrowAwayServers, find_binaries
 from service_kit import redis as kit_redis
 from service_kit.settings import RedisSettings
+
+# no figure of a busy machine fails a test; where CI is set, each run tries the same examples
+settings.register_profile(
+    "suite", deadline=None, derandomize="CI" in os.environ, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -288,7 +288,11 @@ async def test_a_server_that_was_restarted_is_given_the_scripts_again(store, red
     assert await keys(store) == ["tg:1", "tg:2"]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(st.lists(st.sampled_from(["turn", "turn", "turn", "read", "fold", "forget"]), max_size=40))
 async def test_however_folds_and_turns_mix_each_turn_is_in_one_place(redis_client, steps):
     """Replicas read at any time and fold later; the notes here are the keys of the turns they stand for."""

@@ -72,7 +72,11 @@ async def model(request: ModelRequest) -> ModelAnswer:
     return calls(("diary", {"entry": seen}), *below)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     st.lists(
         st.tuples(st.sampled_from(USERS), st.sampled_from(["talk", "tools", "new"])), min_size=8, max_size=40

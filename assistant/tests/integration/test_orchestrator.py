@@ -312,7 +312,11 @@ async def test_one_load_serves_all_who_ask_at_once(make_service):
     assert len([path for path in rest.requests if path.endswith("/tree")]) == 1
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(st.lists(st.tuples(st.integers(1, 4), st.booleans()), min_size=2, max_size=14))
 async def test_no_user_ever_sees_anything_of_another(make_service, redis_client, script):
     """Interleaved users, each in order, all at once: what the model is shown is the asker's alone."""

@@ -218,7 +218,11 @@ async def test_a_sub_assistant_goes_on_too(redis_client):
     assert {key.count("/") for key in world.far_end.effects} == {0, 1}
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(st.lists(st.integers(1, 22), max_size=6))
 async def test_wherever_processes_die_each_effect_happens_once(redis_client, deaths):
     await redis_client.flushdb()

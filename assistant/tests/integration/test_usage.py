@@ -225,7 +225,11 @@ class Forgetful(RestServiceClient):
         return len(new)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     steps=st.lists(st.sampled_from([*["record"] * 5, "post", "both post"]), min_size=5, max_size=30),
     answers=st.lists(st.booleans(), max_size=12),

@@ -191,7 +191,11 @@ def bodies(document, operation):
     return (rows if one is schema else st.lists(rows, max_size=3)) | values
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(data=st.data())
 async def test_nothing_that_can_be_sent_is_a_defect(api, app, data):
     document = app.openapi()

@@ -236,7 +236,11 @@ def configurations(draw):
 
 
 @given(body=configurations())
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 async def test_what_comes_out_goes_in_again_and_changes_nothing(api, empty_url, body):
     empty(empty_url)
     made = await bring_in(api, body)

@@ -181,7 +181,7 @@ async def play(redis_settings, steps):
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],  # each example talks to Redis: shrinking takes minutes
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(steps=st.lists(step, min_size=40, max_size=80))
 def test_each_message_is_answered_once_and_in_order(redis_settings, steps):
