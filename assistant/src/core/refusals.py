@@ -1,9 +1,16 @@
-"""One table from what a provider says on the wire to our errors, for every protocol."""
+"""One table from what a provider says on the wire to our errors, for every protocol.
 
+Errors are logged, and some servers repeat the request in them: of what they say only the message is kept,
+cut, and without what it quotes. Which error it is, the whole message decides.
+"""
+
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
+from ..utils.text import shortened
 from .errors import ContextOverflowError, ModelError, ModelRefusedError, ModelUnavailableError
 
 _RETRYABLE = frozenset({408, 409, 425, 429})
@@ -41,6 +48,13 @@ _QUOTA_WORDS = (
     "used all available credits",
 )
 
+LONGEST_REASON = 200
+"""Characters of a provider's message."""
+_REPEATED = re.compile(r"""(?:(\\{0,8}["'])(?:input|content|text|messages)\1\s*:|\binput(?:_value)?=).*""")
+"""From where on a message repeats the request: JSON, or what validators print (Pydantic, in vLLM)."""
+_QUOTED = re.compile(r"""(?<!\w)(["'`])(.*?)(?:\1(?!\w)|$)""")
+_LONGEST_NAME = 64
+
 
 def refusal(
     message: str,
@@ -55,7 +69,7 @@ def refusal(
     `status` is the HTTP status (None: an error in the middle of a stream), `code` and `kind` the
     error object's `code` and `type`, `retry_after` the wait it asks for in seconds.
     """
-    text = f"{status or 'in the stream'} {code or kind or ''}: {' '.join(message.split())[:300]}"
+    text = f"{status or 'in the stream'} {code or kind or ''}: {_told(message)}"
     words = message.lower()
     if {code, kind} & _QUOTA_CODES or any(some in words for some in _QUOTA_WORDS):
         return ModelRefusedError(text, status=status, code=code)
@@ -66,6 +80,17 @@ def refusal(
     return ModelRefusedError(text, status=status, code=code)
 
 
+def _told(message: str) -> str:
+    """The message for the log; in quotes it names parameters, models and the like, or repeats a text."""
+    text = _QUOTED.sub(_name_or_nothing, _REPEATED.sub("…", " ".join(message.split())))
+    return shortened(text, LONGEST_REASON, "…")
+
+
+def _name_or_nothing(quoted: re.Match[str]) -> str:
+    is_name = " " not in quoted[2] and len(quoted[2]) <= _LONGEST_NAME
+    return quoted[0] if is_name else f"{quoted[1]}…{quoted[1]}"
+
+
 def _is_overflow(status: int | None, codes: set[str | None], words: str) -> bool:
     if status == 413 or _TOO_LARGE in words or codes & _OVERFLOW_CODES:
         return True
@@ -74,16 +99,19 @@ def _is_overflow(status: int | None, codes: set[str | None], words: str) -> bool
 
 
 def refusal_in_body(body: object, *, status: int | None, retry_after: float | None = None) -> ModelError:
-    """The error in a decoded error body: an object with `error`, or a list of such (Gemini), or text."""
+    """The error in a decoded error body: an object with `error`, or a list of such (Gemini), or text.
+
+    Of FastAPI's `detail` (vLLM, Mistral) places, messages and types count, for it repeats the input too; of
+    any other object nothing does.
+    """
     if isinstance(body, list) and body:
         body = body[0]
     if isinstance(body, Mapping):
         body = body.get("error", body)
     if not isinstance(body, Mapping):
-        return refusal(str(body or "no reason given"), status=status, retry_after=retry_after)
-    message = body.get("message")
+        return refusal(_message(body), status=status, retry_after=retry_after)
     return refusal(
-        message if isinstance(message, str) else str(dict(body)),
+        _message(body.get("message", body)),
         status=status,
         code=_word(body.get("code")),
         kind=_word(body.get("type")),
@@ -91,9 +119,24 @@ def refusal_in_body(body: object, *, status: int | None, retry_after: float | No
     )
 
 
+def _message(said: object) -> str:
+    if isinstance(said, Mapping):
+        said = said.get("detail")
+    if isinstance(said, list):
+        said = "; ".join(_problem(one) for one in said if isinstance(one, Mapping))
+    return said if isinstance(said, str) and said else "no reason given"
+
+
+def _problem(detail: Mapping[Any, Any]) -> str:
+    """One of FastAPI's, such as `body.messages.0.content: Field required (missing)`."""
+    loc = detail.get("loc")
+    place = ".".join(map(str, loc)) if isinstance(loc, list) else "body"
+    return f"{place}: {detail.get('msg')} ({detail.get('type')})"
+
+
 def _word(value: object) -> str | None:
     """Some servers repeat the status, a number, as `code`: it says nothing new."""
-    return value if isinstance(value, str) and value else None
+    return value if isinstance(value, str) and 0 < len(value) <= _LONGEST_NAME else None
 
 
 def wait_asked_for(headers: Mapping[str, str], now: datetime | None = None) -> float | None:

@@ -1,3 +1,4 @@
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -76,11 +77,16 @@ def test_a_refusal_keeps_status_and_code():
             "model_not_found: no such model",
         ),
         ([{"error": {"code": 400, "message": "bad", "status": "INVALID_ARGUMENT"}}], "400 : bad"),
-        ({"object": "error", "message": {"detail": [{"loc": ["body", "x"]}]}, "type": "invalid"}, "'loc'"),
+        (
+            {"object": "error", "message": {"detail": [{"loc": ["body", "x"], "msg": "Extra inputs"}]}},
+            "body.x: Extra inputs",
+        ),
+        ({"detail": "Not Found"}, "Not Found"),
         ({"error": "busy"}, "busy"),
         ("<html>", "<html>"),
         (None, "no reason given"),
         ([], "no reason given"),
+        ({"request": {"messages": []}}, "no reason given"),
     ],
     ids=str,
 )
@@ -89,7 +95,58 @@ def test_bodies_of_several_makes(body, said):
 
 
 def test_a_long_text_is_cut():
-    assert len(str(refusal("x" * 5000, status=400))) < 400
+    assert len(str(refusal("x" * 5000, status=400))) < 220
+
+
+TOLD = {"messages": [{"role": "user", "content": "my card don't tell 4111"}]}
+PROBLEM = {"type": "missing", "loc": ["body", "model"], "msg": "Field required", "input": TOLD}
+
+
+@pytest.mark.parametrize(
+    ("body", "kept"),
+    [
+        ({"detail": [PROBLEM]}, "body.model: Field required (missing)"),
+        ({"object": "error", "message": {"detail": [PROBLEM]}, "type": "invalid"}, "body.model"),
+        ({"object": "error", "message": str([PROBLEM]), "type": "BadRequestError"}, "BadRequestError"),
+        ({"error": {"message": f"Bad request: {json.dumps(TOLD)}"}}, "Bad request"),
+        ({"error": {"message": f"Bad request: {json.dumps(json.dumps(TOLD))}"}}, "Bad request"),
+        ({"error": {"message": "Invalid value: 'my card don't tell 4111'."}}, "Invalid value"),
+        ({"error": {"message": f'Invalid value: "{"my card 4111 " * 50}'}}, "Invalid value"),
+        ({"error": f"messages [type=string, input_value={TOLD}]"}, "messages [type=string"),
+        ({"error": "refused", "request": TOLD}, "refused"),
+        ({"error": {"request": TOLD}}, "no reason given"),
+        ([{"error": {"message": "no", "details": [TOLD]}}], "no"),
+        (TOLD, "no reason given"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("status", [400, 422, 500])
+def test_what_a_server_repeats_of_the_request_is_not_told(body, kept, status):
+    told = str(refusal_in_body(body, status=status))
+    assert kept in told
+    assert "card" not in told
+    assert "4111" not in told
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens' instead.",
+        "Can't add messages to thread_1 while a run run_0 is active.",
+        "Invalid type for 'messages[0].content': expected a string.",
+        "Conversation with id 'conv_1' not found.",
+        'model "llama3" not found, try pulling it first',
+    ],
+)
+def test_names_of_parameters_and_things_are_told(words):
+    assert str(refusal(words, status=400)).endswith(words)
+
+
+def test_what_is_not_told_still_decides_what_it_is():
+    words = "Refused: '" + "much text " * 50 + "' This model's maximum context length is 8192 tokens."
+    assert type(refusal(words, status=400)) is ContextOverflowError
+    echo = {"detail": [PROBLEM | {"input": "what is a context window?"}]}
+    assert type(refusal_in_body(echo, status=422)) is ModelRefusedError
 
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
