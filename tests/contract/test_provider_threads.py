@@ -220,6 +220,14 @@ async def test_a_provider_that_failed_rests_while_another_model_answers(make_wor
     assert all(entry["failed"] and entry["reason"] for entry in told)
 
 
+async def test_a_provider_that_hangs_leaves_time_for_another_model(make_world):
+    world = await make_world(Reply(hang=True))
+    assistant = await world.assistant(fallback=ScriptedBackend(said("From elsewhere")))
+    deadline = asyncio.get_running_loop().time() + 3.0
+    async with asyncio.timeout_at(deadline):
+        assert await world.say(assistant, "Hi", deadline=deadline) == "From elsewhere"
+
+
 async def test_an_answer_that_is_none_is_no_reason_to_rest(make_world):
     world = await make_world(*[Reply(b"<html>")] * 3, Says("Fine"))
     assistant = await world.assistant(fallback=ScriptedBackend(said("From elsewhere")))

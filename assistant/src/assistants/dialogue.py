@@ -31,7 +31,7 @@ from ..core.model import (
     TextSink,
     UserMessage,
 )
-from ..core.retry import Retrying
+from ..core.retry import Retrying, share_of_time, was_hurried
 from ..core.router import RESTS
 from ..core.threads import ThreadBackend
 from ..storage.provider_threads import KnownThread, ProviderThreads, digest_of
@@ -92,12 +92,14 @@ class Dialogue:
         if self._rests and not self._alone and len(request.models) > 1:
             self._fall_back(request, RESTS)
         if not self._alone:
+            share = share_of_time(request.deadline, len(request.models))
             try:
                 return await self._retrying(
                     partial(self._attempt, request, on_text),
                     provider=self._backend.provider,
                     model=self._model,
                     after_timeout=len(request.models) == 1,
+                    within=share,
                 )
             except ContextOverflowError:
                 raise
@@ -108,7 +110,7 @@ class Dialogue:
                 if len(request.models) == 1:
                     raise
                 self._fall_back(request, str(exc))
-                self.provider_failed = _is_the_providers(exc)
+                self.provider_failed = _is_the_providers(exc) and not was_hurried(exc, share)
             self._known = None
         return await self._stateless.complete(replace(request, models=self._alone), on_text=on_text)
 

@@ -207,6 +207,7 @@ class ToolLoop:
                 tool_choice=tool_choice,
                 temperature=self._choice.temperature,
                 max_output_tokens=self._choice.max_output_tokens,
+                deadline=run.context.deadline,
             )
             started = asyncio.get_running_loop().time()
             try:

@@ -93,7 +93,10 @@ class ModelSettings(EnvironmentSettings):
     )
 
     openai_timeout: float = Field(
-        default=60.0, gt=0, description="Seconds for one whole answer of a model, of whatever provider."
+        default=60.0,
+        gt=0,
+        description="Seconds for one whole answer of a model, of whatever provider. While fallback models "
+        "follow, a model gets at most an equal share of the time that the message has left.",
     )
     openai_connect_timeout: float = Field(default=5.0, gt=0, description="Seconds to reach a provider.")
     model_first_token_timeout: float = Field(

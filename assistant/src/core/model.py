@@ -91,7 +91,8 @@ class ModelRequest:
 
     `models` are tried in order. `tool_choice="none"` shows the tools but forbids to call them:
     taking them away would change the cached prefix, and some servers refuse a history with tool
-    calls when no tools are given.
+    calls when no tools are given. `deadline` is a time of the event loop's clock by which the answer is
+    wanted: while other models follow, one gets no more than an equal share of what is left until then.
     """
 
     models: tuple[str, ...]
@@ -101,6 +102,7 @@ class ModelRequest:
     tool_choice: Literal["auto", "none"] = "auto"
     temperature: float | None = None
     max_output_tokens: int | None = None
+    deadline: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

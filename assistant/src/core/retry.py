@@ -13,7 +13,7 @@ from typing import TypeVar
 from service_kit.logging import get_logger
 
 from . import metrics
-from .errors import ModelTimeoutError, ModelUnavailableError
+from .errors import ModelError, ModelTimeoutError, ModelUnavailableError
 from .model import ModelAnswer
 
 log = get_logger(__name__)
@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 MAX_WAIT = 20.0
 """Seconds between two attempts, at most."""
+FAIR_SHARE = 30.0
+"""Seconds; who got less and said nothing did not fail: the message had used up its time before."""
 
 
 def full_jitter(attempt: int) -> float:
@@ -43,14 +45,29 @@ class Retrying:
         provider: str,
         model: str,
         after_timeout: bool = True,
+        within: float | None = None,
     ) -> T:
         """What the first successful attempt returns; `provider` and `model` are for the log.
 
         Without `after_timeout` nothing is tried again after a ModelTimeoutError, which took long already.
+        `within` is in seconds, for all attempts and waits together.
 
         Raises:
             ModelUnavailableError: the last attempt's, or one whose wait is too long.
+            ModelTimeoutError: the time is over.
         """
+        try:
+            async with asyncio.timeout(within) as limit:
+                return await self._tried(attempt, provider, model, after_timeout=after_timeout)
+        except TimeoutError as exc:
+            if not limit.expired():
+                raise
+            msg = f"no answer in {within or 0:.1f} s, its share of the message's time"
+            raise ModelTimeoutError(msg) from exc
+
+    async def _tried(
+        self, attempt: Callable[[], Awaitable[T]], provider: str, model: str, *, after_timeout: bool
+    ) -> T:
         for number in range(self._attempts - 1):
             try:
                 return await _measured(attempt, provider, model)
@@ -69,6 +86,21 @@ class Retrying:
             metrics.model_retried(provider, model)
             await asyncio.sleep(wait)
         return await _measured(attempt, provider, model)
+
+
+def share_of_time(deadline: float | None, models: int) -> float | None:
+    """Seconds for the first of so many models, if each shall have as many until `deadline`.
+
+    None: as long as it takes, for nobody waits behind it. Needs a running event loop.
+    """
+    if deadline is None or models < 2:
+        return None
+    return max(0.0, deadline - asyncio.get_running_loop().time()) / models
+
+
+def was_hurried(failure: ModelError, share: float | None) -> bool:
+    """Whether it had too little time to be blamed."""
+    return isinstance(failure, ModelTimeoutError) and share is not None and share < FAIR_SHARE
 
 
 async def _measured(attempt: Callable[[], Awaitable[T]], provider: str, model: str) -> T:

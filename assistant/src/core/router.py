@@ -2,8 +2,9 @@
 
 A failure is retried as `retry` says. A refusal is never repeated, but the next model may take it; a
 conversation that is too long is the caller's to shorten, whatever the model. A model that did not
-answer in time is not asked a second time where there is another one, and one that failed for good rests
-for COOL_DOWN: while it does, messages go to the next at once.
+answer in time is not asked a second time where there is another one; its time is its share of what is left
+until the request's deadline. One that failed for good rests for COOL_DOWN: while it does, messages go to
+the next at once.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from .errors import (
     UnknownProviderError,
 )
 from .model import ModelAnswer, ModelBackend, ModelRequest, TextSink
-from .retry import Retrying
+from .retry import Retrying, share_of_time, was_hurried
 
 log = get_logger(__name__)
 
@@ -127,7 +128,7 @@ class ModelRouter:
         targets = self._awake(targets)
         for number, target in enumerate(targets, 1):
             try:
-                return await self._ask(target, request, on_text, alone=number == len(targets))
+                return await self._ask(target, request, on_text, following=len(targets) - number)
             except ContextOverflowError:
                 raise
             except ModelError as exc:
@@ -145,20 +146,23 @@ class ModelRouter:
         return awake or targets
 
     async def _ask(
-        self, target: ResolvedModel, request: ModelRequest, on_text: TextSink | None, *, alone: bool
+        self, target: ResolvedModel, request: ModelRequest, on_text: TextSink | None, *, following: int
     ) -> ModelAnswer:
         asked = replace(request, models=(target.model,))
+        share = share_of_time(request.deadline, following + 1)
         try:
             answer = await self._retrying(
                 lambda: target.backend.complete(asked, on_text=on_text),
                 provider=target.provider,
                 model=target.model,
-                after_timeout=alone,
+                after_timeout=following == 0,
+                within=share,
             )
         except BadAnswerError:
             raise  # it may be this conversation's fault
-        except ModelUnavailableError:
-            self._rests_until[target.name] = asyncio.get_running_loop().time() + COOL_DOWN
+        except ModelUnavailableError as exc:
+            if not was_hurried(exc, share):
+                self._rests_until[target.name] = asyncio.get_running_loop().time() + COOL_DOWN
             raise
         self._rests_until.pop(target.name, None)
         return answer

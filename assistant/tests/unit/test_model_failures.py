@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -94,6 +95,20 @@ async def test_who_hangs_is_left_for_the_next_after_one_timeout(failure, stream)
         started = asyncio.get_running_loop().time()
         answer = await router.complete(asking("m", "two/n"), on_text=(lambda _text: None) if stream else None)
         assert asyncio.get_running_loop().time() - started < 1.5
+    assert (answer.text, len(one.requests)) == ("Hello", 1)
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+async def test_the_next_has_time_before_the_first_ones_timeout(stream):
+    async with (
+        StandIn(Reply(hang=True)) as one,
+        StandIn(completion("Hello")) as two,
+        models(one, two) as router,
+    ):
+        deadline = asyncio.get_running_loop().time() + TIMEOUTS.first_token
+        async with asyncio.timeout_at(deadline):
+            request = replace(asking("m", "two/n"), deadline=deadline)
+            answer = await router.complete(request, on_text=(lambda _text: None) if stream else None)
     assert (answer.text, len(one.requests)) == ("Hello", 1)
 
 

@@ -1,8 +1,10 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
 
+from assistant.src.core import retry
 from assistant.src.core.errors import (
     BadAnswerError,
     ContextOverflowError,
@@ -11,7 +13,7 @@ from assistant.src.core.errors import (
     ModelUnavailableError,
     UnknownProviderError,
 )
-from assistant.src.core.model import ModelRequest
+from assistant.src.core.model import ModelAnswer, ModelRequest
 from assistant.src.core.retry import Retrying
 from assistant.src.core.router import COOL_DOWN, ModelResolver, ModelRouter
 from assistant.tests.fakes import ScriptedBackend, said
@@ -88,6 +90,52 @@ async def test_a_model_that_hangs_is_not_waited_for_twice_where_there_is_another
     hanging, other = ScriptedBackend(ModelTimeoutError("hangs")), ScriptedBackend(said("other"))
     await router_of(hanging, local=other).complete(request_of("m1", "local/m2"))
     assert len(hanging.requests) == 1
+
+
+def answering_after(seconds: float) -> ScriptedBackend:
+    async def slowly(_request: ModelRequest) -> ModelAnswer:
+        await asyncio.sleep(seconds)
+        return said("late")
+
+    return ScriptedBackend(slowly)
+
+
+async def test_each_model_gets_an_equal_share_of_the_time_that_is_left():
+    hanging, also, last = answering_after(60), answering_after(60), answering_after(0.3)
+    router = router_of(hanging, second=also, third=last)
+    now = asyncio.get_running_loop().time()
+    request = replace(request_of("m1", "second/m2", "third/m3"), deadline=now + 1.5)
+    async with asyncio.timeout(1.4):
+        answer = await router.complete(request)
+    assert answer.text == "late"
+    assert [len(backend.requests) for backend in (hanging, also, last)] == [1, 1, 1]
+    assert asyncio.get_running_loop().time() - now >= 1.2
+
+
+async def test_failures_one_after_the_other_take_no_more_than_the_share_either():
+    failing, other = ScriptedBackend(ModelUnavailableError("busy", retry_after=5)), answering_after(0)
+    router = router_of(failing, local=other)
+    deadline = asyncio.get_running_loop().time() + 0.4
+    async with asyncio.timeout_at(deadline):
+        answer = await router.complete(replace(request_of("m1", "local/m2"), deadline=deadline))
+    assert answer.text == "late"
+
+
+async def test_the_only_model_has_all_the_time():
+    slow = answering_after(0.2)
+    request = replace(request_of("m"), deadline=asyncio.get_running_loop().time() + 0.1)
+    assert (await router_of(slow).complete(request)).text == "late"
+
+
+@pytest.mark.parametrize(("fair", "asked"), [(0.05, 1), (30.0, 2)], ids=["had time", "had no time"])
+async def test_who_had_no_time_does_not_rest(monkeypatch, fair, asked):
+    monkeypatch.setattr(retry, "FAIR_SHARE", fair)
+    hanging, other = answering_after(60), ScriptedBackend(said("other"))
+    router = router_of(hanging, local=other)
+    for _ in range(2):
+        deadline = asyncio.get_running_loop().time() + 0.2
+        await router.complete(replace(request_of("m1", "local/m2"), deadline=deadline))
+    assert len(hanging.requests) == asked
 
 
 async def test_the_log_says_who_failed_why_and_who_answers_instead():
