@@ -27,6 +27,9 @@ T = TypeVar("T")
 HOLD_OFF = 2.0
 """Seconds after a failed load in which the last known values serve without another try."""
 
+REFRESH_TIMEOUT = 1.5
+"""Seconds that whoever has a last known value waits for a new one."""
+
 
 class Topic(StrEnum):
     """What changed; also the name of its counter."""
@@ -116,11 +119,20 @@ class _Entry(Generic[T]):
     failure: _Failure = _NEVER
 
 
+@dataclass(frozen=True, slots=True)
+class _Refresh(Generic[T]):
+    """A load under way of a key that has a value."""
+
+    version: int
+    task: asyncio.Task[T]
+
+
 class ChangeAwareCache(Generic[T]):
     """Values of one topic, kept in process, new as soon as the topic's counter moves.
 
-    When the loader fails with a TransientError (rest_service is away), the last known value serves; what
-    is merely old then serves without another try for any key, so that few wait for a service that is away.
+    When the loader fails with a TransientError (rest_service is away) or takes longer than REFRESH_TIMEOUT
+    (it hangs), the last known value serves; what is merely old then serves without another try for any key,
+    so that few wait for a service that is away. Where nothing is known, the loader takes the time it takes.
     When Redis is away, values serve until `ttl` seconds are over. However many ask for a key at once,
     it is loaded once.
     """
@@ -134,6 +146,8 @@ class ChangeAwareCache(Generic[T]):
         self._max_entries = max_entries
         self._entries: dict[Hashable, _Entry[T]] = {}
         self._locks: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
+        self._refreshes: dict[Hashable, _Refresh[T]] = {}
+        """At most one of a key; one that takes too long goes on, and what it brings is kept."""
         self._failure = _NEVER
 
     async def get(
@@ -160,24 +174,57 @@ class ChangeAwareCache(Generic[T]):
     ) -> T:
         if self._failure.version == version:  # one tries whether it is back, for all
             self._failure = _Failure(version, time.monotonic())
+        if known is None:
+            return await self._fetch(key, load, version)
+        refresh = self._refresh(key, load, version)
+        await asyncio.wait({refresh}, timeout=REFRESH_TIMEOUT)
+        try:
+            if refresh.done():
+                return refresh.result()
+            error = f"no answer in {REFRESH_TIMEOUT:g} s"
+        except TransientError as exc:
+            error = str(exc)
+        known.failure = self._failure = _Failure(version, time.monotonic())
+        log.warning("serving_last_known", topic=self._topic, key=str(key), error=error)
+        return known.value
+
+    def _refresh(self, key: Hashable, load: Callable[[], Awaitable[T]], version: int) -> asyncio.Task[T]:
+        """The load that is under way, unless it may have missed a change."""
+        refresh = self._refreshes.get(key)
+        if refresh is not None and refresh.version == version:
+            return refresh.task
+        if refresh is not None:
+            refresh.task.cancel()  # nobody waits for it: who did has given up, or we would not have the lock
+        task = asyncio.create_task(self._fetch(key, load, version))
+        refresh = self._refreshes[key] = _Refresh(version, task)
+
+        def ended(task: asyncio.Task[T]) -> None:
+            if self._refreshes.get(key) is refresh:
+                del self._refreshes[key]
+            if not task.cancelled():
+                task.exception()  # perhaps nobody waits for it any more
+
+        task.add_done_callback(ended)
+        return task
+
+    async def _fetch(self, key: Hashable, load: Callable[[], Awaitable[T]], version: int) -> T:
         try:
             value = await load()
-        except TransientError as exc:
+        except TransientError:
             self._failure = _Failure(version, time.monotonic())
-            if known is None:
-                raise
-            known.failure = self._failure
-            log.warning("serving_last_known", topic=self._topic, key=str(key), error=str(exc))
-            return known.value
+            raise
         except NotFoundError:
             self.drop(key)  # or what was deleted would be served again while rest_service is away
             raise
         self._failure = _NEVER
+        # the version from before the load: a change during it makes the next get load again
+        self._keep(key, value, version)
+        return value
+
+    def _keep(self, key: Hashable, value: T, version: int) -> None:
         if len(self._entries) >= self._max_entries and key not in self._entries:
             self._entries.pop(next(iter(self._entries)))
-        # the version from before the load: a change during it makes the next get load again
         self._entries[key] = _Entry(value, version, time.monotonic())
-        return value
 
     def _serves(self, entry: _Entry[T], version: int) -> bool:
         """Whether this value is current, or a load has just failed and nothing was announced since.
@@ -195,6 +242,16 @@ class ChangeAwareCache(Generic[T]):
         """The last known value, perhaps an old one; for what may not wait."""
         entry = self._entries.get(key)
         return None if entry is None else entry.value
+
+    def put(self, key: Hashable, value: T, seen: Versions) -> None:
+        """Keep what the caller was told of the source, in answer to a change or to another question.
+
+        `seen` are the counters from before the caller asked: what was announced since, be it the caller's
+        own change, makes the next get load, and this value is the last known one until then.
+        """
+        known = self._entries.get(key)
+        if known is None or known.version <= seen[self._topic]:
+            self._keep(key, value, seen[self._topic])
 
     def drop(self, key: Hashable) -> None:
         """Forget one value."""

@@ -187,6 +187,144 @@ async def test_what_was_deleted_is_not_served_while_rest_service_is_away(cache, 
         await cache.get(1, source.load)
 
 
+class Hanging(Source):
+    """rest_service takes the question and does not answer before it `may_go`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_go = asyncio.Event()
+        self.taken = asyncio.Event()
+        self.hangs = False
+        self.before_answer = self._hang
+
+    async def _hang(self) -> None:
+        self.taken.set()
+        if self.hangs:
+            await self.may_go.wait()
+
+
+@pytest.fixture
+def hanging(monkeypatch: pytest.MonkeyPatch) -> Hanging:
+    monkeypatch.setattr(changes, "REFRESH_TIMEOUT", 0.02)
+    return Hanging()
+
+
+async def test_while_rest_service_hangs_the_last_known_serves_and_few_wait_for_it(redis, hanging):
+    cache: ChangeAwareCache[str] = ChangeAwareCache(redis, Topic.USERS, ttl=0.0)
+    for key in range(10):
+        await cache.get(key, hanging.load)
+    hanging.hangs = True
+    async with asyncio.timeout(5):
+        assert [await cache.get(key, hanging.load) for key in range(10)] == ["old"] * 10
+    assert hanging.asked == 10 + 1
+
+
+async def test_a_changed_value_too_is_served_as_it_was_while_rest_service_hangs(cache, hanging, redis):
+    await cache.get(1, hanging.load)
+    hanging.hangs = True
+    await announce(redis, Topic.USERS)
+    async with asyncio.timeout(5):
+        assert await asyncio.gather(*(cache.get(1, hanging.load) for _ in range(20))) == ["old"] * 20
+    assert hanging.asked == 2
+
+
+async def test_what_is_not_known_waits_as_long_as_the_loader_does(cache, hanging, redis):
+    await cache.get(1, hanging.load)
+    hanging.hangs = True
+    unknown = asyncio.create_task(cache.get(2, hanging.load))
+    await announce(redis, Topic.USERS)
+    assert await cache.get(1, hanging.load) == "old"  # has waited, and given up
+    assert not unknown.done()
+    hanging.may_go.set()
+    assert await unknown == "old"
+
+
+async def test_a_slow_answer_is_still_of_use(cache, hanging, redis, monkeypatch):
+    monkeypatch.setattr(changes, "HOLD_OFF", 0.0)
+    await cache.get(1, hanging.load)
+    hanging.hangs, hanging.value = True, "new"
+    await announce(redis, Topic.USERS)
+    assert [await cache.get(1, hanging.load) for _ in range(3)] == ["old"] * 3
+    assert hanging.asked == 2  # the one question is waited for again, not asked again
+    hanging.may_go.set()
+    assert await cache.get(1, hanging.load) == "new"
+    assert await cache.get(1, hanging.load) == "new"
+    assert hanging.asked == 2
+
+
+async def test_a_slow_answer_from_before_a_change_is_of_none(cache, hanging, redis):
+    await cache.get(1, hanging.load)
+    hanging.hangs, hanging.value = True, "newer"
+    await announce(redis, Topic.USERS)
+    assert await cache.get(1, hanging.load) == "old"
+    hanging.value = "newest"
+    hanging.taken.clear()
+    await announce(redis, Topic.USERS)
+    newest = asyncio.create_task(cache.get(1, hanging.load))
+    await hanging.taken.wait()
+    hanging.may_go.set()
+    assert await newest == "newest"
+    assert await cache.get(1, hanging.load) == "newest"
+    assert hanging.asked == 3
+
+
+async def test_a_refresh_outlives_who_asked_for_it(cache, hanging, redis, monkeypatch):
+    monkeypatch.setattr(changes, "REFRESH_TIMEOUT", 5.0)
+    await cache.get(1, hanging.load)
+    hanging.hangs, hanging.value = True, "new"
+    await announce(redis, Topic.USERS)
+    hanging.taken.clear()
+    given_up = asyncio.create_task(cache.get(1, hanging.load))
+    await hanging.taken.wait()
+    given_up.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await given_up
+    hanging.may_go.set()
+    assert await cache.get(1, hanging.load) == "new"
+    assert hanging.asked == 2
+
+
+async def test_a_refresh_that_fails_when_nobody_waits_any_more_is_no_trouble(cache, hanging, redis):
+    await cache.get(1, hanging.load)
+    hanging.hangs = True
+    await announce(redis, Topic.USERS)
+    assert await cache.get(1, hanging.load) == "old"
+    hanging.failure = NotFoundError(404, ErrorBody(code="not_found", message="gone"))
+    hanging.may_go.set()
+    async with asyncio.timeout(5):
+        while cache.peek(1):  # noqa: ASYNC110 - nobody tells that the load has ended
+            await asyncio.sleep(0)
+
+
+async def test_what_was_put_is_current_until_the_next_change(cache, source, redis):
+    counters = ChangeCounters(redis, Topic.USERS)
+    cache.put(1, "put", await counters.look())
+    assert await cache.get(1, source.load) == "put"
+    await announce(redis, Topic.USERS)
+    assert await cache.get(1, source.load) == "old"
+
+
+async def test_what_was_put_masks_no_change_from_before_it_and_serves_without_rest_service(
+    cache, source, redis
+):
+    seen = await ChangeCounters(redis, Topic.USERS).look()
+    await announce(redis, Topic.USERS)  # the caller's own change, or another one since
+    cache.put(1, "put", seen)
+    source.failure = RestUnavailableError("away")
+    assert await cache.get(1, source.load) == "put"
+    source.failure = None
+    await announce(redis, Topic.USERS)
+    assert await cache.get(1, source.load) == "old"
+
+
+async def test_what_was_put_does_not_replace_what_was_loaded_after_it(cache, source, redis):
+    seen = await ChangeCounters(redis, Topic.USERS).look()
+    await announce(redis, Topic.USERS)
+    await cache.get(1, source.load)
+    cache.put(1, "put", seen)
+    assert cache.peek(1) == "old"
+
+
 async def test_a_dropped_value_is_asked_for_again(cache, source):
     await cache.get(1, source.load)
     cache.drop(1)
