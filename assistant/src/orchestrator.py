@@ -99,7 +99,7 @@ class AssistantOrchestrator:
         with correlated(message.correlation, user_id=message.user_id):
             log.info("message_received", type=message.type, attempt=attempt)
             try:
-                return await self.process_message(message, attempt=attempt)
+                return await self.process_message(message)
             except (KitError, RedisError) as exc:
                 log.warning("message_waits", reason=str(exc))
                 raise RetryLater(str(exc)) from exc
@@ -128,10 +128,8 @@ class AssistantOrchestrator:
         text = say(Text.GIVEN_UP, language=user.language, message=message.text, incident=incident)
         return answer_to(message, text, kind=OutgoingType.NOTICE)
 
-    async def process_message(self, message: IncomingMessage, *, attempt: int = 0) -> OutgoingMessage:
+    async def process_message(self, message: IncomingMessage) -> OutgoingMessage:
         """The answer to one message: a reply, or a notice of the service itself.
-
-        `attempt` counts the deliveries of this message before this one.
 
         Raises:
             Reject: the user is unknown, not active or blocked.
@@ -143,11 +141,9 @@ class AssistantOrchestrator:
             removed = sum([await data.forget(user.id) for data in self._user_data])
             log.info("conversations_forgotten", conversations=removed)
             return answer_to(message, say(Text.RESET_DONE, language=user.language), kind=OutgoingType.NOTICE)
-        return await self._answered(message, user, seen, attempt)
+        return await self._answered(message, user, seen)
 
-    async def _answered(
-        self, message: IncomingMessage, user: UserRead, seen: Versions, attempt: int
-    ) -> OutgoingMessage:
+    async def _answered(self, message: IncomingMessage, user: UserRead, seen: Versions) -> OutgoingMessage:
         loop = asyncio.get_running_loop()
         started = loop.time()
         async with PartialReplies(self._redis, message) as partials:
@@ -159,7 +155,7 @@ class AssistantOrchestrator:
                 clock=self._clock,
                 on_text=partials.on_text if self._stream_replies else None,
             )
-            answer = await self._run_and_charge(message, context, seen, attempt)
+            answer = await self._run_and_charge(message, context, seen)
         cost = {"ms": round((loop.time() - started) * 1000, 1), **_cost(context.totals)}
         if isinstance(answer, str):
             log.info("reply_sent", **cost)
@@ -170,23 +166,23 @@ class AssistantOrchestrator:
         return answer_to(message, text, kind=OutgoingType.NOTICE)
 
     async def _run_and_charge(
-        self, message: IncomingMessage, context: RunContext, seen: Versions, attempt: int
+        self, message: IncomingMessage, context: RunContext, seen: Versions
     ) -> str | AssistantError | TimeoutError:
-        """The secretary's answer, or why there is none; what it cost is noted in either case."""
-        run = str(attempt or "")
+        """The secretary's answer, or why there is none; what it cost is noted in either case.
+
+        And what earlier runs cost whose process was killed before it could say so.
+        """
         try:
             async with asyncio.timeout_at(context.deadline):
                 secretary = await self._secretary(seen)
                 return await secretary.process_message(message.text, message.user_id, context)
         except (AssistantError, TimeoutError) as exc:
             return exc
-        except asyncio.CancelledError:
-            run = uuid4().hex[:8]  # given back: its next delivery does not count as another attempt
-            raise
         finally:
-            await self._usage.record(
-                user_id=context.user.id, message_id=context.message_id, totals=context.totals, run=run
-            )
+            for totals in context.totals.runs:
+                await self._usage.record(
+                    user_id=context.user.id, message_id=context.message_id, totals=totals, run=totals.run
+                )
 
     def _reason(self, error: AssistantError | TimeoutError) -> str:
         if isinstance(error, TimeoutError):

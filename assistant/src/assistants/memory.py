@@ -70,6 +70,8 @@ class Memory:
         """
         user, assistant, key = context.user.id, self._summarizer.assistant_id, context.key
         past = await self._store.load(user, assistant, message_id=context.message_id, key=key, asked=message)
+        for spent in past.spent:
+            context.totals.take_up(spent.run, spent.uses)
         if (stored := past.find(key, message)) is not None:
             log.info("answer_was_stored", assistant=self._summarizer.assistant)
             return stored.answer
@@ -92,7 +94,12 @@ class Memory:
             message=opening,
             history=past.window(self._budget.for_history(size)),
             journal=self._store.journal(
-                context.user.id, self._summarizer.assistant_id, key=context.key, asked=message, begun=begun
+                context.user.id,
+                self._summarizer.assistant_id,
+                key=context.key,
+                asked=message,
+                begun=begun,
+                totals=context.totals,
             ),
         )
 

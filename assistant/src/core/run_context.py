@@ -1,6 +1,7 @@
 """Whatever belongs to one message and must never stand on a shared object."""
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -54,11 +55,16 @@ class ModelUse:
 
 @dataclass(slots=True)
 class RunTotals:
-    """What one message has cost so far, sub-assistants included."""
+    """What one run of a message has cost so far, sub-assistants included."""
 
     uses: dict[tuple[str, str], ModelUse] = field(default_factory=dict)
     """By assistant's id and model."""
     tool_calls: int = 0
+    run: str = field(default_factory=lambda: uuid4().hex[:12])
+    """Tells the runs of one message apart: each has asked models, and each is counted, under this name."""
+    earlier: "dict[str, RunTotals]" = field(default_factory=dict)
+    """What runs before this one are known to have used, by their `run`. Whether they were counted before
+    they ended is not known: they are counted again under their own names, which count once."""
 
     def add(self, *, assistant_id: str, assistant: str, model: str, usage: Usage, seconds: float) -> None:
         """One call of a model."""
@@ -66,6 +72,19 @@ class RunTotals:
         use.usage += usage
         use.calls += 1
         use.seconds += seconds
+
+    def take_up(self, run: str, uses: Iterable[ModelUse]) -> None:
+        """An earlier run had used this when it was noted; of several notes the one with more counts."""
+        known = self.earlier.setdefault(run, RunTotals(run=run)).uses
+        for use in uses:
+            key = (use.assistant_id, use.model)
+            if key not in known or known[key].calls < use.calls:
+                known[key] = use
+
+    @property
+    def runs(self) -> "tuple[RunTotals, ...]":
+        """This run and the earlier ones."""
+        return (self, *self.earlier.values())
 
     @property
     def usage(self) -> Usage:

@@ -83,7 +83,8 @@ class UsageLog:
     ) -> None:
         """Note what one message used; returns when it is in Redis, or after REPLY_WAITS. Never fails.
 
-        `run` tells runs of the same message apart, all but one: each has asked models, and each is counted.
+        `run` tells runs of the same message apart: each has asked models, and each is counted. Recorded
+        twice, the first time counts.
         """
         for use in totals.uses.values():
             record_id = _record_id(message_id, use, kind, run)
@@ -174,7 +175,7 @@ class UsageLog:
             raws = await cast("Awaitable[list[bytes]]", self._redis.lrange(PENDING, 0, MAX_RECORDS - 1))
             full = len(raws) == MAX_RECORDS
             if raws:
-                await self._post([record for raw in raws if (record := _parsed(raw)) is not None])
+                await self._post(_first_of_each(raws))
                 await self._take_from_front(keys=[PENDING], args=raws)
 
     async def _post(self, records: Sequence[UsageCreate]) -> None:
@@ -204,6 +205,19 @@ def _record_id(message_id: str, use: ModelUse, kind: UsageKind, run: str) -> str
         return whole
     digest = sha256(whole.encode()).hexdigest()
     return f"{whole[: _ID_LENGTH - len(digest) - 1]}~{digest}"
+
+
+def _first_of_each(raws: Sequence[bytes]) -> list[UsageCreate]:
+    """The records; of several with one id the first, for in one request rest_service takes any of them.
+
+    A run that was cut off may have said all it used, and its repeat what was noted in the middle of it.
+    """
+    records: dict[str, UsageCreate] = {}
+    for raw in raws:
+        record = _parsed(raw)
+        if record is not None:
+            records.setdefault(record.id, record)
+    return list(records.values())
 
 
 def _parsed(raw: bytes) -> UsageCreate | None:

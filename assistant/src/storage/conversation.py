@@ -24,7 +24,8 @@ import redis.asyncio as aioredis
 from service_kit.logging import get_logger
 
 from ..core.model import Message
-from .journal import LIFETIME, RunJournal, load_run, unfinished_turn
+from ..core.run_context import RunTotals
+from .journal import LIFETIME, RunJournal, Spent, load_run, load_spent, unfinished_turn
 from .summary import Summary, dump_summary, load_summary
 from .turns import Turn, dump_turn, load_turn
 from .window import count_within, is_due, kept_by_fold, kept_by_force
@@ -36,12 +37,13 @@ log = get_logger(__name__)
 class Conversation:
     """What is remembered: whole turns, oldest first, and a summary of those before them.
 
-    `begun` is what an earlier run of this very message came to.
+    `begun` is what an earlier run of this very message came to, `spent` what it is known to have used.
     """
 
     turns: tuple[Turn, ...] = ()
     summary: Summary | None = None
     begun: tuple[Message, ...] = ()
+    spent: tuple[Spent, ...] = ()
 
     def find(self, key: str, asked: str) -> Turn | None:
         """The turn that answered this very message before, if there is one."""
@@ -100,13 +102,21 @@ class ConversationStore:
         if len(turns) < len(raws):
             broken = len(raws) - len(turns)
             log.warning("broken_turns_skipped", user_id=user_id, assistant_id=assistant_id, turns=broken)
-        return Conversation(turns, load_summary(summary), load_run(runs.get(key.encode()), asked))
+        noted = runs.get(key.encode())
+        return Conversation(turns, load_summary(summary), load_run(noted, asked), load_spent(noted))
 
     def journal(
-        self, user_id: int, assistant_id: str, *, key: str, asked: str, begun: tuple[Message, ...]
+        self,
+        user_id: int,
+        assistant_id: str,
+        *,
+        key: str,
+        asked: str,
+        begun: tuple[Message, ...],
+        totals: RunTotals,
     ) -> RunJournal:
         """The journal of one run; the turn that ends the run ends it."""
-        return RunJournal(asked, begun, partial(self._note, user_id, assistant_id, key))
+        return RunJournal(asked, begun, totals, partial(self._note, user_id, assistant_id, key))
 
     async def append(
         self, user_id: int, assistant_id: str, turn: Turn, *, before: Conversation, budget: int

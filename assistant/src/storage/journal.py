@@ -6,6 +6,10 @@ under two idempotency keys. So the tool loop notes the run's messages *before* i
 the model asked for, and again when their results are there. A repeat is given these messages: results
 that are there are not fetched again, calls without a result are run again under the same key.
 
+With the messages goes what the run has used of models: a process that is killed cannot count it, so a
+repeat does. Several journals of one run (its sub-assistants') may tell of the same calls, each as of its
+last note.
+
 Key: `run:<user id>:<assistant id>` HASH, by the key of the run's context; what a run noted goes with the
 turn that ends it, else LIFETIME after the last note. A sub-assistant's run has the call path in its
 context's key, and so a journal of its own.
@@ -21,6 +25,7 @@ from typing import Literal, Protocol
 from pydantic import TypeAdapter, ValidationError
 
 from ..core.model import AssistantMessage, Message, ToolMessage, UserMessage
+from ..core.run_context import ModelUse, RunTotals
 from .turns import StoredMessage, Turn, repaired, turn_of
 
 LIFETIME = 3600.0
@@ -62,11 +67,20 @@ class NoJournal:
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """What one run of the message, `RunTotals.run`, had used when this was noted."""
+
+    run: str
+    uses: tuple[ModelUse, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Record:
     """As it is stored; `asked` is the bare text of the message, whose run alone may go on from it."""
 
     asked: str
     messages: tuple[StoredMessage, ...]
+    spent: tuple[Spent, ...] = ()
     v: Literal[1] = 1
 
 
@@ -74,24 +88,39 @@ _record: TypeAdapter[_Record] = TypeAdapter(_Record)
 
 
 class RunJournal:
-    """Implements `Journal` for one run; `keep` stores what is noted in place of what was noted before."""
+    """Implements `Journal` for one run; `keep` stores what is noted in place of what was noted before.
+
+    What `totals` say at the time of a note is noted as well.
+    """
 
     def __init__(
-        self, asked: str, begun: tuple[Message, ...], keep: Callable[[bytes], Awaitable[None]]
+        self,
+        asked: str,
+        begun: tuple[Message, ...],
+        totals: RunTotals,
+        keep: Callable[[bytes], Awaitable[None]],
     ) -> None:
         self.begun = begun
         self._asked = asked
+        self._totals = totals
         self._keep = keep
 
     async def note(self, messages: Sequence[Message]) -> None:
         """Keeps them in Redis."""
-        await self._keep(_record.dump_json(_Record(self._asked, tuple(messages))))
+        spent = tuple(Spent(one.run, tuple(one.uses.values())) for one in self._totals.runs)
+        await self._keep(_record.dump_json(_Record(self._asked, tuple(messages), spent)))
 
 
 def load_run(raw: bytes | None, asked: str) -> tuple[Message, ...]:
     """The stored messages; empty where there are none that a run for `asked` can go on from."""
     record = _loaded(raw)
     return record.messages if record is not None and record.asked == asked else ()
+
+
+def load_spent(raw: bytes | None) -> tuple[Spent, ...]:
+    """What the run and those before it had used; empty where that is not known."""
+    record = _loaded(raw)
+    return record.spent if record is not None else ()
 
 
 def unfinished_turn(key: str, raw: bytes) -> Turn | None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from redis.asyncio.connection import Connection
 
 from assistant.src.core.model import AssistantMessage, ToolCall, UserMessage
+from assistant.src.core.run_context import RunTotals
 from assistant.src.storage.conversation import Conversation, ConversationStore, Fallen
 from assistant.src.storage.summary import SUMMARY_KEY, Summary
 from assistant.src.storage.turns import Turn, dump_turn, turn_of
@@ -203,7 +204,7 @@ async def test_what_is_broken_is_skipped(store, redis_client):
 
 async def test_a_run_is_found_again_by_its_message(store):
     begun = (UserMessage("now: 12:00\n\nHi"), AssistantMessage("", (ToolCall("c", "t", "{}"),)))
-    journal = store.journal(1, "a", key="tg:7", asked="Hi", begun=())
+    journal = store.journal(1, "a", key="tg:7", asked="Hi", begun=(), totals=RunTotals())
     await journal.note(begun)
 
     async def found(key: str = "tg:7", asked: str = "Hi", user: int = 1, assistant: str = "a") -> int:
@@ -233,7 +234,9 @@ async def test_all_that_is_kept_ends_with_the_retention_time(redis_client):
     store = ConversationStore(redis_client, retention_s=60)
     await add(store, *(turn(number) for number in range(12)))
     await folded(store)
-    await store.journal(1, "a", key="tg:7", asked="Hi", begun=()).note([UserMessage("Hi")])
+    await store.journal(1, "a", key="tg:7", asked="Hi", begun=(), totals=RunTotals()).note(
+        [UserMessage("Hi")]
+    )
     names = {name.split(b":")[0] for name in await redis_client.keys("*")}
     assert names == {b"conversation", b"summary", b"conversations", b"run"}
     for name in await redis_client.keys("*"):
@@ -253,7 +256,9 @@ async def test_use_prolongs_all_of_a_conversation(redis_client):
 
 async def test_a_journal_ends_within_the_hour(redis_client):
     store = ConversationStore(redis_client, retention_s=30 * 86_400)
-    await store.journal(1, "a", key="tg:7", asked="Hi", begun=()).note([UserMessage("Hi")])
+    await store.journal(1, "a", key="tg:7", asked="Hi", begun=(), totals=RunTotals()).note(
+        [UserMessage("Hi")]
+    )
     assert 0 < await redis_client.pttl("run:1:a") <= 3_600_000
 
 

@@ -11,6 +11,7 @@ from assistant.src.assistants.secretary import SecretaryLLMChat
 from assistant.src.assistants.tool_loop import LoopLimits
 from assistant.src.core.errors import ModelUnavailableError
 from assistant.src.core.model import AssistantMessage, ToolCall, ToolMessage, UserMessage
+from assistant.src.core.run_context import RunTotals
 from assistant.src.storage.conversation import ConversationStore
 from assistant.src.storage.journal import NO_ANSWER, NO_RESULT
 from assistant.src.storage.turns import dump_turn, turn_of
@@ -105,7 +106,7 @@ async def test_an_unfinished_run_is_remembered_once(redis_client):
     """However many runs of the next message find it at the same time."""
     store = ConversationStore(redis_client, retention_s=3600)
     noted = (UserMessage("q"), AssistantMessage("", (ToolCall("c", "t", "{}"),)))
-    await store.journal(1, "a", key="tg:1:2", asked="q", begun=()).note(noted)
+    await store.journal(1, "a", key="tg:1:2", asked="q", begun=(), totals=RunTotals()).note(noted)
     await redis_client.hset("run:1:a", "tg:1:1", b"{not json")
     await asyncio.gather(*(redis_client.ping() for _ in range(8)))  # as many connections: all read at once
     await asyncio.gather(

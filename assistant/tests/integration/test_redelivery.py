@@ -6,6 +6,7 @@ model is moody: asked anew, it would call otherwise.
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +29,7 @@ from assistant.src.storage.journal import RunJournal
 from assistant.src.tools.base import Arguments, BaseTool
 from assistant.src.tools.sub_assistant_tool import SubAssistantTool
 from assistant.tests.fakes import ScriptedBackend, assistant_row, calls, context_of, said
+from service_kit.contracts.assistants import AssistantRead
 
 pytestmark = pytest.mark.integration
 
@@ -84,6 +86,8 @@ class World:
         self.far_end = FarEnd()
         self.moods = 0
         self.requests: list[ModelRequest] = []
+        self.counted: dict[tuple[str, str], int] = {}
+        """Calls of models by run and assistant; as with usage records, the first that is said counts."""
 
     def mood(self) -> int:
         self.moods += 1
@@ -110,29 +114,41 @@ class World:
         return made(SecretaryLLMChat, ROOT, effect, ask)
 
     async def deliver(
-        self, answer: Callable[[ModelRequest], ModelAnswer], dies_at: int | None = None
+        self,
+        answer: Callable[[ModelRequest], ModelAnswer],
+        dies_at: int | None = None,
+        *,
+        killed: bool = True,
     ) -> str | None:
-        """One delivery of the message; None when the process died over it."""
+        """One delivery of the message; None when the process died over it.
+
+        One that is not `killed` says in its last moment what it has used.
+        """
         fate = Fate(dies_at)
         secretary = self.process(answer, fate)
-        fate.process = asyncio.create_task(
-            secretary.process_message("Do it", 1, context_of(message_id="tg:7"))
-        )
+        context = context_of(message_id="tg:7")
+        fate.process = asyncio.create_task(secretary.process_message("Do it", 1, context))
         async with asyncio.timeout(20):
             await asyncio.wait([fate.process])
-        return None if fate.process.cancelled() else fate.process.result()
+        died = fate.process.cancelled()
+        for totals in () if died and killed else context.totals.runs:
+            for use in totals.uses.values():
+                self.counted.setdefault((totals.run, use.assistant_id), use.calls)
+        return None if died else fate.process.result()
 
     async def called(self) -> set[int]:
         """What the stored turns say was done."""
         numbers: set[int] = set()
-        for row in (ROOT, BELOW):
-            past = await self.store.load(1, str(row.id), message_id="-", key="-", asked="-")
-            for turn in past.turns:
-                for message in turn.messages:
-                    if isinstance(message, AssistantMessage):
-                        made = [json.loads(call.arguments) for call in message.tool_calls]
-                        numbers.update(arguments["n"] for arguments in made if "n" in arguments)
+        for message in [message for row in (ROOT, BELOW) for message in await self.answers(row)]:
+            made = [json.loads(call.arguments) for call in message.tool_calls]
+            numbers.update(arguments["n"] for arguments in made if "n" in arguments)
         return numbers
+
+    async def answers(self, row: AssistantRead) -> list[AssistantMessage]:
+        """What its model said, in the stored turns."""
+        past = await self.store.load(1, str(row.id), message_id="-", key="-", asked="-")
+        messages = [message for turn in past.turns for message in turn.messages]
+        return [message for message in messages if isinstance(message, AssistantMessage)]
 
 
 def results(request: ModelRequest) -> list[str]:
@@ -237,3 +253,38 @@ async def test_wherever_processes_die_each_effect_happens_once(redis_client, dea
     for key, number in world.far_end.asked:
         assert world.far_end.effects[key] == number, "a repeat asks for the same"
     assert await redis_client.keys("run:*") == []
+
+
+async def test_what_a_killed_process_has_used_is_counted_by_the_next(redis_client):
+    world = World(redis_client)
+    assert await world.deliver(one_round(world), dies_at=5) is None
+    assert await world.deliver(one_round(world), dies_at=1) is None  # it only hands on what it has read
+    assert await world.deliver(one_round(world)) is not None
+    assert sum(world.counted.values()) == 2
+    assert len({run for run, _ in world.counted}) == 2
+
+
+async def test_what_a_run_said_itself_before_it_was_cut_off_is_not_counted_again(redis_client):
+    world = World(redis_client)
+    assert await world.deliver(one_round(world), dies_at=5, killed=False) is None
+    assert await world.deliver(one_round(world)) is not None
+    assert sum(world.counted.values()) == 2
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(1, 22), st.booleans()), max_size=6))
+async def test_wherever_processes_die_each_noted_call_of_a_model_is_counted_and_none_twice(
+    redis_client, deaths
+):
+    await redis_client.flushdb()
+    world = World(redis_client)
+    for step, killed in (*deaths, (None, False)):
+        if await world.deliver(delegating(world), dies_at=step, killed=killed) is not None:
+            break
+    counted = Counter[str]()
+    for (_run, assistant_id), number in world.counted.items():
+        counted[assistant_id] += number
+    for row in (ROOT, BELOW):
+        asked = sum(request.instructions == row.instructions for request in world.requests)
+        assert counted[str(row.id)] <= asked
+    assert counted[str(ROOT.id)] >= len(await world.answers(ROOT))

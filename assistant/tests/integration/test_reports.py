@@ -46,7 +46,12 @@ def asks_planner(request: ModelRequest) -> Any:
 
 
 async def recorded(redis: aioredis.Redis) -> list[dict[str, Any]]:
-    return [json.loads(raw) for raw in await redis.lrange(PENDING, 0, -1)]
+    """What rest_service will store: of records with one id, the first."""
+    records: dict[str, dict[str, Any]] = {}
+    for raw in await redis.lrange(PENDING, 0, -1):
+        record = json.loads(raw)
+        records.setdefault(record["id"], record)
+    return list(records.values())
 
 
 def counted(name: str, **labels: str) -> float:
@@ -119,8 +124,32 @@ async def test_a_run_that_is_cut_off_is_charged_beside_the_one_that_follows(make
     }
     assert (await service.say("Plan", message_id="tg:1")).text == "Hello"
     everything = await recorded(redis_client)
-    assert len({record["id"] for record in everything}) == len(everything) == 3
+    assert len(everything) == 3
     assert sum(record["model_calls"] for record in everything) == 3
+
+
+async def test_what_a_killed_process_has_used_is_charged_by_the_one_that_goes_on(make_service, redis_client):
+    asked = asyncio.Event()
+
+    async def hang(_request: ModelRequest) -> Any:
+        asked.set()
+        await asyncio.Event().wait()
+
+    asks = calls(("ask_planner", {"request": "x"}))
+    service = await make_service(ScriptedBackend(asks, said("plan"), hang, said("Hello")), planned())
+    killed = asyncio.create_task(service.say("Plan", message_id="tg:1"))
+    await asked.wait()
+    await end_tasks({killed})
+    await redis_client.delete(PENDING)  # what is killed says nothing
+    assert (await service.say("Plan", message_id="tg:1")).text == "Hello"
+    records = await recorded(redis_client)
+    assert sorted((record["assistant"], record["model_calls"]) for record in records) == [
+        ("Planner", 1),
+        ("Secretary", 1),
+        ("Secretary", 1),
+    ]
+    assert {record["message_id"] for record in records} == {"tg:1"}
+    assert sum(record["input_tokens"] for record in records) == 30
 
 
 async def test_a_message_that_is_cut_off_waits_and_is_no_bug(make_service):

@@ -57,8 +57,8 @@ class UsageStandIn(HttpStandIn):
         assert len(records) <= 500
         if any(record.message_id == "poison" for record in records):
             return Reply(b'{"code": "validation", "message": "poisoned"}', status=422)
-        new = [record for record in records if record.id not in self.stored]
-        self.stored |= {record.id: record for record in new}
+        new = {record.id: record for record in records if record.id not in self.stored}
+        self.stored |= new  # of several with one id in a request, any: here the last
         return Reply(json.dumps({"stored": len(new)}).encode(), hang=self.loses_answers)
 
 
@@ -168,6 +168,15 @@ async def test_each_assistant_model_kind_and_run_is_a_record(log, rest):
     await log.record(user_id=7, message_id="tg:1", totals=totals, kind=UsageKind.SUMMARY)
     await log.drain()
     assert len(rest.stored) == 6
+
+
+async def test_of_two_records_with_one_id_the_first_counts_in_one_request_too(log, rest):
+    assistant_id = str(uuid4())
+    for models in (("openai/a", "openai/a", "openai/b"), ("openai/a",), ("openai/b", "openai/b")):
+        totals = used(*models, assistant_id=assistant_id)
+        await log.record(user_id=7, message_id="tg:1", totals=totals, run="cut off")
+    await log.drain()
+    assert sorted(record.model_calls for record in rest.stored.values()) == [1, 2]
 
 
 async def test_nothing_used_is_nothing_recorded(log, redis_client):

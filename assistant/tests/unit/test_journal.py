@@ -3,8 +3,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from assistant.src.core.model import AssistantMessage, Message, ToolCall, ToolMessage, UserMessage
-from assistant.src.storage.journal import NO_ANSWER, NO_RESULT, load_run, unfinished_turn
+from assistant.src.core.model import AssistantMessage, Message, ToolCall, ToolMessage, Usage, UserMessage
+from assistant.src.core.run_context import ModelUse, RunTotals
+from assistant.src.storage.journal import (
+    NO_ANSWER,
+    NO_RESULT,
+    RunJournal,
+    load_run,
+    load_spent,
+    unfinished_turn,
+)
 from assistant.src.storage.turns import dump_turn, load_turn
 from assistant.tests.unit.test_turns import assert_acceptable, messages
 
@@ -31,6 +39,32 @@ def record(*noted: Message, asked: str = ASKED) -> bytes:
 )
 def test_a_run_goes_on_from_what_was_noted(noted):
     assert load_run(record(*noted), ASKED) == noted
+
+
+async def test_what_was_used_until_a_note_is_noted_with_what_runs_before_had_used():
+    kept: list[bytes] = []
+
+    async def keep(noted: bytes) -> None:
+        kept.append(noted)
+
+    def use(calls: int) -> ModelUse:
+        return ModelUse("id", "Secretary", "openai/demo", Usage(10 * calls, 5, 1), calls, 0.25)
+
+    totals = RunTotals()
+    totals.take_up("before", [use(2)])
+    totals.take_up("before", [use(1)])  # an older note, of another journal
+    totals.add(
+        assistant_id="id", assistant="Secretary", model="openai/demo", usage=Usage(10, 5, 1), seconds=0.25
+    )
+    await RunJournal(ASKED, (), totals, keep).note([OPENING, CALLS])
+    spent = {one.run: one.uses for one in load_spent(kept[0])}
+    assert spent == {totals.run: (use(1),), "before": (use(2),)}
+    assert load_run(kept[0], ASKED) == (OPENING, CALLS)
+
+
+@pytest.mark.parametrize("raw", [None, b"{not json", record(OPENING, CALLS)])
+def test_where_nothing_was_noted_nothing_was_used(raw):
+    assert load_spent(raw) == ()
 
 
 def test_what_the_provider_wants_back_is_kept():
