@@ -1,6 +1,7 @@
 """Conversations kept at the provider, against the real rest_service, Redis, and a provider that remembers."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from assistant.src.core.model import ToolSpec
 from assistant.src.core.threads import OpenAIProtocol
 from assistant.tests.fakes import FunctionTool, ScriptedBackend, said
 from assistant.tests.openai_standin import OpenAIStandIn, Says, Step, calls, text_of
-from assistant.tests.standin import Reply, error
+from assistant.tests.standin import Reply, Request, completion, error
 from rest_service.app.main import create_app
 from rest_service.tests.support import SERVICE_KEY, empty, make_settings, migrated_database, running
 from service_kit.contracts.assistants import AssistantRead
@@ -115,6 +116,73 @@ async def test_tools_are_answered_within_the_conversation(make_world):
     assert [item["type"] for item in second["input"]] == ["function_call_output"] * 2
     await world.say(assistant, "And now?")
     assert world.texts()[:6] == ["What time is it?", "now()", "now()", "12:00", "12:00", "Noon"]
+    assert len(world.provider.conversations) == 1
+
+
+def only(*paths: str) -> Callable[[Request], Reply | None]:
+    """The server knows Chat Completions, and what of the rest begins like `paths`."""
+
+    def refuses(request: Request) -> Reply | None:
+        if request.target == "/v1/chat/completions":
+            asked = [message["content"] for message in json.loads(request.body)["messages"][1:]]
+            return completion(f"{len(asked)} over chat")
+        return None if request.target.startswith(paths) else Reply(b"404 page not found", status=404)
+
+    return refuses
+
+
+CONVERSATIONS, RESPONSES, CLASSIC = OpenAIProtocol
+
+
+@pytest.mark.parametrize(
+    ("protocol", "knows", "lacks"),
+    [
+        (CONVERSATIONS, ("/v1/conversations",), ["/responses"]),
+        (CONVERSATIONS, (), ["/responses", "/conversations"]),
+        (RESPONSES, (), ["/responses"]),
+        (CLASSIC, (), ["/threads"]),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+async def test_a_server_without_the_protocol_answers_over_chat(make_world, protocol, knows, lacks, streamed):
+    world = await make_world(Says("never"))
+    world.provider.refuses = only(*knows)
+    world.world.protocol = protocol
+    assistant = await world.assistant()
+    more = {"on_text": lambda _text: None} if streamed else {}
+    with capture_logs() as logs:
+        assert await world.say(assistant, "Hi", **more) == "1 over chat"
+        world.provider.requests.clear()
+        assert await world.say(assistant, "How are you?", **more) == "3 over chat"
+        assert world.provider.requests == [("POST", "/v1/chat/completions")]
+    told = [(entry["path"], entry["log_level"]) for entry in logs if entry["event"] == "protocol_not_spoken"]
+    assert told == [(path, "warning") for path in lacks]
+    assert len(world.provider.conversations) == len(knows)
+
+
+async def test_a_server_without_conversations_is_asked_for_one_once(make_world):
+    world = await make_world(Says("Hello"), Says("Fine"))
+    world.provider.refuses = only("/v1/responses")
+    assistant = await world.assistant()
+    with capture_logs() as logs:
+        assert await world.say(assistant, "Hi") == "Hello"
+        assert await world.say(assistant, "How are you?") == "Fine"
+    assert [text_of(item) for item in world.provider.asked[1]["input"]] == ["Hi", "Hello", "How are you?"]
+    assert [entry["advice"] for entry in logs if entry["event"] == "protocol_not_spoken"] == [
+        "OPENAI_API_PROTOCOL=responses"
+    ]
+    assert [target for _, target in world.provider.requests].count("/v1/conversations") == 1
+
+
+async def test_a_gateway_with_nobody_behind_says_nothing_of_the_protocol(make_world):
+    world = await make_world(Says("Hello"))
+    assistant = await world.assistant()
+    world.provider.refuses = lambda _request: error(404)
+    with pytest.raises(ModelError):
+        await world.say(assistant, "Anybody?")
+    world.provider.refuses = lambda _request: None
+    assert await world.say(assistant, "Hi") == "Hello"
     assert len(world.provider.conversations) == 1
 
 

@@ -3,7 +3,8 @@
 The loop hands over the whole history each time, as to any backend. The dialogue knows which part of it
 the conversation holds, and sends the rest. Where the conversation holds something else, is lost or is
 stuck, it makes a new one out of the history and goes on: nobody above it notices. Where no conversation
-is to be had, or its provider fails, the stateless backend answers for the rest of the run.
+is to be had, or a new one is of no use, or its provider fails, the stateless backend answers for the rest
+of the run.
 """
 
 from collections.abc import Sequence
@@ -33,20 +34,26 @@ from ..core.model import (
 )
 from ..core.retry import Retrying, share_of_time, was_hurried
 from ..core.router import RESTS
+from ..core.spoken import is_unknown_path
 from ..core.threads import ThreadBackend
 from ..storage.provider_threads import KnownThread, ProviderThreads, digest_of
 
 log = get_logger(__name__)
 
-LOSSES = 3
-"""Conversations tried for one answer."""
 LOCKED_TRIES = 2
 """How often a conversation may be found locked before another is made."""
 _LOCKED = "conversation_locked"
 
 
 class NoThreadError(Exception):
-    """There is no conversation to be had; the answer needs none."""
+    """There is no conversation to be had; the answer needs none.
+
+    `unspoken` tells that the server may not know what conversations are.
+    """
+
+    def __init__(self, reason: str, *, unspoken: bool = False) -> None:
+        super().__init__(reason)
+        self.unspoken = unspoken
 
 
 class Dialogue:
@@ -80,6 +87,8 @@ class Dialogue:
         """What the conversation holds besides `_said`; None: not compared with the history yet."""
         self._said: ModelAnswer | None = None
         """The model's last word in it."""
+        self._unproven = False
+        """Whether the conversation was just made, and the model has said nothing in it."""
         self._locked = 0
         self._rests = rests
         self._alone: tuple[str, ...] = ()
@@ -91,6 +100,7 @@ class Dialogue:
         """The answer; raises as `ModelBackend.complete`."""
         if self._rests and not self._alone and len(request.models) > 1:
             self._fall_back(request, RESTS)
+        unspoken = ""
         if not self._alone:
             share = share_of_time(request.deadline, len(request.models))
             try:
@@ -106,13 +116,17 @@ class Dialogue:
             except NoThreadError as exc:
                 log.warning("answering_without_thread", reason=str(exc))
                 self._alone = request.models
+                unspoken = str(exc) if exc.unspoken else ""
             except ModelError as exc:
                 if len(request.models) == 1:
                     raise
                 self._fall_back(request, str(exc))
                 self.provider_failed = _is_the_providers(exc) and not was_hurried(exc, share)
             self._known = None
-        return await self._stateless.complete(replace(request, models=self._alone), on_text=on_text)
+        answer = await self._stateless.complete(replace(request, models=self._alone), on_text=on_text)
+        if unspoken and answer.model.startswith(f"{self._backend.provider}/"):
+            self._backend.give_up(unspoken)  # it answers: so it is no gateway with nobody behind
+        return answer
 
     def _fall_back(self, request: ModelRequest, reason: str) -> None:
         """The models after the first answer for the rest of the run."""
@@ -134,23 +148,24 @@ class Dialogue:
     async def _attempt(self, request: ModelRequest, on_text: TextSink | None) -> ModelAnswer:
         asked = replace(request, models=(self._model,))
         messages = tuple(request.messages)
-        for _ in range(LOSSES):
+        while True:
             known, new = await self._conversation(messages)
             run = self._said.opaque if self._said else ""
             try:
                 answer = await self._backend.ask(known.thread_id, asked, new, run=run, on_text=on_text)
             except ThreadLostError as exc:
                 log.warning("thread_lost", thread_id=known.thread_id, reason=str(exc))
+                if self._unproven:
+                    # not this conversation is unknown there, but what is asked of it: others would fare alike
+                    raise NoThreadError(str(exc)) from exc
                 self._known = None
                 continue
             except ModelError as exc:
                 if not self._is_untouched(exc):
                     self._known = None
                 raise
-            self._held, self._said = messages, answer
+            self._held, self._said, self._unproven = messages, answer, False
             return answer
-        msg = f"{LOSSES} conversations were lost one after the other"
-        raise ModelUnavailableError(msg)
 
     def _is_untouched(self, exc: ModelError) -> bool:
         """Whether the conversation is as it was: else another try would say the same things twice."""
@@ -166,7 +181,7 @@ class Dialogue:
         # the run's own messages are asked, those of earlier turns are told
         start = max(number for number, message in enumerate(messages) if isinstance(message, UserMessage))
         self._known = await self._new_conversation(messages[:start])
-        self._held, self._said = messages[:start], None
+        self._held, self._said, self._unproven = messages[:start], None, True
         return self._known, messages[start:]
 
     def _not_held(self, known: KnownThread, messages: tuple[Message, ...]) -> Sequence[Message]:
@@ -193,7 +208,9 @@ class Dialogue:
             )
         except ContextOverflowError:
             raise
-        except (KitError, ModelRefusedError) as exc:
+        except ModelRefusedError as exc:
+            raise NoThreadError(str(exc), unspoken=is_unknown_path(exc)) from exc
+        except KitError as exc:
             raise NoThreadError(str(exc)) from exc
         touched = row.last_used.timestamp() if row.last_used else 0.0
         return KnownThread(row.id, row.thread_id, held=0, digest="", touched=touched)

@@ -1,22 +1,23 @@
 """What all `openai_api` assistants share: the protocol that is spoken, the provider, the threads.
 
 The protocols are spoken with the default provider alone (`OPENAI_BASE_URL`), for no other one keeps
-conversations. A model of another provider answers over Chat Completions, from the history kept here.
+conversations. A model of another provider answers over Chat Completions, from the history kept here; so
+does the default provider where it turns out not to speak the protocol.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..core import conversations, runs
+from ..core import conversations, responses, runs
 from ..core.conversations import ConversationsBackend, delete_conversation
 from ..core.errors import UnknownProviderError
 from ..core.model import ModelBackend
 from ..core.provider import Provider
 from ..core.remote_assistants import RemoteAssistants
-from ..core.responses import ResponsesBackend
 from ..core.retry import Retrying
 from ..core.router import ModelResolver
 from ..core.runs import RunsBackend, delete_thread
+from ..core.spoken import ResponsesOrChat
 from ..core.threads import Identity, OpenAIProtocol, ThreadBackend
 from ..storage.provider_threads import ProviderThreads
 
@@ -43,12 +44,13 @@ class OpenAIServices:
         """Where threads of this assistant are kept when its model is at `provider`; None: nowhere."""
         if self.provider is None or provider != self.provider.name:
             return None
+        lacks = self.provider.lacks
         match self.protocol:
-            case OpenAIProtocol.CONVERSATIONS:
+            case OpenAIProtocol.CONVERSATIONS if not lacks & {conversations.PATH, responses.PATH}:
                 return ConversationsBackend(self.provider, strict=self.strict)
-            case OpenAIProtocol.THREADS:
+            case OpenAIProtocol.THREADS if runs.PATH not in lacks:
                 return RunsBackend(self.provider, self.remote, identity, run_timeout=self.run_timeout)
-            case OpenAIProtocol.RESPONSES:
+            case _:
                 return None
 
     async def delete_thread(self, thread_id: str) -> None:
@@ -69,7 +71,10 @@ class OpenAIServices:
 def stateless_backends(
     others: Mapping[str, ModelBackend], protocol: OpenAIProtocol, provider: Provider | None, *, strict: bool
 ) -> Mapping[str, ModelBackend]:
-    """The backends by provider for answers without a thread: `others`, but Responses where it is spoken."""
+    """The backends by provider for answers without a thread: `others`, but Responses where it is spoken.
+
+    `others` speak Chat Completions, that of `provider` among them.
+    """
     if provider is None or protocol is OpenAIProtocol.THREADS:
         return others
-    return {**others, provider.name: ResponsesBackend(provider, strict=strict)}
+    return {**others, provider.name: ResponsesOrChat(provider, others[provider.name], strict=strict)}

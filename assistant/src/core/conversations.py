@@ -14,6 +14,7 @@ from .model import Message, ModelAnswer, ModelRequest, TextSink
 from .provider import Provider
 from .responses import ask
 from .responses_wire import input_items, response_body
+from .spoken import note_lack
 from .threads import Definition, kept_if_whole
 from .wire import Made, parsed
 
@@ -73,6 +74,10 @@ class ConversationsBackend:
 
     async def publish(self, definition: Definition) -> None:
         """Nothing: every request says who the assistant is."""
+
+    def give_up(self, reason: str) -> None:
+        """The server has no conversations."""
+        note_lack(self._provider, PATH, reason, advice="OPENAI_API_PROTOCOL=responses")
 
     async def delete(self, thread_id: str) -> None:
         """Delete the conversation; one that is gone already is deleted."""

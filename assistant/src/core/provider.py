@@ -65,6 +65,8 @@ class Provider:
         concurrency: int = 512,
     ) -> None:
         self.name = name
+        self.lacks: set[str] = set()
+        """Paths at which it turned out to have nothing (`spoken`)."""
         self._base_url = base_url
         self._api_key = api_key
         self._timeouts = timeouts

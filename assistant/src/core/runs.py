@@ -36,6 +36,7 @@ from .runs_wire import (
     thread_messages,
     tool_outputs,
 )
+from .spoken import note_lack
 from .sse import SSE
 from .threads import Definition, Identity, kept_if_whole
 from .wire import Made, parsed
@@ -127,6 +128,10 @@ class RunsBackend:
     async def publish(self, definition: Definition) -> None:
         """Change the assistant's object at the provider, or make it."""
         await self._remote.id_of(self._provider, self._identity, definition)
+
+    def give_up(self, reason: str) -> None:
+        """The server has no threads."""
+        note_lack(self._provider, PATH, reason, advice="OPENAI_API_PROTOCOL=conversations")
 
     async def delete(self, thread_id: str) -> None:
         """Delete the thread; one that is gone already is deleted."""

@@ -89,6 +89,10 @@ class ThreadBackend(Protocol):
         """Let the provider know how the assistant works from now on."""
         ...
 
+    def give_up(self, reason: str) -> None:
+        """The server does not know the protocol, and refused as `reason` says: nobody asks it again."""
+        ...
+
     async def delete(self, thread_id: str) -> None:
         """Delete the thread at the provider; one that is gone already is deleted."""
         ...
