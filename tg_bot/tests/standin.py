@@ -149,6 +149,9 @@ class RestStandIn:
         self.users: dict[int, dict[str, Any]] = {}
         self.requests: list[str] = []
         self.down = False
+        self.may_answer = asyncio.Event()
+        """Cleared, it takes requests and hangs."""
+        self.may_answer.set()
         self.url = ""
         self.on_change: Callable[[], Awaitable[object]] | None = None
 
@@ -170,6 +173,7 @@ class RestStandIn:
 
     async def _answer(self, request: web.Request) -> web.Response:
         self.requests.append(f"{request.method} {request.path}")
+        await self.may_answer.wait()
         if self.down:
             return web.json_response({}, status=503)
         parts = request.path.removeprefix("/api/users").strip("/").split("/")
@@ -227,6 +231,8 @@ async def serving(standin: TelegramStandIn | RestStandIn) -> AsyncIterator[None]
     finally:
         if isinstance(standin, TelegramStandIn):
             await standin.close()
+        else:
+            standin.may_answer.set()
         await runner.cleanup()
 
 

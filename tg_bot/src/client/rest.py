@@ -1,15 +1,23 @@
-"""Users, from rest_service: a thin facade over the kit's client, with a cache that changes drop."""
+"""Users, from rest_service: a thin facade over the kit's client.
+
+Each row that is read or changed is kept under both of its keys, Telegram's id and rest_service's, with the
+counters from before the question: it serves until the next announced change, and when rest_service is away
+then, as the last known.
+"""
 
 from typing import Self
 
 import redis.asyncio as aioredis
 
-from service_kit.changes import ChangeAwareCache, Topic
+from service_kit.changes import ChangeAwareCache, ChangeCounters, Topic, Versions
 from service_kit.contracts.users import UserCreate, UserRead, UserRole, UserUpdate
 from service_kit.errors import ConflictError, NotFoundError
 from service_kit.rest import endpoints
 from service_kit.rest.client import AsyncRestClient
 from service_kit.rest.endpoints import Call
+
+MOST_KEYS = 20_000
+"""Two of each user."""
 
 
 class RestClient:
@@ -17,7 +25,10 @@ class RestClient:
 
     def __init__(self, client: AsyncRestClient, redis: aioredis.Redis) -> None:
         self._client = client
-        self._cache: ChangeAwareCache[UserRead | None] = ChangeAwareCache(redis, Topic.USERS)
+        self._changes = ChangeCounters(redis, Topic.USERS)
+        self._cache: ChangeAwareCache[UserRead | None] = ChangeAwareCache(
+            redis, Topic.USERS, max_entries=MOST_KEYS
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -27,12 +38,11 @@ class RestClient:
 
     async def get_user(self, telegram_id: int) -> UserRead | None:
         """The user with that Telegram id; None for a stranger."""
-        call = endpoints.user_by_telegram_id(telegram_id)
-        return await self._cache.get(("telegram", telegram_id), lambda: self._find(call))
+        return await self._get(("telegram", telegram_id), endpoints.user_by_telegram_id(telegram_id))
 
     async def get_user_by_id(self, user_id: int) -> UserRead | None:
         """The user with that internal id, or None."""
-        return await self._cache.get(("id", user_id), lambda: self._find(endpoints.user(user_id)))
+        return await self._get(("id", user_id), endpoints.user(user_id))
 
     async def create_user(
         self,
@@ -47,9 +57,7 @@ class RestClient:
         new = UserCreate(
             telegram_id=telegram_id, username=username, first_name=first_name, language=language, role=role
         )
-        user = await self._client.send(endpoints.create_user(new))
-        self._cache.drop(("telegram", telegram_id))  # rest_service announces it; Redis may not have heard
-        return user
+        return await self._send(endpoints.create_user(new))
 
     async def get_or_create_user(
         self,
@@ -65,17 +73,31 @@ class RestClient:
         try:
             return await self.create_user(telegram_id, username, first_name=first_name, language=language)
         except ConflictError:  # another instance, or an answer that was lost, made it meanwhile
-            return await self._client.send(endpoints.user_by_telegram_id(telegram_id))
+            return await self._send(endpoints.user_by_telegram_id(telegram_id))
 
     async def update_user(self, user: UserRead, change: UserUpdate) -> UserRead:
-        """Change the fields that `change` sets.
+        """Change the fields that `change` sets."""
+        return await self._send(endpoints.update_user(user.id, change))
 
-        What is known of the user stays until the next look: it serves when rest_service is away then.
-        """
-        return await self._client.send(endpoints.update_user(user.id, change))
+    async def _get(self, key: tuple[str, int], call: Call[UserRead]) -> UserRead | None:
+        seen = await self._changes.look()
 
-    async def _find(self, call: Call[UserRead]) -> UserRead | None:
-        try:
-            return await self._client.send(call)
-        except NotFoundError:
-            return None
+        async def find() -> UserRead | None:
+            try:
+                user = await self._client.send(call)
+            except NotFoundError:
+                return None
+            self._keep(user, seen)
+            return user
+
+        return await self._cache.get(key, find, seen=seen)
+
+    async def _send(self, call: Call[UserRead]) -> UserRead:
+        seen = await self._changes.look()
+        user = await self._client.send(call)
+        self._keep(user, seen)
+        return user
+
+    def _keep(self, user: UserRead, seen: Versions) -> None:
+        self._cache.put(("telegram", user.telegram_id), user, seen)
+        self._cache.put(("id", user.id), user, seen)

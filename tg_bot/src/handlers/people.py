@@ -1,5 +1,6 @@
 """Who writes: keeps what rest_service knows of a user in step with what Telegram says."""
 
+import asyncio
 import re
 
 from service_kit.contracts.users import UserRead, UserUpdate
@@ -11,6 +12,8 @@ from ..client.rest import RestClient
 
 log = get_logger(__name__)
 
+UPDATE_TIMEOUT = 1.5
+"""Seconds that a message waits for what is new of its writer to be stored."""
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
 
 
@@ -65,8 +68,9 @@ async def set_reachable(rest: RestClient, user: UserRead, *, reachable: bool) ->
 
 async def _update(rest: RestClient, user: UserRead, change: UserUpdate) -> None:
     try:
-        await rest.update_user(user, change)
-    except KitError as exc:
-        log.warning("user_not_updated", user_id=user.id, error=str(exc))
+        async with asyncio.timeout(UPDATE_TIMEOUT):
+            await rest.update_user(user, change)
+    except (KitError, TimeoutError) as exc:
+        log.warning("user_not_updated", user_id=user.id, error=str(exc) or type(exc).__name__)
     else:
         log.info("user_updated", user_id=user.id, fields=sorted(change.model_fields_set))

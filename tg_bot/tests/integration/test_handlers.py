@@ -1,12 +1,17 @@
 """What each kind of update leads to, with real Redis and rest_service's stand-in."""
 
+import asyncio
+
 import pytest
 from pydantic import SecretStr
 
+from service_kit.changes import Topic, announce
 from service_kit.contracts.messages import IncomingMessage, IncomingType, OutgoingMessage, OutgoingType
+from service_kit.contracts.users import UserRole, UserUpdate
 from service_kit.errors import RestUnavailableError
 from service_kit.queue.producer import RedisProducer
 from tg_bot.src.client.models import Update
+from tg_bot.src.handlers import people
 from tg_bot.src.handlers.base import Bot
 from tg_bot.src.main import handle_telegram_update
 from tg_bot.src.services.throttle import Throttle
@@ -229,3 +234,55 @@ async def test_while_rest_service_is_away_known_users_are_served_and_others_wait
     assert isinstance(await handle_telegram_update(bot, written("still there?", number=2)), IncomingMessage)
     with pytest.raises(RestUnavailableError):
         await handle_telegram_update(bot, written("hi", number=3, user=2002))
+
+
+async def test_who_wrote_once_is_known_when_rest_service_goes(rest, redis_client, rest_standin):
+    bot = make_bot(rest, redis_client, open_access=True)
+    first = await handle_telegram_update(bot, written("hi", number=1))
+    rest_standin.down = True
+    second = await handle_telegram_update(bot, written("still there?", number=2))
+    assert isinstance(first, IncomingMessage)
+    assert isinstance(second, IncomingMessage)
+    assert first.user_id == second.user_id == (await rest.get_user_by_id(1)).id
+
+
+async def test_a_user_is_known_by_both_numbers(rest, rest_standin):
+    rest_standin.add(1001)
+    rest_standin.add(2002)
+    assert (await rest.get_user(1001)).id == 1
+    assert (await rest.get_user_by_id(2)).telegram_id == 2002
+    rest_standin.down = True
+    assert (await rest.get_user_by_id(1)).telegram_id == 1001
+    assert (await rest.get_user(2002)).id == 2
+
+
+async def test_whom_another_instance_made_is_known_when_rest_service_goes(rest, rest_standin, redis_client):
+    assert await rest.get_user(1001) is None
+    rest_standin.add(1001)  # and the announcement is late
+    assert (await rest.get_or_create_user(1001)).id == 1
+    await announce(redis_client, Topic.USERS)
+    rest_standin.down = True
+    assert (await rest.get_user(1001)).id == 1
+
+
+async def test_what_is_kept_of_a_change_masks_no_later_one(rest, rest_standin, redis_client):
+    made = await rest.create_user(1001, first_name="Ada")
+    changed = await rest.update_user(made, UserUpdate(first_name="Grace"))
+    rest_standin.down = True
+    assert (await rest.get_user(1001)).first_name == changed.first_name == "Grace"
+    rest_standin.down = False
+    rest_standin.users[1]["role"] = "blocked"
+    await announce(redis_client, Topic.USERS)
+    assert (await rest.get_user(1001)).role is UserRole.BLOCKED
+    assert (await rest.get_user_by_id(1)).role is UserRole.BLOCKED
+
+
+async def test_a_new_name_holds_no_message_up_while_rest_service_hangs(bot, rest_standin, monkeypatch):
+    monkeypatch.setattr(people, "UPDATE_TIMEOUT", 0.02)
+    rest_standin.add(1001)
+    await handle_telegram_update(bot, written("hi"))
+    rest_standin.may_answer.clear()
+    renamed = {"id": 1001, "first_name": "Grace", "username": "grace"}
+    async with asyncio.timeout(5):
+        outcome = await handle_telegram_update(bot, written("hi", number=2, **{"from": renamed}))
+    assert isinstance(outcome, IncomingMessage)
