@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from assistant.src.core.chat_completions import ChatCompletionsBackend
 from assistant.src.core.errors import ModelError, ModelRefusedError
@@ -105,11 +106,13 @@ async def test_the_next_has_time_before_the_first_ones_timeout(stream):
         StandIn(completion("Hello")) as two,
         models(one, two) as router,
     ):
-        deadline = asyncio.get_running_loop().time() + TIMEOUTS.first_token
-        async with asyncio.timeout_at(deadline):
-            request = replace(asking("m", "two/n"), deadline=deadline)
+        request = replace(asking("m", "two/n"), deadline=asyncio.get_running_loop().time() + 0.3)
+        with capture_logs() as logs:
             answer = await router.complete(request, on_text=(lambda _text: None) if stream else None)
     assert (answer.text, len(one.requests)) == ("Hello", 1)
+    assert [entry["reason"] for entry in logs if entry["event"] == "fallback_model"] == [
+        "no answer in 0.1 s, its share of the message's time"
+    ]
 
 
 async def test_all_fail():
