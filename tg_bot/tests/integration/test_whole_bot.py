@@ -9,10 +9,12 @@ import pytest
 from pydantic import SecretStr
 
 from ops.embedded import free_port
+from service_kit import changes
 from service_kit.contracts.messages import QUEUE_TO_SECRETARY, QUEUE_TO_TELEGRAM, OutgoingMessage, reply_id
 from service_kit.queue.producer import RedisProducer
 from tg_bot.src.config.settings import Settings
 from tg_bot.src.main import run
+from tg_bot.src.services import intake
 from tg_bot.src.utils.texts import ENGLISH
 from tg_bot.tests.standin import TOKEN, until
 
@@ -112,6 +114,39 @@ async def test_it_starts_while_telegram_and_rest_service_are_away(
         rest_standin.down = False
         await assistant(redis_client, 1, telegram)
         await telegram.until(lambda: len(telegram.sent) == 1, 15)
+
+
+@pytest.fixture
+def _impatient(monkeypatch):
+    monkeypatch.setattr(changes, "REFRESH_TIMEOUT", 0.1)
+    monkeypatch.setattr(intake, "PATIENCE", 0.3)
+
+
+@pytest.mark.usefixtures("_impatient")
+@pytest.mark.parametrize("trouble", ["refuses", "hangs"])
+async def test_known_users_are_served_while_rest_service_is_away(
+    telegram, rest_standin, redis_settings, redis_client, trouble
+):
+    async with running(telegram, rest_standin, redis_settings, telegram_open_access=True):
+        await telegram.write("hello")  # makes a user, which is announced
+        await assistant(redis_client, 1, telegram)
+        await telegram.until(lambda: len(telegram.sent) == 1)
+        if trouble == "hangs":
+            rest_standin.may_answer.clear()
+        else:
+            rest_standin.down = True
+        await telegram.write("let me in", user=2002)
+        for number in range(2, 4):
+            await telegram.write(f"message {number}")
+            await assistant(redis_client, 1, telegram)
+            await telegram.until(lambda number=number: len(telegram.sent) == number)
+        assert {one["chat_id"] for one in telegram.sent} == {1001}
+        rest_standin.down = False
+        rest_standin.may_answer.set()
+        await assistant(redis_client, 1, telegram)
+        await telegram.until(lambda: len(telegram.sent) == 4)
+        await telegram.until(lambda: not telegram.updates)
+    assert telegram.sent[3]["text"] == "You said let me in"
 
 
 async def _healthy(port):
