@@ -109,6 +109,8 @@ class _Failure(NamedTuple):
 
 
 _NEVER = _Failure(-1, float("-inf"))
+_UNTIL_IT_ENDS = float("inf")
+"""When a load failed that hangs: nobody waits for it again while it does."""
 
 
 @dataclass(slots=True)
@@ -173,7 +175,7 @@ class ChangeAwareCache(Generic[T]):
         self, key: Hashable, load: Callable[[], Awaitable[T]], version: int, known: _Entry[T] | None
     ) -> T:
         if self._failure.version == version:  # one tries whether it is back, for all
-            self._failure = _Failure(version, time.monotonic())
+            self._failure = _Failure(version, max(self._failure.at, time.monotonic()))
         if known is None:
             return await self._fetch(key, load, version)
         refresh = self._refresh(key, load, version)
@@ -181,10 +183,10 @@ class ChangeAwareCache(Generic[T]):
         try:
             if refresh.done():
                 return refresh.result()
-            error = f"no answer in {REFRESH_TIMEOUT:g} s"
+            at, error = _UNTIL_IT_ENDS, f"no answer in {REFRESH_TIMEOUT:g} s"
         except TransientError as exc:
-            error = str(exc)
-        known.failure = self._failure = _Failure(version, time.monotonic())
+            at, error = time.monotonic(), str(exc)
+        known.failure = self._failure = _Failure(version, at)
         log.warning("serving_last_known", topic=self._topic, key=str(key), error=error)
         return known.value
 
@@ -201,6 +203,12 @@ class ChangeAwareCache(Generic[T]):
         def ended(task: asyncio.Task[T]) -> None:
             if self._refreshes.get(key) is refresh:
                 del self._refreshes[key]
+            now = _Failure(version, time.monotonic())
+            known = self._entries.get(key)
+            if known is not None and known.failure == (version, _UNTIL_IT_ENDS):
+                known.failure = now
+            if self._failure == (version, _UNTIL_IT_ENDS):
+                self._failure = now
             if not task.cancelled():
                 task.exception()  # perhaps nobody waits for it any more
 

@@ -209,6 +209,12 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> Hanging:
     return Hanging()
 
 
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - nobody tells that a load in the background has ended
+            await asyncio.sleep(0)
+
+
 async def test_while_rest_service_hangs_the_last_known_serves_and_few_wait_for_it(redis, hanging):
     cache: ChangeAwareCache[str] = ChangeAwareCache(redis, Topic.USERS, ttl=0.0)
     for key in range(10):
@@ -247,9 +253,27 @@ async def test_a_slow_answer_is_still_of_use(cache, hanging, redis, monkeypatch)
     assert [await cache.get(1, hanging.load) for _ in range(3)] == ["old"] * 3
     assert hanging.asked == 2  # the one question is waited for again, not asked again
     hanging.may_go.set()
-    assert await cache.get(1, hanging.load) == "new"
+    await _until(lambda: cache.peek(1) == "new")
     assert await cache.get(1, hanging.load) == "new"
     assert hanging.asked == 2
+
+
+async def test_nobody_waits_again_for_a_question_that_hangs(redis, hanging, monkeypatch):
+    monkeypatch.setattr(changes, "HOLD_OFF", 0.0)
+    cache: ChangeAwareCache[str] = ChangeAwareCache(redis, Topic.USERS, ttl=0.0)
+    for key in (1, 2):
+        await cache.get(key, hanging.load)
+    hanging.hangs = True
+    assert await cache.get(1, hanging.load) == "old"
+    monkeypatch.setattr(changes, "REFRESH_TIMEOUT", 3600.0)
+    async with asyncio.timeout(5):
+        assert [await cache.get(key, hanging.load) for key in (1, 2, 1, 2)] == ["old"] * 4
+    assert hanging.asked == 3
+    hanging.failure = RestUnavailableError("no answer in all attempts")
+    hanging.may_go.set()
+    await _until(lambda: not cache._refreshes)
+    hanging.failure, hanging.hangs, hanging.value = None, False, "new"
+    assert [await cache.get(key, hanging.load) for key in (1, 2)] == ["new"] * 2
 
 
 async def test_a_slow_answer_from_before_a_change_is_of_none(cache, hanging, redis):
@@ -291,9 +315,7 @@ async def test_a_refresh_that_fails_when_nobody_waits_any_more_is_no_trouble(cac
     assert await cache.get(1, hanging.load) == "old"
     hanging.failure = NotFoundError(404, ErrorBody(code="not_found", message="gone"))
     hanging.may_go.set()
-    async with asyncio.timeout(5):
-        while cache.peek(1):  # noqa: ASYNC110 - nobody tells that the load has ended
-            await asyncio.sleep(0)
+    await _until(lambda: cache.peek(1) is None)
 
 
 async def test_what_was_put_is_current_until_the_next_change(cache, source, redis):
