@@ -47,6 +47,15 @@ async def test_a_record_is_stored_as_it_was_sent(api):
     assert sent.items() <= row.items()
 
 
+async def test_any_offset_from_utc_is_a_time(api):
+    assert (
+        await stored(api, a_record(1, at="2026-11-22T09:00:00-23:31"), a_record(2, at="0175-10-04T02:24:02Z"))
+        == 2
+    )
+    times = [row["at"] for row in (await api.get("/api/usage")).json()]
+    assert times == ["2026-11-23T08:31:00Z", "0175-10-04T02:24:02Z"]
+
+
 async def test_what_is_known_is_left_as_it_is(api):
     assert await stored(api, a_record(1), a_record(2)) == 2
     assert await stored(api, a_record(2, output_tokens=99), a_record(3), a_record(3)) == 1
