@@ -46,6 +46,9 @@ HANDLER_GRACE = 60.0
 
 ATTEMPTS = 12
 """With the queue's backoff about four minutes, in which rest_service may be away and nothing be known."""
+CRASHES = 25
+"""Processes that may die with a message in hand. More than usual: one that is killed every two seconds hardly
+lives long enough to hear the model, and its messages are not to blame."""
 
 log = get_logger(__name__)
 
@@ -136,6 +139,7 @@ def _consumer(settings: Settings, orchestrator: AssistantOrchestrator, health: H
         handler_timeout=settings.message_timeout + HANDLER_GRACE,
         drain_timeout=settings.drain_timeout,
         max_attempts=ATTEMPTS,
+        max_crashes=CRASHES,
     )
     return RedisConsumer(
         settings,
