@@ -21,11 +21,9 @@ import argparse
 import asyncio
 import statistics
 import sys
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import psutil
 import uvloop
@@ -34,12 +32,11 @@ from assistant.src.services.usage import PENDING
 from assistant.src.storage.provider_threads import FORGET
 from service_kit.redis import connect
 from tests.harness.suite import Suite
-from tests.load.bench import throw_away_servers
 from tests.load.measure import Figures, figures
 from tests.load.queue_door import QueueDoor, redis_of
+from tests.load.stage import staged
 from tests.load.world import World
 
-LIFTED = {"TELEGRAM_RATE_LIMIT": "0", "TELEGRAM_CHAT_RATE_LIMIT": "0", "TELEGRAM_OPEN_ACCESS": "true"}
 ALONE = ("rest_service", "assistant")
 SPARE = 0.5
 """Seconds that the suite may add to the model's latency, at the 99th percentile."""
@@ -185,26 +182,12 @@ class Crowd:
 async def running(plan: Plan) -> AsyncIterator[Crowd]:
     """The suite with the world around it; code loaded, users not yet known."""
     world = World(tool_round=plan.tools)
-    await world.start()
     services = {"services": ALONE} if plan.alone else {}
-    try:
-        with throw_away_servers() as servers, tempfile.TemporaryDirectory() as folder:
-            suite = Suite(
-                Path(folder),
-                servers.environment(),
-                outside=world.url,
-                extra=LIFTED,
-                replicas=plan.replicas,
-                **services,
-            )
-            await asyncio.to_thread(suite.__enter__)
-            try:
-                async with QueueDoor.opened(suite, world, plan.users) if plan.alone else _no_door() as door:
-                    yield Crowd(plan, world, suite, door, Memory(_processes(suite)))
-            finally:
-                await asyncio.to_thread(suite.__exit__)
-    finally:
-        await world.stop()
+    async with (
+        staged(world, replicas=plan.replicas, **services) as suite,
+        QueueDoor.opened(suite, world, plan.users) if plan.alone else _no_door() as door,
+    ):
+        yield Crowd(plan, world, suite, door, Memory(_processes(suite)))
 
 
 @asynccontextmanager

@@ -11,18 +11,15 @@ acknowledgement sends the one part in flight again (the Bot API has no idempoten
 import argparse
 import asyncio
 import sys
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 import uvloop
 
 from tests.harness.suite import Suite
-from tests.load.bench import USERS, at_rate, throw_away_servers, warm_up
+from tests.load.bench import USERS, at_rate, warm_up
 from tests.load.measure import Figures, figures
+from tests.load.stage import staged
 from tests.load.world import World
-
-LIFTED = {"TELEGRAM_RATE_LIMIT": "0", "TELEGRAM_CHAT_RATE_LIMIT": "0", "TELEGRAM_OPEN_ACCESS": "true"}
 
 
 @dataclass(frozen=True)
@@ -40,26 +37,15 @@ class Plan:
 async def killed_under_load(plan: Plan) -> Figures:
     """Run the plan on servers and processes of its own; returns what Telegram saw."""
     world = World()
-    await world.start()
-    try:
-        with throw_away_servers() as servers, tempfile.TemporaryDirectory() as folder:
-            suite = Suite(
-                Path(folder), servers.environment(), outside=world.url, extra=LIFTED, replicas=plan.replicas
-            )
-            await asyncio.to_thread(suite.__enter__)
-            try:
-                await warm_up(world)
-                world.reset(model_latency=plan.model_latency)
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(at_rate(plan.rate, plan.seconds)(world))
-                    tasks.create_task(_kill_evenly(suite, plan))
-                await world.all_answered(within=240)
-                await asyncio.sleep(2)  # a second answer would come now
-                return figures("suite", f"kill x{plan.replicas}", world)
-            finally:
-                await asyncio.to_thread(suite.__exit__)
-    finally:
-        await world.stop()
+    async with staged(world, replicas=plan.replicas) as suite:
+        await warm_up(world)
+        world.reset(model_latency=plan.model_latency)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(at_rate(plan.rate, plan.seconds)(world))
+            tasks.create_task(_kill_evenly(suite, plan))
+        await world.all_answered(within=240)
+        await asyncio.sleep(2)  # a second answer would come now
+        return figures("suite", f"kill x{plan.replicas}", world)
 
 
 async def _kill_evenly(suite: Suite, plan: Plan) -> None:

@@ -14,18 +14,15 @@ import asyncio
 import itertools
 import statistics
 import sys
-import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import uvloop
 
 from tests.harness.suite import Suite
-from tests.load.bench import throw_away_servers
+from tests.load.stage import staged
 from tests.load.world import World
 
-LIFTED = {"TELEGRAM_RATE_LIMIT": "0", "TELEGRAM_CHAT_RATE_LIMIT": "0", "TELEGRAM_OPEN_ACCESS": "true"}
 USERS = 60
 QUIET = 3.0
 """Seconds without any answer that are too many."""
@@ -90,20 +87,9 @@ class Seen:
 async def served_without_rest(plan: Plan) -> Seen:
     """Run the plan on servers and processes of its own."""
     world = World()
-    await world.start()
-    try:
-        with throw_away_servers() as servers, tempfile.TemporaryDirectory() as folder:
-            suite = Suite(
-                Path(folder), servers.environment(), outside=world.url, extra=LIFTED, replicas=plan.replicas
-            )
-            await asyncio.to_thread(suite.__enter__)
-            try:
-                await _introduce(world)
-                return await _under_load(suite, world, plan)
-            finally:
-                await asyncio.to_thread(suite.__exit__)
-    finally:
-        await world.stop()
+    async with staged(world, replicas=plan.replicas) as suite:
+        await _introduce(world)
+        return await _under_load(suite, world, plan)
 
 
 async def _introduce(world: World) -> None:
