@@ -456,6 +456,7 @@ async def test_the_sweeper_wakes_up_for_a_new_conversation(make_world):
             while world.provider.conversations:  # noqa: ASYNC110 - looked at over HTTP
                 await asyncio.sleep(0.01)
         sweeping.cancel()
+    assert await world.rows() == []
 
 
 async def test_a_conversation_begun_after_the_wish_to_forget_stays(make_world):

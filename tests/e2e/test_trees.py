@@ -64,7 +64,7 @@ def test_a_deleted_users_conversation_goes_from_the_provider_too(
     person.ask("My name is Ada")
     thread = thread_of(suite, person)
     suite.rest("DELETE", f"/api/users/{person.user_id}")
-    Person.member(suite, f"Guest {uuid4().hex[:8]}").ask("/new")  # or it would take up to a minute
+    Person.member(suite, f"Guest {uuid4().hex[:8]}").ask("/new")  # a sweep at once
     wait_for(lambda: conversation_status(suite, thread), lambda status: status == 404)
 
 

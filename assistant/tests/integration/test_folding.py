@@ -265,6 +265,8 @@ async def test_a_fold_has_a_deadline(redis_client, monkeypatch):
     async with asyncio.timeout(10):
         while len(talker.folds) < 2:
             await talker.say()
+    past = await talker.past()
+    assert (past.summary, len(past.turns)) == (None, talker.number), "given up, and nothing lost"
 
 
 async def test_a_bug_ends_no_other_fold(redis_client):

@@ -19,7 +19,9 @@ from assistant.tests.openai_standin import OpenAIStandIn, Says
 from assistant.tests.standin import Reply, RestStandIn, StandIn, chunk, completion, error, events
 from ops.embedded import free_port
 from service_kit.contracts.messages import STREAM_TO_TELEGRAM, IncomingMessage, PartialReply
+from service_kit.queue.base import ConsumerOptions
 from service_kit.queue.producer import RedisProducer
+from service_kit.queue.redis_store import RedisStore
 from service_kit.settings import RedisSettings
 
 pytestmark = pytest.mark.integration
@@ -109,6 +111,24 @@ async def test_messages_are_answered_in_order_and_bad_ones_are_buried(redis_clie
         assert numbers == sorted(numbers)
     assert {reply["text"] for reply in replies} == {"Hello", "It is Asia/Tokyo time"}
     assert any(b"unknown user 77" in letter for letter in letters)
+
+
+async def test_a_message_outlives_the_processes_that_die_with_it(redis_client, redis_settings, rest):
+    """Killed every two seconds, twenty of them may have had it in hand; it is not to blame."""
+    await put(redis_client, "Hi", 1)
+    options = ConsumerOptions(queue=IN, slot="mayfly", max_crashes=100)
+    for _ in range(20):
+        dies = RedisStore(redis_settings, options)
+        await dies.enter(replace=True)
+        assert len((await dies.claim(1)).deliveries) == 1
+        await dies.close()
+    async with (
+        StandIn(model) as provider,
+        rest,
+        running(redis_settings, provider, rest, service_slot="mayfly"),
+    ):
+        (reply,) = [json.loads(raw) for raw in await until(redis_client, OUT, lambda count: count >= 1)]
+    assert reply["text"] == "Hello"
 
 
 async def test_health_turns_red_when_rest_service_is_away(redis_client, redis_settings, rest):

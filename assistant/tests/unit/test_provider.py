@@ -213,7 +213,8 @@ async def test_nobody_listens():
                 pass
 
 
-async def test_closing_twice_or_unused_is_fine():
-    provider = Provider("p", base_url="http://127.0.0.1:9/v1", timeouts=PATIENT)
-    await provider.aclose()
-    await provider.aclose()
+async def test_closing_twice_or_unused_is_fine_and_the_next_request_connects_anew():
+    async with StandIn(completion("Hello")) as server, provider_of(server) as provider:
+        await provider.aclose()
+        await provider.aclose()
+        assert b"Hello" in await provider.request("POST", "/chat/completions", {})

@@ -75,12 +75,15 @@ async def test_a_provider_that_hangs_does_not_hold_up_who_cancelled(monkeypatch)
     async def delete(_thread_id: str) -> Any:
         await asyncio.Event().wait()
 
+    inside = asyncio.Event()
+
     async def filled() -> None:
         async with kept_if_whole("thread_1", delete):
+            inside.set()
             await asyncio.Event().wait()
 
     task = asyncio.create_task(filled())
-    await asyncio.sleep(0)
+    await inside.wait()
     task.cancel()
     with suppress(asyncio.CancelledError):
         await asyncio.wait_for(task, 5)

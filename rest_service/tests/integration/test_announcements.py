@@ -99,5 +99,6 @@ async def test_a_redis_that_never_answers_delays_an_answer_by_little(empty_url):
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     hanging = RedisSettings(redis_host="127.0.0.1", redis_port=server.sockets[0].getsockname()[1])
     async with running(create_app(make_settings(empty_url, hanging))) as api, asyncio.timeout(10):
-        await api.an_assistant()
+        made = await api.an_assistant()
+        assert (await api.get(f"/api/assistants/{made['id']}")).json()["name"] == made["name"]
     server.close()
