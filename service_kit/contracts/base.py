@@ -97,14 +97,19 @@ class Resource(BaseModel):
     )
 
 
+_NO_PLACES = frozenset({"Factory", "localtime", "posixrules"})
+"""Files of the tz database that stand for "not set" and for this machine's own zone."""
+
+
 @cache
-def _zones() -> frozenset[str]:
+def zone_names() -> frozenset[str]:
+    """The IANA zones that a user or a job can have."""
     # listing them walks the tz database on disk: about 60 ms
-    return frozenset(available_timezones())
+    return frozenset(available_timezones()) - _NO_PLACES
 
 
 def _known_zone(value: str) -> str:
-    if value not in _zones():
+    if value not in zone_names():
         msg = f"{value!r} is not an IANA time zone; write it like 'Europe/Berlin', 'Asia/Tokyo' or 'UTC'"
         raise ValueError(msg)
     return value
@@ -159,5 +164,5 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 
 __all__ = [
     "AS_WHOLE", "NOT_BLANK", "AwareDatetime", "Body", "Count", "Flag", "ModelName", "Moment", "Name", "Patch",
-    "Resource", "RowId", "TimeZoneName", "datetime",
+    "Resource", "RowId", "TimeZoneName", "datetime", "zone_names",
 ]  # fmt: skip

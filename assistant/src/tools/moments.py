@@ -5,22 +5,22 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from service_kit.zones import find_zones, similar_zones
+
 from ..core.errors import InvalidInputError
-from ..utils.zones import zone_or_none, zones_like
 
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
 
 
-def zone_named(name: object, default: ZoneInfo) -> ZoneInfo:
+def zone_named(name: object, default: ZoneInfo, now: datetime) -> ZoneInfo:
     """The zone with this name, `default` without one; raises InvalidInputError that says what is near."""
     if not name:
         return default
     wanted = str(name).strip()
-    if (zone := zone_or_none(wanted)) is not None:
-        return zone
-    similar = zones_like(wanted)
-    if len(similar) == 1 and similar[0].rsplit("/", 1)[-1].lower() == wanted.replace(" ", "_").lower():
-        return ZoneInfo(similar[0])
+    found = find_zones(wanted, now)
+    if len(found) == 1:
+        return ZoneInfo(found[0])
+    similar = found or similar_zones(wanted)
     hint = f"perhaps {' or '.join(similar)}" if similar else "give the zone of the nearest large city"
     msg = f"{wanted!r} is not an IANA time zone; {hint}; the form is Area/City, such as Europe/Berlin"
     raise InvalidInputError(msg)

@@ -235,7 +235,7 @@ def _when(given: Arguments, context: RunContext) -> _When | None:
         msg = f"give only one of {', '.join(times)}"
         raise InvalidInputError(msg)
     now, zone_told = context.utc_now(), "timezone" in given
-    zone = zone_named(given.get("timezone"), context.user.timezone)
+    zone = zone_named(given.get("timezone"), context.user.timezone, now)
     if "in_minutes" in given:
         return _When(zone, zone_told, run_at=now + timedelta(minutes=int(given["in_minutes"])))
     if not zone_told and not context.user.timezone_known:

@@ -49,13 +49,14 @@ class TimeTool(BaseTool):
 
     async def execute(self, arguments: Arguments, context: RunContext) -> str:
         """The time asked for; raises InvalidInputError for an unknown zone or an unreadable time."""
-        wanted = zone_named(arguments.get("timezone"), context.user.timezone)
+        now = context.utc_now()
+        wanted = zone_named(arguments.get("timezone"), context.user.timezone, now)
         given = arguments.get("time")
         if not given:
-            return compact_json(described(context.utc_now(), wanted))
-        source = zone_named(arguments.get("from_timezone"), context.user.timezone)
+            return compact_json(described(now, wanted))
+        source = zone_named(arguments.get("from_timezone"), context.user.timezone, now)
         try:
-            moment, note = moment_in(str(given), source, context.utc_now())
+            moment, note = moment_in(str(given), source, now)
             answer = described(moment, wanted) | {"from": described(moment, source)}
         except OverflowError as exc:
             msg = f"{given!r} is out of the calendar's range"

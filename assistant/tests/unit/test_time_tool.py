@@ -1,6 +1,6 @@
 import json
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from assistant.src.core.errors import InvalidInputError
 from assistant.src.tools.moments import offset_text
 from assistant.src.tools.time_tool import TIME_SCHEMA, TimeTool
-from assistant.src.utils.zones import zones_like
 from assistant.tests.fakes import context_of
+from service_kit.contracts.base import zone_names
 from service_kit.testing.clock import FakeClock
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -89,7 +89,7 @@ async def test_a_time_after_the_last_one_is_explained():
 
 @given(
     st.integers(315_532_800, 2_082_758_400),
-    st.sampled_from(sorted(available_timezones())),
+    st.sampled_from(sorted(zone_names())),
 )
 async def test_what_it_says_is_the_moment_it_was_asked_for(second, zone):
     now = datetime.fromtimestamp(second, UTC)
@@ -104,8 +104,14 @@ def test_offsets():
     assert offset_text(datetime(2026, 1, 1, tzinfo=ZoneInfo("America/St_Johns"))) == "-03:30"
 
 
-def test_a_city_in_several_areas_names_them_all():
-    assert len(zones_like("Louisville")) >= 2
+@pytest.mark.parametrize(("name", "zone"), [("EST", "America/New_York"), ("UTC+5:45", "Asia/Kathmandu")])
+async def test_a_zone_as_people_write_it_is_understood(name, zone):
+    assert (await ask({"timezone": name}))["timezone"] == zone
+
+
+async def test_an_abbreviation_of_several_zones_names_them_all():
+    with pytest.raises(InvalidInputError, match="Asia/Kolkata or Europe/Dublin or Asia/Jerusalem"):
+        await ask({"timezone": "IST"})
 
 
 def test_the_schema_is_what_models_expect():

@@ -1,12 +1,12 @@
 """`/timezone`: what the user's time zone is, and another one."""
 
 import asyncio
-from datetime import datetime
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from service_kit.contracts.users import UserRead, UserUpdate
+from service_kit.zones import find_zones, similar_zones
 
-from ..utils.zones import find_zone, similar_zones
 from .base import Bot, Outcome, Question
 
 
@@ -21,13 +21,17 @@ async def handle_timezone(bot: Bot, question: Question, user: UserRead, wish: st
         current = told(texts.zone_known, user.timezone) if user.timezone else texts.zone_unknown
         return question.answer(f"{current}\n{texts.zone_how}")
     # in a thread: the first search reads what Unicode knows of all zones
-    zone = await asyncio.to_thread(find_zone, wish)
-    if zone is None:
-        close = await asyncio.to_thread(similar_zones, wish)
-        hint = texts.zone_similar.format(zones=", ".join(close)) if close else texts.zone_how
-        return question.answer(f"{texts.zone_not_found.format(wish=wish[:64])} {hint}")
-    await bot.rest.update_user(user, UserUpdate(timezone=zone))
-    return question.answer(told(texts.zone_set, zone))
+    zones = await asyncio.to_thread(find_zones, wish, datetime.now(UTC))
+    if len(zones) == 1:
+        await bot.rest.update_user(user, UserUpdate(timezone=zones[0]))
+        return question.answer(told(texts.zone_set, zones[0]))
+    if zones:
+        return question.answer(
+            texts.zone_several.format(wish=wish[:64], zones=", ".join(zones), first=zones[0])
+        )
+    close = await asyncio.to_thread(similar_zones, wish)
+    hint = texts.zone_similar.format(zones=", ".join(close)) if close else texts.zone_how
+    return question.answer(f"{texts.zone_not_found.format(wish=wish[:64])} {hint}")
 
 
 def told(text: str, zone: str) -> str:

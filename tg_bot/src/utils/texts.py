@@ -28,6 +28,7 @@ class Texts:
     zone_unknown: str
     zone_how: str
     zone_set: str
+    zone_several: str
     zone_not_found: str
     zone_similar: str
     busy: str
@@ -64,8 +65,11 @@ ENGLISH = Texts(
     status="I am here. Messages waiting for an answer: {waiting}{busy}.\n{zone}",
     zone_known="Your time zone: {zone}, {time} now.",
     zone_unknown="Your time zone is not set, so I assume UTC.",
-    zone_how="To set it, send your city or zone: /timezone Berlin, /timezone America/New_York.",
+    zone_how="To set it, send your city, zone or offset: /timezone Berlin, /timezone America/New_York, "
+    "/timezone UTC+3.",
     zone_set="Your time zone is {zone} now; it is {time} there.",
+    zone_several="“{wish}” can be one of these time zones: {zones}. Please send one of them, such as "
+    "/timezone {first}, or your city.",
     zone_not_found="I do not know the time zone “{wish}”.",
     zone_similar="Did you mean {zones}?",
     busy=" (a lot to do, answers may take longer)",
@@ -101,8 +105,11 @@ RUSSIAN = Texts(
     status="Я на месте. Сообщений в ожидании ответа: {waiting}{busy}.\n{zone}",
     zone_known="Ваш часовой пояс: {zone}, сейчас {time}.",
     zone_unknown="Ваш часовой пояс не задан, поэтому считаю по UTC.",
-    zone_how="Чтобы задать его, пришлите город или пояс: /timezone Москва, /timezone Europe/Berlin.",
+    zone_how="Чтобы задать его, пришлите город, пояс или сдвиг: /timezone Москва, /timezone Europe/Berlin, "
+    "/timezone UTC+3.",
     zone_set="Теперь ваш часовой пояс – {zone}; там сейчас {time}.",
+    zone_several="«{wish}» – это один из этих часовых поясов: {zones}. Пришлите нужный, например "
+    "/timezone {first}, или свой город.",
     zone_not_found="Я не знаю часового пояса «{wish}».",
     zone_similar="Может быть, {zones}?",
     busy=" (много дел, ответ может задержаться)",

@@ -164,6 +164,12 @@ async def test_who_writes_again_is_reachable_again_and_new_names_are_kept(bot, r
         ("/frobnicate now", ENGLISH.unknown_command.format(command="/frobnicate")),
         ("/timezone", f"{ENGLISH.zone_unknown}\n{ENGLISH.zone_how}"),
         ("/timezone Berlinn", "I do not know the time zone “Berlinn”. Did you mean Europe/Berlin?"),
+        (
+            "/timezone IST",
+            ENGLISH.zone_several.format(
+                wish="IST", zones="Asia/Kolkata, Europe/Dublin, Asia/Jerusalem", first="Asia/Kolkata"
+            ),
+        ),
         ("/timezone 12345", f"I do not know the time zone “12345”. {ENGLISH.zone_how}"),
         ("/status", ENGLISH.status.format(waiting=0, busy="", zone=ENGLISH.zone_unknown)),
         ("x" * 40_000, ENGLISH.too_long),
