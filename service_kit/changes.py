@@ -39,8 +39,6 @@ class Topic(StrEnum):
     USERS = "changes:users"
     JOBS = "changes:jobs"
     """Cron jobs made, edited or deleted; not their firings."""
-    ROWS = "changes:rows"
-    """A user's row is gone or belongs to another account; rest_service's own cache needs to know."""
 
 
 ANNOUNCE_TIMEOUT = 2.0
@@ -55,6 +53,8 @@ async def announce(redis: aioredis.Redis, *topics: Topic) -> bool:
     try:
         async with asyncio.timeout(ANNOUNCE_TIMEOUT), redis.pipeline(transaction=False) as pipe:
             for topic in topics:
+                # a counter that Redis has lost starts from a number that no reader has seen
+                pipe.set(topic, time.time_ns() // 1000, nx=True)
                 pipe.incr(topic)
             await pipe.execute()
     except (RedisError, TimeoutError) as exc:

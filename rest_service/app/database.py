@@ -22,7 +22,6 @@ from service_kit.logging import get_logger
 
 from .config import DatabaseSettings
 from .errors.api import UnavailableError
-from .kept import Key
 from .query_watch import QueryWatch
 
 log = get_logger(__name__)
@@ -79,8 +78,6 @@ class Unit:
 
     connection: AsyncConnection
     topics: set[Topic] = field(default_factory=set)
-    rows: set[Key] = field(default_factory=set)
-    """Kept answers that are old now, although no topic has changed."""
 
     def changed(self, topic: Topic) -> None:
         """Readers of `topic` are told after the commit."""

@@ -16,10 +16,9 @@ from sqlalchemy.exc import DBAPIError
 
 from service_kit.clock import Clock
 
-from .cache import LiveCache
+from .announcements import Announcer
 from .crypto import TokenBox
 from .database import Database, Unit
-from .reads import Reads
 from .repositories.base import Window
 from .tool_types import ToolTypes
 
@@ -29,8 +28,7 @@ class Parts:
     """What `main` has built, as `app.state.parts`."""
 
     database: Database
-    cache: LiveCache
-    reads: Reads
+    announcer: Announcer
     tokens: TokenBox
     tool_types: ToolTypes
     clock: Clock
@@ -59,9 +57,9 @@ async def writing(parts: GivenParts) -> AsyncIterator[Unit]:
     except (DBAPIError, TimeoutError) as exc:
         # the connection is lost, and with it the answer to a commit that may have come through
         if unit is not None and (isinstance(exc, TimeoutError) or exc.connection_invalidated):
-            await parts.cache.changed(unit.topics, unit.rows)
+            await parts.announcer.announce(unit.topics)
         raise
-    await parts.cache.changed(unit.topics, unit.rows)
+    await parts.announcer.announce(unit.topics)
 
 
 async def _clock(parts: GivenParts) -> Clock:
@@ -82,9 +80,9 @@ GivenClock = Annotated[Clock, Depends(_clock)]
 Tokens = Annotated[TokenBox, Depends(_tokens)]
 GivenToolTypes = Annotated[ToolTypes, Depends(_tool_types)]
 
-RowPath = Annotated[int, Path(ge=1, le=2**31 - 1)]
 JSON = "application/json"
 
+RowPath = Annotated[int, Path(ge=1, le=2**31 - 1)]
 BigRowPath = Annotated[int, Path(ge=1, le=2**53)]
 RowFilter = Annotated[int, Field(ge=1, le=2**31 - 1)]
 

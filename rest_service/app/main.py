@@ -20,19 +20,17 @@ from service_kit.settings import load
 from service_kit.web import serve
 
 from . import openapi
-from .access import READ, Gate, Keyring, Role
-from .cache import LiveCache
+from .access import Gate, Keyring, Role
+from .announcements import Announcer
 from .config import Settings, split
 from .credentials import require_readable
 from .crypto import TokenBox
 from .database import Database
 from .dependencies import Parts
 from .errors import handlers
-from .hot_reads import HotReads
 from .metrics import PATH as METRICS
 from .metrics import Measured, Metrics
 from .middleware import BodyLimit, Incidents, Paths, SecurityHeaders
-from .reads import Reads
 from .routers import (
     assistant_tools,
     assistants,
@@ -107,7 +105,6 @@ def _middleware(settings: Settings, metrics: Metrics) -> list[Middleware]:
         Middleware(Paths),
         Middleware(Measured, metrics=metrics),
         Middleware(Gate, keyring=keyring),
-        Middleware(HotReads, rule=READ[0].dependency),
         Middleware(BodyLimit),
     ]
 
@@ -132,16 +129,15 @@ def _lifespan(settings: Settings, metrics: Metrics) -> Lifespan:
             stack.push_async_callback(database.aclose)
             redis = connect_blocking(settings, block=0)  # the one kind that does not retry by itself
             stack.push_async_callback(redis.aclose)
-            cache = await stack.enter_async_context(LiveCache(redis))
+            announcer = await stack.enter_async_context(Announcer(redis))
             app.state.parts = Parts(
                 database,
-                cache,
-                Reads(database, cache),
+                announcer,
                 TokenBox(settings.credentials_encryption_keys),
                 ToolTypes(redis),
                 SystemClock(),
             )
-            metrics.watch(database, cache)
+            metrics.watch(database)
             app.state.health = Health(NAME)
             app.state.health.add_check("database", database.check)
             await stack.enter_async_context(_running(app.state.health))

@@ -1,4 +1,4 @@
-"""`/metrics` for Prometheus: how many requests, how long they took, and how pool, database and cache do.
+"""`/metrics` for Prometheus: how many requests, how long they took, and how pool and database do.
 
 Open like the health pages: it tells numbers by route, and nothing of what is stored. Prometheus reaches
 it inside the network; outside of it the port is published on 127.0.0.1 alone.
@@ -15,12 +15,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .cache import LiveCache
 from .database import Database
 
 PATH = "/metrics"
-ROUTE = "route_template"
-"""The scope's key under which the path of the route is noted by whoever answers before the router."""
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -48,11 +45,11 @@ class Metrics:
             histogram = self._known[labels] = self._requests.labels(*labels)
         histogram.observe(seconds)
 
-    def watch(self, database: Database, cache: LiveCache) -> None:
-        """Show these parts; the ones shown before are over."""
+    def watch(self, database: Database) -> None:
+        """Show this database; the one shown before is over."""
         if self._inside is not None:
             self.registry.unregister(self._inside)
-        self._inside = _Inside(database, cache)
+        self._inside = _Inside(database)
         self.registry.register(self._inside)
 
     async def page(self, _request: Request) -> Response:
@@ -61,11 +58,10 @@ class Metrics:
 
 
 class _Inside(Collector):
-    """What the parts count themselves, read when it is asked for."""
+    """What the database counts itself, read when it is asked for."""
 
-    def __init__(self, database: Database, cache: LiveCache) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._cache = cache
 
     def collect(self) -> Iterable[Metric]:
         pool = self._database.engine.pool
@@ -82,12 +78,6 @@ class _Inside(Collector):
             errors.add_metric([state], count)
         yield errors
         yield CounterMetricFamily("rest_slow_queries", "Statements above SLOW_QUERY_MS.", value=watch.slow)
-        counts = self._cache.counts
-        reads = CounterMetricFamily("rest_cache_reads", "Reads of what is kept.", labels=["outcome"])
-        for outcome, count in (("hit", counts.hits), ("miss", counts.misses), ("bypassed", counts.bypassed)):
-            reads.add_metric([outcome], count)
-        yield reads
-        yield GaugeMetricFamily("rest_cache_open", "1 while the cache is used.", value=int(self._cache.open))
 
 
 class Measured:
@@ -118,8 +108,7 @@ class Measured:
 
 
 def _route(scope: Scope) -> str:
-    noted: str | None = scope.get(ROUTE)
-    path: str | None = noted or getattr(scope.get("route"), "path", None)
+    path: str | None = getattr(scope.get("route"), "path", None)
     if path is None:
         return "none"
     # a route knows its path below the router it was made for, and that router stands under /api

@@ -21,7 +21,7 @@ from .errors.api import InvalidError
 log = get_logger(__name__)
 
 BUILT_IN = frozenset(kind.value for kind in ToolType)
-TIMEOUT = 0.1
+TIMEOUT = 2.0
 """Seconds that an admin waits for a Redis that hangs."""
 
 

@@ -2,7 +2,7 @@
 
     python -m tests.load.rest_faults [--seconds 12]
 
-A real rest_service on throw-away servers is asked by 16 connections for lists (PostgreSQL) and users (cache).
+A real rest_service on throw-away servers is asked by 16 connections for lists and users.
 After a third of the time PostgreSQL is killed and started again, after two thirds Redis. Prints, for each,
 how many answers there were of each status, when the first and the last error came, and how long the server
 was away. Expected: errors (503) while PostgreSQL is away and a moment after, none for Redis.

@@ -142,5 +142,9 @@ class Repository(Generic[R]):
             raise self.missing(key)
         return self._parse(row)
 
-    async def _fetch(self, statement: Any) -> Mapping[Any, Any] | None:  # noqa: ANN401 - any Core statement
-        return (await self.unit.connection.execute(statement)).mappings().one_or_none()
+    async def _fetch(
+        self,
+        statement: Any,  # noqa: ANN401 - any Core statement
+        values: Values | None = None,
+    ) -> Mapping[Any, Any] | None:
+        return (await self.unit.connection.execute(statement, values)).mappings().one_or_none()

@@ -44,7 +44,7 @@ WHERE EXISTS (SELECT FROM reached)
 """).bindparams(bindparam("root", type_=Uuid()))
 
 
-async def tree(unit: Unit, root: UUID) -> str:
+async def read_tree(unit: Unit, root: UUID) -> str:
     """The JSON of an `AssistantTree`: active rows only.
 
     Raises:

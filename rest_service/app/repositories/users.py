@@ -7,14 +7,13 @@ from sqlalchemy import bindparam, select
 from service_kit.changes import Topic
 from service_kit.contracts.users import UserRead
 
-from .. import kept
 from ..models import users
 from .base import Repository, Values
 
+_BY_ID = select(users).where(users.c.id == bindparam("id"))
 _BY_TELEGRAM_ID = select(users).where(users.c.telegram_id == bindparam("telegram_id"))
 _UNANNOUNCED = frozenset({"last_seen_at"})
-"""Set at every message, and nobody acts on it: announcing it would empty all caches all the time. Only what
-this service keeps of the row itself is made old."""
+"""Set at every message, and nobody acts on it: announcing it would empty the readers' caches all the time."""
 
 
 class UserRepository(Repository[UserRead]):
@@ -28,24 +27,12 @@ class UserRepository(Repository[UserRead]):
 
     async def by_telegram_id(self, telegram_id: int) -> UserRead:
         """The user of a Telegram account; raises NotFoundError."""
-        result = await self.unit.connection.execute(_BY_TELEGRAM_ID, {"telegram_id": telegram_id})
-        row = result.mappings().one_or_none()
-        if row is None:
-            raise self.missing(f"with telegram_id {telegram_id}")
-        return self._parse(row)
+        row = await self._fetch(_BY_TELEGRAM_ID, {"telegram_id": telegram_id})
+        return self._one(row, f"with telegram_id {telegram_id}")
 
-    async def update(self, key: UUID | int, values: Values) -> UserRead:
+    async def get(self, key: UUID | int) -> UserRead:
         """As in the base."""
-        user = await super().update(key, values)
-        if "telegram_id" in values:
-            self.unit.changed(Topic.ROWS)  # what was kept under the former account is old too
-        self.unit.rows |= {kept.user(user.id), kept.account(user.telegram_id)}
-        return user
-
-    async def delete(self, key: UUID | int) -> None:
-        """As in the base."""
-        await super().delete(key)
-        self.unit.changed(Topic.ROWS)
+        return self._one(await self._fetch(_BY_ID, {"id": key}), key)
 
     def _changed(self, values: Values) -> None:
         if not values or values.keys() - _UNANNOUNCED:

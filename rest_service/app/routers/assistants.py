@@ -13,8 +13,9 @@ from service_kit.contracts.assistants import (
 )
 
 from ..access import ADMIN, READ
-from ..dependencies import JSON, GivenParts, Page, Reading, SearchText, TypeName, Writing, set_total
+from ..dependencies import JSON, Page, Reading, SearchText, TypeName, Writing, set_total
 from ..repositories.assistants import DEFAULT_FIRST, AssistantRepository
+from ..repositories.tree import read_tree
 from ..routing import BODY, CLASH, MISSING, TOTAL
 from ..routing import router as new_router
 
@@ -59,9 +60,9 @@ async def get_assistant(unit: Reading, assistant_id: UUID) -> AssistantRead:
 
 
 @router.get("/{assistant_id}/tree", dependencies=READ, responses=MISSING, response_model=AssistantTree)
-async def get_assistant_tree(parts: GivenParts, assistant_id: UUID) -> Response:
+async def get_assistant_tree(unit: Reading, assistant_id: UUID) -> Response:
     """The assistant with all tools, links and sub-assistants it can reach; active rows only."""
-    return Response(await parts.reads.tree(assistant_id), media_type=JSON)
+    return Response(await read_tree(unit, assistant_id), media_type=JSON)
 
 
 @router.put("/{assistant_id}", dependencies=ADMIN, responses=BODY | MISSING | CLASH)

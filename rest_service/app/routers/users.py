@@ -7,7 +7,7 @@ from fastapi import Query, Response
 from service_kit.contracts.users import TelegramId, UserCreate, UserRead, UserRole, UserUpdate
 
 from ..access import ADMIN, READ, USERS
-from ..dependencies import JSON, GivenParts, Page, Reading, RowPath, Writing, set_total
+from ..dependencies import Page, Reading, RowPath, Writing, set_total
 from ..repositories.users import UserRepository
 from ..routing import BODY, CLASH, MISSING, TOTAL
 from ..routing import router as new_router
@@ -41,16 +41,16 @@ async def create_user(unit: Writing, body: UserCreate) -> UserRead:
     return await UserRepository(unit).insert(body.model_dump())
 
 
-@router.get("/by-telegram-id/{telegram_id}", dependencies=READ, responses=MISSING, response_model=UserRead)
-async def get_user_by_telegram_id(parts: GivenParts, telegram_id: TelegramId) -> Response:
+@router.get("/by-telegram-id/{telegram_id}", dependencies=READ, responses=MISSING)
+async def get_user_by_telegram_id(unit: Reading, telegram_id: TelegramId) -> UserRead:
     """The user of a Telegram account."""
-    return Response(await parts.reads.account(telegram_id), media_type=JSON)
+    return await UserRepository(unit).by_telegram_id(telegram_id)
 
 
-@router.get("/{user_id}", dependencies=READ, responses=MISSING, response_model=UserRead)
-async def get_user(parts: GivenParts, user_id: RowPath) -> Response:
+@router.get("/{user_id}", dependencies=READ, responses=MISSING)
+async def get_user(unit: Reading, user_id: RowPath) -> UserRead:
     """One user."""
-    return Response(await parts.reads.user(user_id), media_type=JSON)
+    return await UserRepository(unit).get(user_id)
 
 
 @router.put("/{user_id}", dependencies=USERS, responses=BODY | MISSING | CLASH)

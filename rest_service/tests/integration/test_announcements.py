@@ -1,13 +1,19 @@
 """A change that was answered has been announced; one that was refused has not."""
 
 import asyncio
+import time
+from contextlib import asynccontextmanager
 
 import pytest
 
+from rest_service.app.announcements import Announcer
 from rest_service.app.main import create_app
-from rest_service.tests.support import make_settings, running
+from rest_service.tests.support import make_settings, running, until
+from service_kit import changes
 from service_kit.changes import Topic
+from service_kit.redis import connect_blocking
 from service_kit.settings import RedisSettings
+from service_kit.testing.faulty_line import FaultyLine
 
 pytestmark = pytest.mark.integration
 
@@ -19,12 +25,25 @@ async def counters(redis):
 @pytest.fixture
 async def announced(api, redis_client):
     """How often each topic was announced since the start, which announces everything."""
+    await until(lambda: all_announced(redis_client))
     start = await counters(redis_client)
 
     async def since():
         return [now - then for now, then in zip(await counters(redis_client), start, strict=True)]
 
     return since
+
+
+async def all_announced(redis):
+    return None not in await redis.mget(*Topic)
+
+
+@asynccontextmanager
+async def an_announcer(redis_settings):
+    client = connect_blocking(redis_settings, block=0)
+    async with Announcer(client) as announcer:
+        yield announcer
+    await client.aclose()
 
 
 async def test_every_change_of_the_configuration_counts_once(api, announced):
@@ -49,6 +68,7 @@ async def test_changes_of_users_count_apart(api, announced):
 
 
 async def test_a_refusal_and_a_look_are_not_announced(api, redis_client):
+    await until(lambda: all_announced(redis_client))
     made = await api.an_assistant("Ada")
     before = await counters(redis_client)
     await api.post("/api/assistants", {"name": "Ada", "model": "m", "instructions": "i"})
@@ -59,6 +79,7 @@ async def test_a_refusal_and_a_look_are_not_announced(api, redis_client):
 
 async def test_whoever_sees_the_counter_move_reads_the_new_row(api, redis_client):
     """The reader's order: counter first, then the row. So the commit must come before the counter."""
+    await until(lambda: all_announced(redis_client))
     made = await api.an_assistant("0")
     path = f"/api/assistants/{made['id']}"
     first = int(await redis_client.get(Topic.CONFIGURATION))
@@ -102,3 +123,75 @@ async def test_a_redis_that_never_answers_delays_an_answer_by_little(empty_url):
         made = await api.an_assistant()
         assert (await api.get(f"/api/assistants/{made['id']}")).json()["name"] == made["name"]
     server.close()
+
+
+async def test_a_loop_that_stalls_does_not_answer_before_it_announces(api, redis_client):
+    await until(lambda: all_announced(redis_client))
+    user = await api.a_user()
+    over = asyncio.Event()
+
+    async def stall():
+        while not over.is_set():
+            time.sleep(0.15)  # noqa: ASYNC251 - whatever holds the loop: a large answer, a busy machine
+            await asyncio.sleep(0.005)
+
+    stalling = asyncio.create_task(stall())
+    for number in range(20):
+        before = int(await redis_client.get(Topic.USERS))
+        answer = await api.patch(f"/api/users/{user['id']}", {"username": f"name{number}"})
+        assert answer.status_code == 200
+        assert int(await redis_client.get(Topic.USERS)) > before
+    over.set()
+    await stalling
+
+
+async def test_what_could_not_be_announced_is_as_soon_as_redis_is_back(redis_client, redis_settings):
+    async with FaultyLine(redis_settings.redis_host, redis_settings.redis_port) as line:
+        through = redis_settings.model_copy(update={"redis_host": "127.0.0.1", "redis_port": line.port})
+        async with an_announcer(through) as announcer:
+            await until(lambda: all_announced(redis_client))
+            await line.close()
+            before = await counters(redis_client)
+            await announcer.announce([Topic.USERS])
+            await announcer.announce([Topic.CONFIGURATION])
+            await line.open()
+            await until(lambda: moved(redis_client, before))
+
+
+async def moved(redis, before):
+    return all(now > then for now, then in zip(await counters(redis), before, strict=True))
+
+
+async def test_nobody_waits_for_a_redis_that_is_known_to_hang(redis_client, redis_settings):
+    async with FaultyLine(redis_settings.redis_host, redis_settings.redis_port) as line:
+        through = redis_settings.model_copy(update={"redis_host": "127.0.0.1", "redis_port": line.port})
+        async with an_announcer(through) as announcer:
+            await until(lambda: all_announced(redis_client))
+            line.lose_answers()
+            await announcer.announce([Topic.USERS])  # finds out
+            started = time.monotonic()
+            for _ in range(100):
+                await announcer.announce([Topic.USERS])
+            assert time.monotonic() - started < changes.ANNOUNCE_TIMEOUT
+            before = await counters(redis_client)
+            line.cut()
+            await until(lambda: users_moved(redis_client, before))
+
+
+async def users_moved(redis, before):
+    return (await counters(redis))[1] > before[1]
+
+
+async def test_a_cancelled_request_leaves_its_announcement_to_the_task(redis_client, redis_settings):
+    async with FaultyLine(redis_settings.redis_host, redis_settings.redis_port) as line:
+        through = redis_settings.model_copy(update={"redis_host": "127.0.0.1", "redis_port": line.port})
+        async with an_announcer(through) as announcer:
+            await until(lambda: all_announced(redis_client))
+            await line.close()
+            before = await counters(redis_client)
+            request = asyncio.create_task(announcer.announce([Topic.USERS]))
+            await asyncio.sleep(0)
+            request.cancel()
+            await asyncio.wait([request])
+            await line.open()
+            await until(lambda: users_moved(redis_client, before))
