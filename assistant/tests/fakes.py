@@ -12,8 +12,9 @@ from pydantic import SecretStr
 
 from assistant.src.assistants.openai_services import OpenAIServices, stateless_backends
 from assistant.src.core.chat_completions import ChatCompletionsBackend
+from assistant.src.core.event_stream import Timeouts
 from assistant.src.core.model import ModelAnswer, ModelBackend, ModelRequest, TextSink, ToolCall, Usage
-from assistant.src.core.provider import Provider, Timeouts
+from assistant.src.core.provider import Provider
 from assistant.src.core.remote_assistants import RemoteAssistants
 from assistant.src.core.retry import Retrying
 from assistant.src.core.router import ModelResolver, ModelRouter

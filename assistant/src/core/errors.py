@@ -6,6 +6,7 @@ AssistantError
 │   │   ├── ModelTimeoutError      connected, but it said nothing for too long
 │   │   └── BadAnswerError         an answer that is none: not JSON, no choices, empty
 │   └── ModelRefusedError          the same request will fail again: 400, 401, 403, 404, quota exhausted
+│       ├── AnswerTooLargeError    it would be as large again
 │       ├── ContextOverflowError   fewer messages may fit
 │       └── ThreadLostError        the provider's conversation is gone or cannot be continued; a new one can
 ├── ConfigurationError             the admin or operator must act
@@ -65,6 +66,10 @@ class BadAnswerError(ModelUnavailableError):
 
 class ModelRefusedError(ModelError):
     """The same request will fail again."""
+
+
+class AnswerTooLargeError(ModelRefusedError):
+    """The answer is larger than anything that is read (`bounds`)."""
 
 
 class ContextOverflowError(ModelRefusedError):

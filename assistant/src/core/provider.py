@@ -12,9 +12,8 @@ One call here is one attempt (`retry` tries again), and holds one of the provide
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from functools import cache
 from typing import Any, Literal
 from urllib.parse import quote
@@ -22,30 +21,19 @@ from urllib.parse import quote
 import httpx2
 import openai
 
-from .errors import BadAnswerError, ModelRefusedError, ModelTimeoutError, ModelUnavailableError
-from .refusals import refusal_in_body, wait_asked_for
-from .sse import SSE, SSEDecoder
+from . import bounds
+from .client_errors import translated
+from .errors import ModelRefusedError, ModelTimeoutError
+from .event_stream import Patience, Timeouts, drain, events_of
+from .sse import SSE
 
 KEEPALIVE = 15.0
 """Seconds that an idle connection is kept; below what providers' load balancers allow."""
-DRAIN = 0.1
-"""Seconds for the last bytes of a stream whose end was seen: read to them, the connection is kept."""
+_OF_THE_WIRE = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+"""Headers that describe a body as it came, not as it was read."""
 
 Method = Literal["GET", "POST", "DELETE"]
 Headers = Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Seconds. `first_token` ends with the first event of a stream, `stall` is between two events.
-
-    A comment in the stream, by which a server says that it is still at work, counts as an event.
-    """
-
-    connect: float = 5.0
-    first_token: float = 30.0
-    stall: float = 30.0
-    whole: float = 60.0
 
 
 class Provider:
@@ -96,7 +84,7 @@ class Provider:
         """
         async with self._slots:
             try:
-                with _translated():
+                with translated():
                     # the client's own timeout is per read: a server that drips bytes would hold us for ever
                     async with asyncio.timeout(self._timeouts.whole):
                         response = await self._send(method, path, body, headers or {})
@@ -133,13 +121,13 @@ class Provider:
         self, path: str, body: Mapping[str, Any], headers: Headers
     ) -> AsyncIterator[AsyncIterator[SSE]]:
         async with self._slots:
-            patience = _Patience(self._timeouts)
+            patience = Patience(self._timeouts)
             async with patience.while_waiting():
                 response = await self._open(path, body, headers)
             try:
-                async with aclosing(_events(response, patience)) as events:
+                async with aclosing(events_of(response, patience)) as events:
                     yield events
-                    await _drain(events)
+                    await drain(events)
             finally:
                 await response.aclose()
 
@@ -175,7 +163,7 @@ class Provider:
                 base_url=self._base_url,
                 timeout=timeouts,
                 max_retries=0,
-                http_client=openai.DefaultAioHttpClient(limits=limits, timeout=timeouts, verify=_tls()),
+                http_client=_Client(limits=limits, timeout=timeouts, verify=_tls()),
             )
         return self._client
 
@@ -186,75 +174,30 @@ def _tls() -> ssl.SSLContext:
     return httpx2.create_ssl_context()
 
 
-class _Patience:
-    """How long one stream may still take to say something."""
+class _Client(openai.DefaultAioHttpClient):
+    """Follows no redirect: it would take the key or the conversation to wherever a server says.
 
-    def __init__(self, timeouts: Timeouts) -> None:
-        self._timeouts = timeouts
-        self._loop = asyncio.get_running_loop()
-        self._since = self._started = self._loop.time()
-        self._limit = self._within(timeouts.first_token)
+    Bodies that are not streamed are read here, within `bounds`, errors included: the official client reads
+    those without any.
+    """
 
-    def _within(self, seconds: float) -> float:
-        return min(self._since + seconds, self._started + self._timeouts.whole)
-
-    def heard(self) -> None:
-        """An event came."""
-        self._since = self._loop.time()
-        self._limit = self._within(self._timeouts.stall)
-
-    def no_stream(self) -> None:
-        """The server answers in one piece."""
-        self._limit = self._within(self._timeouts.whole)
-
-    @asynccontextmanager
-    async def while_waiting(self) -> AsyncIterator[None]:
-        """Around each wait for the server; raises our errors."""
+    async def send(
+        self,
+        request: httpx2.Request,
+        *,
+        stream: bool = False,
+        **options: Any,  # noqa: ANN401 - as the client has them
+    ) -> httpx2.Response:
+        """The response; its body is read already, unless it is to be streamed and no error."""
+        response = await super().send(request, stream=True, **(options | {"follow_redirects": False}))
+        if stream and response.is_success:
+            return response
         try:
-            with _translated():
-                async with asyncio.timeout_at(self._limit):
-                    yield
-        except TimeoutError as exc:
-            now = self._loop.time()
-            msg = f"nothing came for {now - self._since:.1f} s, {now - self._started:.1f} s after the start"
-            raise ModelTimeoutError(msg) from exc
-
-
-async def _events(response: httpx2.Response, patience: _Patience) -> AsyncGenerator[SSE, None]:
-    chunks = response.aiter_bytes()
-    decoder = SSEDecoder()
-    start, whole = True, bytearray()
-    while True:
-        async with patience.while_waiting():
-            chunk = await anext(chunks, None)
-        if chunk is None:
-            break
-        if start and (chunk := chunk.lstrip()):
-            start = False
-            # no line of an event stream begins like this, whatever the content type says
-            if chunk.startswith((b"{", b"[")):
-                patience.no_stream()
-                whole += chunk
-                continue
-        if whole:
-            whole += chunk
-            continue
-        if chunk.startswith(b":"):
-            patience.heard()  # a comment: the server is still at work (OpenRouter, while it queues)
-        for event in decoder.feed(chunk):
-            yield event
-            patience.heard()
-    if whole:
-        yield SSE("", bytes(whole), whole=True)
-    for event in decoder.finish():
-        yield event
-
-
-async def _drain(events: AsyncIterator[SSE]) -> None:
-    with suppress(TimeoutError, ModelUnavailableError):
-        async with asyncio.timeout(DRAIN):
-            async for _ in events:
-                pass
+            body = await bounds.read_body(response)
+        finally:
+            await response.aclose()
+        headers = [(name, value) for name, value in response.headers.items() if name not in _OF_THE_WIRE]
+        return httpx2.Response(response.status_code, headers=headers, content=body, request=request)
 
 
 def _options(headers: Headers) -> openai.RequestOptions:
@@ -263,25 +206,3 @@ def _options(headers: Headers) -> openai.RequestOptions:
 
 def _json(body: Mapping[str, Any]) -> bytes:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """The client's errors as ours."""
-    try:
-        yield
-    except openai.APIConnectionError as exc:  # its subclass APITimeoutError too
-        msg = f"{type(exc).__name__}: {type(exc.__cause__).__name__}"
-        raise ModelUnavailableError(msg) from exc
-    except openai.APIStatusError as exc:
-        raise refusal_in_body(
-            exc.body,
-            status=exc.status_code,
-            retry_after=wait_asked_for(exc.response.headers),
-        ) from exc
-    except httpx2.RequestError as exc:
-        # the client reads an error's body, and we a stream's, outside its own mapping
-        raise ModelUnavailableError(type(exc).__name__) from exc
-    except openai.APIError as exc:
-        msg = f"{type(exc).__name__}: {exc.message}"
-        raise BadAnswerError(msg) from exc

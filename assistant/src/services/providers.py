@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from pydantic import SecretStr
 
 from ..config.models import ModelSettings, OwnProvider
+from ..core.event_stream import Timeouts
 from ..core.known_providers import DEFAULT_PROVIDER, KNOWN, KnownProvider, known_at
-from ..core.provider import Provider, Timeouts
+from ..core.provider import Provider
 from ..core.quirks import Quirks
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from assistant.src.core.provider import Method, Provider, Timeouts
+from assistant.src.core.event_stream import Timeouts
+from assistant.src.core.provider import Method, Provider
 from assistant.src.core.remote_assistants import RemoteAssistants
 from assistant.src.core.threads import Definition, Identity
 from assistant.tests.standin import HttpStandIn, Reply, Request, error

@@ -10,6 +10,7 @@ from assistant.src.core.errors import (
     ModelRefusedError,
     ModelUnavailableError,
 )
+from assistant.src.core.event_stream import Timeouts
 from assistant.src.core.model import (
     AssistantMessage,
     ModelRequest,
@@ -19,7 +20,7 @@ from assistant.src.core.model import (
     Usage,
     UserMessage,
 )
-from assistant.src.core.provider import Provider, Timeouts
+from assistant.src.core.provider import Provider
 from assistant.tests.standin import Reply, StandIn, completion, error
 
 REQUEST = ModelRequest(models=("small-1",), instructions="Be brief.", messages=[UserMessage("Hi")])

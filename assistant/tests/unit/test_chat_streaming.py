@@ -12,8 +12,9 @@ from assistant.src.core.errors import (
     ModelRefusedError,
     ModelUnavailableError,
 )
+from assistant.src.core.event_stream import Timeouts
 from assistant.src.core.model import ModelAnswer, ModelRequest, ToolCall, Usage, UserMessage
-from assistant.src.core.provider import Provider, Timeouts
+from assistant.src.core.provider import Provider
 from assistant.src.core.quirks import Quirks
 from assistant.tests.standin import Reply, StandIn, chunk, completion, error, events
 

@@ -10,8 +10,9 @@ from structlog.testing import capture_logs
 
 from assistant.src.core.chat_completions import ChatCompletionsBackend
 from assistant.src.core.errors import ModelError, ModelRefusedError
+from assistant.src.core.event_stream import Timeouts
 from assistant.src.core.model import ModelRequest, UserMessage
-from assistant.src.core.provider import Provider, Timeouts
+from assistant.src.core.provider import Provider
 from assistant.src.core.retry import Retrying
 from assistant.src.core.router import ModelResolver, ModelRouter
 from assistant.tests.standin import Reply, StandIn, chunk, completion, error, events

@@ -14,7 +14,8 @@ from assistant.src.core.errors import (
     ModelTimeoutError,
     ModelUnavailableError,
 )
-from assistant.src.core.provider import Provider, Timeouts
+from assistant.src.core.event_stream import Timeouts
+from assistant.src.core.provider import Provider
 from assistant.src.core.sse import SSE
 from assistant.tests.standin import HttpStandIn, Reply, Request, StandIn, completion, error, events
 

@@ -14,6 +14,7 @@ from assistant.src.core.errors import (
     ModelTimeoutError,
     ModelUnavailableError,
 )
+from assistant.src.core.event_stream import Timeouts
 from assistant.src.core.model import (
     AssistantMessage,
     ModelRequest,
@@ -22,7 +23,7 @@ from assistant.src.core.model import (
     ToolSpec,
     UserMessage,
 )
-from assistant.src.core.provider import Provider, Timeouts
+from assistant.src.core.provider import Provider
 from assistant.src.core.responses import ResponsesBackend
 from assistant.src.core.responses_wire import input_items
 from assistant.tests.openai_standin import OpenAIStandIn, Says, calls, stream_of

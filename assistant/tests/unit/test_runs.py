@@ -17,6 +17,7 @@ from assistant.src.core.errors import (
     ModelUnavailableError,
     ThreadLostError,
 )
+from assistant.src.core.event_stream import Timeouts
 from assistant.src.core.model import (
     AssistantMessage,
     ModelAnswer,
@@ -27,7 +28,7 @@ from assistant.src.core.model import (
     ToolSpec,
     UserMessage,
 )
-from assistant.src.core.provider import Provider, Timeouts
+from assistant.src.core.provider import Provider
 from assistant.src.core.remote_assistants import RemoteAssistants
 from assistant.src.core.runs import RunsBackend
 from assistant.src.core.threads import Identity

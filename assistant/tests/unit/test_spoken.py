@@ -7,8 +7,9 @@ import pytest
 
 from assistant.src.core.chat_completions import ChatCompletionsBackend
 from assistant.src.core.errors import ModelError, ModelRefusedError, ModelUnavailableError
+from assistant.src.core.event_stream import Timeouts
 from assistant.src.core.model import ModelRequest, UserMessage
-from assistant.src.core.provider import Provider, Timeouts
+from assistant.src.core.provider import Provider
 from assistant.src.core.spoken import ResponsesOrChat
 from assistant.tests.openai_standin import OpenAIStandIn, Says
 from assistant.tests.standin import Reply, Request, completion, error

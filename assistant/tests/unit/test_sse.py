@@ -1,5 +1,7 @@
+import codecs
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,11 +25,24 @@ def decoded(chunks: list[bytes]) -> list[SSE]:
     return [*events, *decoder.finish()]
 
 
-def test_the_events_of_a_stream():
-    assert decoded([STREAM]) == EVENTS
+FORMS = {
+    "LF": STREAM.replace(b"\r\n", b"\n"),
+    "CR LF": STREAM.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"),
+    "CR": STREAM.replace(b"\r\n", b"\n").replace(b"\n", b"\r"),
+    "mixed": STREAM,
+    "byte order mark": codecs.BOM_UTF8 + STREAM,
+    "empty events": b"data:\n\ndata\n\n" + STREAM + b"\n\ndata: \n\n",
+}
 
 
-@given(st.sets(st.integers(0, len(STREAM))))
-def test_events_do_not_depend_on_where_the_bytes_are_cut(cuts):
-    places = [0, *sorted(cuts), len(STREAM)]
-    assert decoded([STREAM[a:b] for a, b in pairwise(places)]) == EVENTS
+@given(st.sampled_from(sorted(FORMS)), st.sets(st.integers(0, 400)))
+def test_events_do_not_depend_on_line_ends_nor_on_where_the_bytes_are_cut(form, cuts):
+    stream = FORMS[form]
+    places = [0, *sorted(cut for cut in cuts if cut < len(stream)), len(stream)]
+    assert decoded([stream[a:b] for a, b in pairwise(places)]) == EVENTS
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_events_of_a_stream(form):
+    assert decoded([FORMS[form]]) == EVENTS
+    assert decoded([bytes([byte]) for byte in FORMS[form]]) == EVENTS

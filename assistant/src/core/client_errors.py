@@ -1,0 +1,34 @@
+"""The official client's errors as ours."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx2
+import openai
+
+from .errors import BadAnswerError, ModelUnavailableError
+from .refusals import refusal_in_body, wait_asked_for
+
+REDIRECT = "a redirect, which is not followed; the provider's base URL must be the address it leads to"
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Around whatever the client or its connection does; see `refusals` for what a server refuses."""
+    try:
+        yield
+    except openai.APIConnectionError as exc:  # its subclass APITimeoutError too
+        msg = f"{type(exc).__name__}: {type(exc.__cause__).__name__}"
+        raise ModelUnavailableError(msg) from exc
+    except openai.APIStatusError as exc:
+        raise refusal_in_body(
+            REDIRECT if 300 <= exc.status_code < 400 else exc.body,
+            status=exc.status_code,
+            retry_after=wait_asked_for(exc.response.headers),
+        ) from exc
+    except httpx2.RequestError as exc:
+        # the client reads an error's body, and we a stream's, outside its own mapping
+        raise ModelUnavailableError(type(exc).__name__) from exc
+    except openai.APIError as exc:
+        msg = f"{type(exc).__name__}: {exc.message}"
+        raise BadAnswerError(msg) from exc
