@@ -5,12 +5,13 @@ telegramify-markdown's; what it reads as markup and a chat does not mean so is k
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from telegramify_markdown import RenderConfig, convert, split_entities
 from telegramify_markdown.entity import MessageEntity
 
 from ..client.models import Entity
+from .defuse import defuse
 from .split import MESSAGE_LIMIT, split_markdown, utf16_length
 
 MAX_ENTITIES = 100
@@ -37,10 +38,12 @@ def render(text: str, *, markdown: bool = True) -> list[Part]:
 
     An empty list where there is nothing that could be shown.
     """
-    if not markdown or not _MARKUP.search(text):
-        return [Part(piece.strip()) for piece in split_markdown(text)]
-    parts = _rendered(text, MESSAGE_LIMIT)
-    return parts or [Part(piece.strip()) for piece in split_markdown(text)]
+    parts = _rendered(text, MESSAGE_LIMIT) if markdown and _MARKUP.search(text) else []
+    parts = parts or [Part(piece.strip()) for piece in split_markdown(text)]
+    if not markdown:  # the bot's own words
+        return parts
+    texts = defuse([(part.text, part.entities) for part in parts])
+    return [replace(part, text=text) for part, text in zip(parts, texts, strict=True)]
 
 
 def _rendered(text: str, limit: int) -> list[Part]:
@@ -70,7 +73,7 @@ def _config() -> RenderConfig:
 
 
 _CONFIG = _config()
-_LINK = re.compile(r"(?:https?|tg|mailto|tel)://?\S|(?:mailto|tel):\S", re.IGNORECASE)
+_LINK = re.compile(r"(?:https?|mailto|tel)://?\S|(?:mailto|tel):\S", re.IGNORECASE)
 
 
 def _convert(markdown: str) -> tuple[str, list[MessageEntity]]:
@@ -79,7 +82,7 @@ def _convert(markdown: str) -> tuple[str, list[MessageEntity]]:
     for entity in entities:
         if entity.url is not None:
             entity.url = _unshield(entity.url)
-            if not _LINK.match(entity.url):  # a footnote, a file of the model's imagination
+            if not _LINK.match(entity.url):  # a footnote, a file of the model's imagination, tg://…
                 continue
         if entity.language is not None:
             entity.language = _unshield(entity.language)

@@ -113,3 +113,53 @@ def test_any_markdown_gives_valid_parts(text):
 @given(st.text(max_size=300))
 def test_rendering_is_the_same_every_time(text):
     assert render(text) == render(text)
+
+
+@pytest.mark.parametrize(
+    "markdown",
+    [
+        "[pay](tg://resolve?domain=thief)",
+        "[pay](TG://user?id=1)",
+        "[pay](ton://transfer/EQ)",
+        "tap tg://proxy?server=x now",
+        "**tap** tg://proxy?server=x",
+        "<tg://user?id=5>",
+        "tap ton://transfer/EQ",
+    ],
+)
+def test_a_model_cannot_make_links_into_telegrams_apps(markdown):
+    part = one(markdown)
+    assert marked(part, "text_link") == []
+    assert "tg://" not in part.text.lower()
+    assert "ton://" not in part.text
+
+
+def test_other_addresses_stay_as_they_are():
+    part = one("see https://e.com/tg:8080 or [us](https://t.me/us), ratio tg:1")
+    assert part.text == "see https://e.com/tg:8080 or us, ratio tg:1"
+    assert marked(part, "text_link") == ["us"]
+
+
+def test_a_flood_of_mentions_calls_nobody():
+    names = [f"person_{number}" for number in range(6)]
+    few, many = " ".join(f"@{name}" for name in names[:5]), " ".join(f"@{name}" for name in names)
+    assert one(f"ask {few}").text == f"ask {few}"
+    part = one(f"**ask** {many} 😀 *it*")
+    assert "@" not in part.text
+    assert all(name in part.text for name in names)
+    assert (marked(part, "bold"), marked(part, "italic")) == (["ask"], ["it"])
+
+
+def test_a_flood_of_mentions_over_several_messages_calls_nobody():
+    parts = render("\n\n".join(f"@person_{number} " + "word " * 400 for number in range(8)))
+    assert len(parts) > 1
+    assert not any("@" in part.text for part in parts)
+
+
+def test_code_is_left_alone():
+    code = "\n".join(f"@decorator_{number}" for number in range(9)) + "\ntg://resolve"
+    part = one(f"😀 decorate, mail a@example.com:\n```python\n{code}\n```\n`tg://x` tg://y")
+    assert marked(part, "pre") == [code]
+    assert marked(part, "code") == ["tg://x"]
+    assert part.text.endswith("tg\uff1a//y")
+    assert "a@example.com" in part.text
