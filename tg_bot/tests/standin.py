@@ -132,7 +132,7 @@ class TelegramStandIn:
             return self._refused(refusal(400, "Bad Request: message is too long or empty"))
         for entity in body.get("entities", ()):
             assert 0 <= entity["offset"] < entity["offset"] + entity["length"] <= length
-        self.sent.append(body)
+        self.sent.append({name: value for name, value in body.items() if name != "link_preview_options"})
         return {"message_id": len(self.sent), "date": NOW, "chat": {"id": body["chat_id"]}}
 
     async def send_chat_action(self, _body: dict[str, Any]) -> Any:

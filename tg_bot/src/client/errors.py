@@ -1,16 +1,31 @@
 """What Telegram can answer, as exceptions: one table from wire to type.
 
+| what came of a call                        | error                 | carried out | worth another try |
+|--------------------------------------------|-----------------------|-------------|-------------------|
+| no connection in time (DNS, pool, connect) | NotSentError          | no          | yes               |
+| 408, or a 4xx that is not of the Bot API   | NotSentError          | no          | yes               |
+| 429                                        | RetryAfterError       | no          | after its wait    |
+| no answer, or not all of it in time        | UncertainError        | perhaps     | once              |
+| 5xx of whatever shape                      | ServerError           | perhaps     | once              |
+| a redirect, no Bot API answer, too large   | ServerError           | perhaps     | once              |
+| 401, 404                                   | UnauthorizedError     | no          | when it is mended |
+| 403                                        | UnreachableError      | no          | no                |
+| 409                                        | PollConflictError     | no          | after a wait      |
+| 400 with migrate_to_chat_id                | ChatMigratedError     | no          | in the new chat   |
+| 400 chat not found                         | ChatNotFoundError     | no          | no                |
+| any other 4xx                              | BadRequestError       | no          | no                |
+
 TelegramError
 ├── TelegramTransientError       (TransientError) a later call may succeed
-│   ├── NotSentError             the request never left: no connection
-│   ├── UncertainError           the request left, no answer came: it may have been carried out
-│   ├── ServerError              5xx, or an answer that is no Bot API answer
-│   └── RetryAfterError          429; carries the wait in seconds
+│   ├── NotSentError
+│   ├── RetryAfterError          carries the wait in seconds
+│   └── UncertainError
+│       └── ServerError
 └── TelegramRefusedError         (PermanentError) the same call will be refused again
-    ├── UnauthorizedError        401, 404: the token is wrong; the operator must act
-    ├── UnreachableError         403: the user blocked the bot, or is gone
-    ├── PollConflictError        409: another poller, or a webhook
-    └── BadRequestError          400
+    ├── UnauthorizedError        the token is wrong; the operator must act
+    ├── UnreachableError         the user blocked the bot, or is gone
+    ├── PollConflictError        another poller, or a webhook
+    └── BadRequestError
         ├── ChatNotFoundError
         └── ChatMigratedError    the group became a supergroup; carries its new id
 
@@ -33,15 +48,15 @@ class TelegramTransientError(TelegramError, TransientError):
 
 
 class NotSentError(TelegramTransientError):
-    """No connection: Telegram has not seen the request."""
+    """Telegram has not seen the request, or not all of it."""
 
 
 class UncertainError(TelegramTransientError):
-    """The request was sent and no answer came: Telegram may have carried it out."""
+    """The request was sent and Telegram may have carried it out: it has not said so."""
 
 
-class ServerError(TelegramTransientError):
-    """Telegram answered 5xx, or something that is no answer of the Bot API."""
+class ServerError(UncertainError):
+    """A 5xx, or something that is no answer of the Bot API: a gateway may have spoken in its place."""
 
 
 class RetryAfterError(TelegramTransientError):
@@ -124,6 +139,8 @@ def error_for(method: str, failure: Failure) -> TelegramError:
         return ChatMigratedError(text, new_chat_id=failure.parameters.migrate_to_chat_id)
     if code < 400 or code >= 500:
         return ServerError(text)
+    if code == 408:
+        return NotSentError(text)
     if "chat not found" in wire or "peer_id_invalid" in wire:
         return ChatNotFoundError(text)
     return _BY_CODE.get(code, BadRequestError)(text)

@@ -7,16 +7,32 @@ from typing import Any, Self, TypeVar
 import aiohttp
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from .errors import Failure, NotSentError, ServerError, UncertainError, error_for
+from .errors import (
+    DEFAULT_RETRY_AFTER,
+    Failure,
+    NotSentError,
+    RetryAfterError,
+    ServerError,
+    TelegramTransientError,
+    UncertainError,
+    error_for,
+)
 from .models import ALLOWED_UPDATES, BotIdentity, Command, Entity
 
 T = TypeVar("T", bound=BaseModel)
 
-CONNECT_TIMEOUT = 5.0
-ANSWER_TIMEOUT = 20.0
-"""Seconds for Telegram to answer an ordinary call, once it is sent."""
+CONNECT_TIMEOUT = 10.0
+"""Seconds until a connection is there: a free place in the pool, the name's address, TCP and TLS."""
+CALL_TIMEOUT = 20.0
+"""Seconds for a whole ordinary call, to the last byte of its answer."""
+LARGEST_ANSWER = 16 * 2**20
+"""Bytes; 100 updates of the longest texts with their entities stay below it."""
 POOL_SIZE = 64
 """Connections kept open; further calls wait for a free one. One of them is the long poll's."""
+
+NO_PREVIEW = {"is_disabled": True}
+"""`LinkPreviewOptions`: Telegram fetches an address to show its preview, and with it whatever an injected
+text made the model write into the address."""
 
 _NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
@@ -35,7 +51,9 @@ class TelegramClient:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=POOL_SIZE, ttl_dns_cache=300),
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"Content-Type": "application/json"},
+            # uncompressed, for what is unpacked could be a thousand times as large as what came
+            headers={"Content-Type": "application/json", "Accept-Encoding": "identity"},
+            auto_decompress=False,
         )
         return self
 
@@ -61,19 +79,20 @@ class TelegramClient:
         params: dict[str, Any] = {"timeout": timeout, "limit": limit, "allowed_updates": ALLOWED_UPDATES}
         if offset is not None:
             params["offset"] = offset
-        result = await self._make_request("getUpdates", answer_timeout=timeout + ANSWER_TIMEOUT, **params)
+        result = await self._make_request("getUpdates", call_timeout=timeout + CALL_TIMEOUT, **params)
         if not isinstance(result, list):
             raise ServerError("getUpdates: the answer is not a list")
         return [update if isinstance(update, dict) else {} for update in result]
 
     async def send_message(self, chat_id: int, text: str, entities: Sequence[Entity] = ()) -> int:
-        """Send `text` (1 to 4,096 UTF-16 units); returns the message's id in its chat."""
-        params: dict[str, Any] = {"chat_id": chat_id, "text": text}
+        """Send `text` (1 to 4,096 UTF-16 units); returns the id it has in its chat, or 0."""
+        params: dict[str, Any] = {"chat_id": chat_id, "text": text, "link_preview_options": NO_PREVIEW}
         if entities:
             params["entities"] = entities
         sent = await self._make_request("sendMessage", **params)
         # it was accepted, whatever the answer looks like: an error here would send it twice
-        return int(sent.get("message_id", 0)) if isinstance(sent, dict) else 0
+        message_id = sent.get("message_id") if isinstance(sent, dict) else None
+        return message_id if isinstance(message_id, int) else 0
 
     async def send_chat_action(self, chat_id: int, action: str = "typing") -> None:
         """Show 'typing…' for up to 5 s, or until a message arrives."""
@@ -94,21 +113,21 @@ class TelegramClient:
         self,
         method: str,
         *,
-        answer_timeout: float = ANSWER_TIMEOUT,
+        call_timeout: float = CALL_TIMEOUT,
         **params: Any,  # noqa: ANN401 - JSON
     ) -> Any:  # noqa: ANN401 - JSON
         """Call `method`; returns the `result` of the answer."""
         if self._session is None:
             msg = "the client is used outside its context"
             raise RuntimeError(msg)
-        timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_TIMEOUT, sock_read=answer_timeout)
         try:
             async with self._session.post(
                 f"{self._base_url}/{method}",
                 data=json.dumps(params, ensure_ascii=False, separators=(",", ":")).encode(),
-                timeout=timeout,
+                timeout=aiohttp.ClientTimeout(total=call_timeout, connect=min(CONNECT_TIMEOUT, call_timeout)),
+                allow_redirects=False,  # the token would go wherever it points
             ) as response:
-                status, body = response.status, await response.read()
+                status, body = response.status, await _read(response)
         except _NEVER_SENT as exc:
             # `from None`, here and below: aiohttp's errors may hold the URL, and with it the token
             raise NotSentError(f"{method}: no connection ({type(exc).__name__})") from None
@@ -116,13 +135,15 @@ class TelegramClient:
             raise UncertainError(f"{method}: sent, but not answered ({type(exc).__name__})") from None
         return self._result(method, status, body)
 
-    def _result(self, method: str, status: int, body: bytes) -> Any:  # noqa: ANN401 - JSON
+    def _result(self, method: str, status: int, body: bytes | None) -> Any:  # noqa: ANN401 - JSON
+        if body is None:
+            raise ServerError(f"{method}: {status} and more than {LARGEST_ANSWER} bytes")
         try:
             answer = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):  # the latter: nested a thousand deep
             answer = None
-        if not isinstance(answer, dict):
-            raise ServerError(f"{method}: {status} and no JSON object")
+        if not isinstance(answer, dict) or "ok" not in answer:
+            raise _error_of_a_stranger(method, status)
         if answer.get("ok") is True:
             return answer.get("result")
         try:
@@ -137,3 +158,21 @@ class TelegramClient:
             return model.model_validate(result)
         except ValidationError:
             raise ServerError(f"{method}: a result of an unknown shape") from None
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes | None:
+    """The body; None where it is larger than any answer of the Bot API."""
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > LARGEST_ANSWER:
+            return None
+    return bytes(body)
+
+
+def _error_of_a_stranger(method: str, status: int) -> TelegramTransientError:
+    """The error for an answer of something else than the Bot API, such as a proxy."""
+    text = f"{method}: {status} and no answer of the Bot API"
+    if status == 429:
+        return RetryAfterError(text, retry_after=DEFAULT_RETRY_AFTER)
+    return NotSentError(text) if 400 <= status < 500 else ServerError(text)

@@ -1,16 +1,15 @@
 """One reply to one chat: its parts in order, under the rate limits, each sent once.
 
-What is sent is remembered in Redis (`part:<message id>`), so that a retry goes on where it stopped.
+How far it came is noted (`progress`), so that a retry goes on where it stopped.
 
-No answer after a part was sent means that it may have arrived, and the Bot API has no way to ask. A
-reply that is lost is worse than one that comes twice, so the part is sent once more, and only after
-Telegram has answered something else, lest that one try is wasted on a network that is still down. If
-that stays unanswered too, the message goes to the dead letters, where an operator sees it.
+An uncertain part (no answer, a 5xx, whatever `client.errors` calls uncertain) may have arrived, and the
+Bot API has no way to ask. A reply that is lost is worse than one that comes twice, so the part is sent once
+more, and only after Telegram has answered something else, lest that one try is wasted on a network that is
+still down. If that is uncertain too, the message goes to the dead letters, where an operator sees it.
 """
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 import redis.asyncio as aioredis
@@ -28,21 +27,12 @@ from ..client.errors import (
 from ..client.telegram import TelegramClient
 from ..utils.markdown import Part
 from .pacer import Pacer
+from .progress import Progress, ProgressNotes
 
 log = get_logger(__name__)
 
-CURSOR = "part:"
-CURSOR_TTL = 86_400
 LONGEST_PAUSE = 30.0
 """Seconds of a 429 that are waited for here; a longer one gives the message back to the queue."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a message came: `sent` parts arrived; `unsure`: the next was sent without an answer."""
-
-    sent: int = 0
-    unsure: bool = False
 
 
 class Sender:
@@ -51,11 +41,11 @@ class Sender:
     def __init__(self, telegram: TelegramClient, pacer: Pacer, redis: aioredis.Redis) -> None:
         self._telegram = telegram
         self._pacer = pacer
-        self._redis = redis
+        self._notes = ProgressNotes(redis)
         self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def send(self, chat_id: int, key: str, parts: Sequence[Part]) -> None:
-        """Send what is missing of `parts`; `key` names the message in Redis.
+        """Send what is missing of `parts`; `key` names the message in the notes.
 
         How far it came is always asked: an earlier life of this process may have sent it and died before
         it could acknowledge.
@@ -63,14 +53,14 @@ class Sender:
         # the queue keeps the order of a chat, unless one producer names it by user and another by chat
         lock = self._locks.setdefault(chat_id, asyncio.Lock())
         async with lock:
-            progress = await self._load(key)
+            progress = await self._notes.load(key)
             for number in range(progress.sent, len(parts)):
                 unsure = progress.unsure and number == progress.sent
                 chat_id = await self._send_part(chat_id, key, number, parts[number], unsure=unsure)
 
     async def forget(self, key: str) -> None:
         """Forget how far a message came: its key is no id, and the next of the same text is another one."""
-        await self._redis.delete(CURSOR + key)
+        await self._notes.forget(key)
 
     async def _send_part(self, chat_id: int, key: str, number: int, part: Part, *, unsure: bool) -> int:
         """Send one part; returns the chat's id, which may be a new one."""
@@ -83,7 +73,7 @@ class Sender:
                 async with self._pacer.turn(chat_id):
                     await self._telegram.send_message(chat_id, part.text, part.entities)
                     # before the next message may start: a kill now repeats this part and no other
-                    await self._save(key, Progress(number + 1))
+                    await self._notes.save(key, Progress(number + 1))
             except RetryAfterError as exc:
                 self._pacer.pause(chat_id, exc.retry_after)
                 log.warning("told_to_wait", chat_id=chat_id, seconds=exc.retry_after)
@@ -96,21 +86,10 @@ class Sender:
             except UncertainError as exc:
                 if unsure:
                     raise Reject(f"sent twice without an answer, it may have arrived: {exc}") from exc
-                await self._save(key, Progress(number, unsure=True))
+                await self._notes.save(key, Progress(number, unsure=True))
                 raise
             else:
                 return chat_id
-
-    async def _load(self, key: str) -> Progress:
-        stored = await self._redis.get(CURSOR + key)
-        if stored is None:
-            return Progress()
-        text = stored.decode() if isinstance(stored, bytes) else stored
-        return Progress(int(text.rstrip("?")), unsure=text.endswith("?"))
-
-    async def _save(self, key: str, progress: Progress) -> None:
-        mark = "?" if progress.unsure else ""
-        await self._redis.set(CURSOR + key, f"{progress.sent}{mark}", ex=CURSOR_TTL)
 
 
 def _plainer(part: Part, refusal: BadRequestError) -> Part:

@@ -1,12 +1,17 @@
 """What stands on queue:to_telegram and what comes of it: address, form, limits, failures."""
 
+import asyncio
 import json
+from typing import cast
 
 import pytest
+import redis.asyncio as aioredis
 
 from service_kit.contracts.messages import OutgoingMessage, OutgoingType
 from service_kit.queue.base import Delivery, Reject, RetryLater
+from tg_bot.src.services import progress as progress_module
 from tg_bot.src.services.pacer import Pacer
+from tg_bot.src.services.progress import Progress, ProgressNotes
 from tg_bot.src.services.response_handler import PATIENCE, ResponseHandler, backoff
 from tg_bot.src.services.sender import Sender
 from tg_bot.src.services.typing_indicator import ANSWERED, TypingIndicator
@@ -224,8 +229,130 @@ async def test_an_unanswered_send_that_is_repeated_well_is_done(telegram, handle
     assert sent_texts(telegram) == ["hello"]
 
 
+@pytest.mark.parametrize("code", [500, 502, 504])
+async def test_a_gateway_that_hides_what_telegram_did_makes_no_third_message(telegram, handler, code):
+    """Telegram carries each call out, and a gateway in front of it answers in its place."""
+    original = telegram.send_message
+
+    async def carried_out(body):
+        await original(body)
+        return telegram._refused(refusal(code, "Gateway"))
+
+    telegram.send_message = carried_out
+    with pytest.raises(RetryLater):
+        await handler(delivery())
+    with pytest.raises(Reject, match="may have arrived"):
+        await handler(delivery(attempt=1))
+    assert sent_texts(telegram) == ["hello", "hello"]
+
+
+async def test_an_uncertain_part_costs_no_later_one_its_own_repetition(telegram, handler):
+    telegram.refuse("sendMessage", "drop")
+    text = "\n\n".join(f"{number} " + "word " * 700 for number in range(2))
+    with pytest.raises(RetryLater):
+        await handler(delivery(text))
+    original = telegram.send_message
+
+    async def second_drops(body):
+        if len(telegram.sent) == 1:
+            telegram.send_message = original
+            telegram.refuse("sendMessage", "drop")
+            return telegram._refused(refusal(429, "Too Many Requests", retry_after=1))
+        return await original(body)
+
+    telegram.send_message = second_drops
+    with pytest.raises(RetryLater):  # the first part is repeated and arrives, the second is uncertain
+        await handler(delivery(text, attempt=1))
+    await handler(delivery(text, attempt=2))
+    assert [one.split()[0] for one in sent_texts(telegram)] == ["0", "1"]
+
+
+@pytest.fixture
+async def full_redis(redis_client):
+    """A function that makes Redis refuse what needs memory, until the test is over."""
+
+    async def fill():
+        await redis_client.config_set("maxmemory-policy", "noeviction")
+        await redis_client.config_set("maxmemory", "1mb")
+
+    yield fill
+    await redis_client.config_set("maxmemory", "0")
+
+
+async def test_what_arrived_is_not_sent_again_because_redis_is_full(telegram, handler, full_redis):
+    await full_redis()
+    for attempt in range(6):  # the queue could not be told either
+        await handler(delivery(attempt=attempt))
+    assert sent_texts(telegram) == ["hello"]
+
+
+async def test_a_retry_goes_on_where_it_stopped_while_redis_is_full(telegram, handler, hands, full_redis):
+    text = "\n\n".join(f"{number} " + "word " * 700 for number in range(3))
+    original = telegram.send_message
+
+    async def third_fails(body):
+        if len(telegram.sent) == 2:
+            telegram.send_message = original
+            return telegram._refused(refusal(429, "Too Many Requests", retry_after=500))
+        return await original(body)
+
+    telegram.send_message = third_fails
+    await full_redis()
+    with pytest.raises(RetryLater):
+        await handler(delivery(text))
+    hands.now += 500
+    await handler(delivery(text, attempt=1))
+    assert [one.split()[0] for one in sent_texts(telegram)] == ["0", "1", "2"]
+
+
+async def test_an_uncertain_part_is_repeated_once_while_redis_is_full(telegram, handler, full_redis):
+    telegram.refuse("sendMessage", "drop", "drop")
+    await full_redis()
+    with pytest.raises(RetryLater):
+        await handler(delivery())
+    with pytest.raises(Reject, match="may have arrived"):
+        await handler(delivery(attempt=1))
+    assert telegram.count("sendMessage") == 2
+
+
+async def test_what_another_instance_has_sent_counts_more_than_what_we_know(redis_client):
+    mine, other = ProgressNotes(redis_client), ProgressNotes(redis_client)
+    mine._unnoted["key"] = Progress(1, unsure=True)
+    assert await mine.load("key") == Progress(1, unsure=True)
+    await other.save("key", Progress(2))
+    assert await mine.load("key") == Progress(2)
+
+
+async def test_what_redis_refused_is_kept_within_bounds(redis_client, full_redis, monkeypatch):
+    monkeypatch.setattr(progress_module, "MOST_UNNOTED", 2)
+    notes = ProgressNotes(redis_client)
+    await full_redis()
+    for number in range(3):
+        await notes.save(str(number), Progress(1))
+    assert [await notes.load(str(number)) for number in range(3)] == [Progress(0), Progress(1), Progress(1)]
+
+
+async def test_a_note_waits_for_a_hanging_redis_no_longer_than_its_limit(monkeypatch):
+    monkeypatch.setattr(progress_module, "NOTE_TIMEOUT", 0.02)
+
+    class Hanging:
+        async def set(self, *_args, **_options):
+            await asyncio.Event().wait()
+
+        async def get(self, _key):
+            return None
+
+    notes = ProgressNotes(cast("aioredis.Redis", Hanging()))
+    async with asyncio.timeout(5):
+        await notes.save("key", Progress(1))
+    assert await notes.load("key") == Progress(1)
+
+
 async def test_trouble_is_waited_out_for_a_day_and_not_for_ever(telegram, handler):
-    telegram.refuse("sendMessage", *[refusal(500, "Internal Server Error")] * 2)
+    telegram.refuse("getMe", *[refusal(500, "Internal Server Error")] * 2)
+    telegram.refuse("sendMessage", "drop")
+    with pytest.raises(RetryLater):
+        await handler(delivery())
     with pytest.raises(RetryLater) as caught:
         await handler(delivery(attempt=PATIENCE - 1))
     assert caught.value.delay == 30

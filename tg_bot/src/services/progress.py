@@ -1,0 +1,72 @@
+"""How far each message came: noted in Redis for the next life of this process, and for other instances.
+
+Redis may refuse a note (it is full, or away). What this process knows then counts all the same, or the
+same part would go out again at each try; it is lost only with the process.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+import redis.asyncio as aioredis
+from redis.exceptions import RedisError
+
+from service_kit.logging import get_logger
+
+log = get_logger(__name__)
+
+NOTE = "part:"
+NOTE_TTL = 86_400
+NOTE_TIMEOUT = 2.0
+"""Seconds that a message waits for its note."""
+MOST_UNNOTED = 10_000
+"""Messages; the oldest is forgotten first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`sent` parts arrived; `unsure`: the next was sent without an answer."""
+
+    sent: int = 0
+    unsure: bool = False
+
+
+class ProgressNotes:
+    """Progress by the message's key."""
+
+    def __init__(self, redis: aioredis.Redis) -> None:
+        self._redis = redis
+        self._unnoted: dict[str, Progress] = {}
+        """What Redis did not take."""
+
+    async def load(self, key: str) -> Progress:
+        """How far the message came, here or in another instance; raises RedisError."""
+        stored = await self._redis.get(NOTE + key)
+        noted = Progress() if stored is None else _parse(stored)
+        known = self._unnoted.get(key, noted)
+        sent = max(known.sent, noted.sent)
+        return Progress(sent, unsure=any(one.unsure for one in (known, noted) if one.sent == sent))
+
+    async def save(self, key: str, progress: Progress) -> None:
+        """Note it. Never fails."""
+        mark = "?" if progress.unsure else ""
+        try:
+            async with asyncio.timeout(NOTE_TIMEOUT):
+                await self._redis.set(NOTE + key, f"{progress.sent}{mark}", ex=NOTE_TTL)
+        except (RedisError, TimeoutError) as exc:
+            log.warning("progress_not_noted", key=key, error=str(exc) or type(exc).__name__)
+            self._unnoted.pop(key, None)
+            self._unnoted[key] = progress
+            if len(self._unnoted) > MOST_UNNOTED:
+                del self._unnoted[next(iter(self._unnoted))]
+        else:
+            self._unnoted.pop(key, None)
+
+    async def forget(self, key: str) -> None:
+        """Its key is no id, and the next message of the same text is another one; raises RedisError."""
+        await self._redis.delete(NOTE + key)
+        self._unnoted.pop(key, None)
+
+
+def _parse(stored: bytes | str) -> Progress:
+    text = stored.decode() if isinstance(stored, bytes) else stored
+    return Progress(int(text.rstrip("?")), unsure=text.endswith("?"))
