@@ -154,7 +154,7 @@ def _models(
     settings: Settings, redis: aioredis.Redis, rest: AsyncRestClient, stack: AsyncExitStack
 ) -> tuple[ModelBackend, OpenAIServices]:
     """What answers `llm` assistants, and what answers `openai_api` ones."""
-    providers = providers_of(settings)
+    providers = providers_of(settings, redis)
     stack.push_async_callback(providers.aclose)
     retrying = Retrying(settings.model_attempts)
     chat = {

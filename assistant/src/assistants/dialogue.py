@@ -108,7 +108,7 @@ class Dialogue:
                     partial(self._attempt, request, on_text),
                     provider=self._backend.provider,
                     model=self._model,
-                    after_timeout=len(request.models) == 1,
+                    alone=len(request.models) == 1,
                     within=share,
                 )
             except ContextOverflowError:

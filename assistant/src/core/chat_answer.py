@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ConfigDict, Field
 
 from .chat_wire import packed
-from .errors import BadAnswerError, ModelError, ModelRefusedError
+from .errors import BadAnswerError, CutAnswerError, ModelError, ModelRefusedError
 from .model import ModelAnswer, ToolCall, Usage
 from .quirks import Quirks
 from .refusals import refusal_in_body
@@ -82,6 +82,7 @@ class AnswerReader:
         self._extras: dict[str, Any] = {}
         self._usage: _Usage | None = None
         self._finish: str | None = None
+        self._begun = False
         self.complete = False
         """The answer has come to its end; only the usage may follow."""
         self.ended = False
@@ -107,21 +108,23 @@ class AnswerReader:
             raise _error(part.error)
         self._usage = part.usage or self._usage
         if part.choices:
+            self._begun = True
             self._take(part.choices[0])
 
     def answer(self) -> ModelAnswer:
         """The whole answer.
 
         Raises:
-            BadAnswerError: it stopped before its end, or has neither text nor tool calls.
+            CutAnswerError: its end is missing.
+            BadAnswerError: it has neither text nor tool calls.
             ModelRefusedError: the provider's filter kept it back, or its limit left no room for a word.
         """
         if not self.complete:
             msg = "the answer has no end"
-            raise BadAnswerError(msg)
+            raise (CutAnswerError if self._begun else BadAnswerError)(msg)
         if self._finish == "error":
             msg = "the provider broke the answer off"
-            raise BadAnswerError(msg)
+            raise CutAnswerError(msg)
         if self._finish == "content_filter":
             msg = "the provider's content filter kept the answer back"
             raise ModelRefusedError(msg, code="content_filter")

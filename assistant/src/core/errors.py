@@ -4,6 +4,7 @@ AssistantError
 ├── ModelError                     the model's provider; the user gets a friendly sentence
 │   ├── ModelUnavailableError      worth another try: timeouts, refused connections, 408, 409, 429, 5xx
 │   │   ├── ModelTimeoutError      connected, but it said nothing for too long
+│   │   ├── CutAnswerError         the connection or the stream ended before the answer did
 │   │   └── BadAnswerError         an answer that is none: not JSON, no choices, empty
 │   └── ModelRefusedError          the same request will fail again: 400, 401, 403, 404, quota exhausted
 │       ├── AnswerTooLargeError    it would be as large again
@@ -58,6 +59,10 @@ class ModelUnavailableError(ModelError):
 
 class ModelTimeoutError(ModelUnavailableError):
     """The provider hangs."""
+
+
+class CutAnswerError(ModelUnavailableError):
+    """The answer began, and its end is missing."""
 
 
 class BadAnswerError(ModelUnavailableError):

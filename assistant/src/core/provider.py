@@ -23,7 +23,8 @@ import openai
 
 from . import bounds
 from .client_errors import translated
-from .errors import ModelRefusedError, ModelTimeoutError
+from .cool_down import CoolDown
+from .errors import ModelRefusedError, ModelTimeoutError, ModelUnavailableError
 from .event_stream import Patience, Timeouts, drain, events_of
 from .sse import SSE
 
@@ -40,7 +41,8 @@ class Provider:
     """One provider for the service's lifetime; connects on first use, closed with `aclose`.
 
     Requests beyond `concurrency` wait for a slot; that wait does not count as the provider's time and
-    ends when the caller is cancelled.
+    ends when the caller is cancelled. While `cool_down` lasts, requests are refused here, as the provider
+    would refuse them: with 429 and the wait that is left.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Provider:
         api_key: str | None = None,
         timeouts: Timeouts,
         concurrency: int = 512,
+        cool_down: CoolDown | None = None,
     ) -> None:
         self.name = name
         self.lacks: set[str] = set()
@@ -60,6 +63,7 @@ class Provider:
         self._timeouts = timeouts
         self._concurrency = concurrency
         self._slots = asyncio.Semaphore(concurrency)
+        self._cool_down = cool_down or CoolDown()
         self._client: openai.AsyncOpenAI | None = None
 
     async def aclose(self) -> None:
@@ -82,7 +86,7 @@ class Provider:
             ModelUnavailableError: not reached, too slow, or 408, 409, 425, 429, 5xx.
             ModelRefusedError: refused for good (ContextOverflowError: too long); see `refusals`.
         """
-        async with self._slots:
+        async with self._slot():
             try:
                 with translated():
                     # the client's own timeout is per read: a server that drips bytes would hold us for ever
@@ -120,7 +124,7 @@ class Provider:
     async def _stream(
         self, path: str, body: Mapping[str, Any], headers: Headers
     ) -> AsyncIterator[AsyncIterator[SSE]]:
-        async with self._slots:
+        async with self._slot():
             patience = Patience(self._timeouts)
             async with patience.while_waiting():
                 response = await self._open(path, body, headers)
@@ -130,6 +134,20 @@ class Provider:
                     await drain(events)
             finally:
                 await response.aclose()
+
+    @asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        """Around one request; what the provider asks for meanwhile holds for everybody."""
+        async with self._slots:
+            if (seconds := await self._cool_down.seconds_left()) > 0:
+                msg = f"{self.name} wants to be left alone for {seconds:.1f} s yet"
+                raise ModelUnavailableError(msg, status=429, retry_after=seconds)
+            try:
+                yield
+            except ModelUnavailableError as exc:
+                if exc.retry_after is not None:
+                    await self._cool_down.begin(exc.retry_after)
+                raise
 
     async def _send(
         self, method: Method, path: str, body: Mapping[str, Any] | None, headers: Headers

@@ -48,6 +48,9 @@ _QUOTA_WORDS = (
     "used all available credits",
 )
 
+_WAITS = (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0))
+"""Headers that ask for a wait (the first two: OpenAI, Azure), and their units in seconds."""
+
 LONGEST_REASON = 200
 """Characters of a provider's message."""
 _REPEATED = re.compile(r"""(?:(\\{0,8}["'])(?:input|content|text|messages)\1\s*:|\binput(?:_value)?=).*""")
@@ -140,18 +143,19 @@ def _word(value: object) -> str | None:
 
 
 def wait_asked_for(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Seconds that `Retry-After` (seconds or a date, RFC 9110 10.2.3) or `retry-after-ms` asks for.
+    """Seconds that `Retry-After` (seconds or a date, RFC 9110 10.2.3) or its like in milliseconds asks for.
 
-    None where it is nothing usable: then the usual backoff waits.
+    A date is compared with the server's own `Date`, for its clock may differ from ours. None where it is
+    nothing usable: then the usual backoff waits.
     """
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+    for name, unit in _WAITS:
         value = headers.get(name)
         if value is None:
             continue
         try:
             seconds = float(value) * unit
         except ValueError:
-            seconds = _until(value, now or datetime.now(UTC))
+            seconds = _until(value, now or _date(headers.get("date", "")) or datetime.now(UTC))
         if 0 <= seconds < 1e6:
             return seconds
     return None
@@ -159,10 +163,13 @@ def wait_asked_for(headers: Mapping[str, str], now: datetime | None = None) -> f
 
 def _until(date: str, now: datetime) -> float:
     """Seconds until a date, negative where it is over; NaN where it is none."""
+    then = _date(date)
+    return (then - now).total_seconds() if then else float("nan")
+
+
+def _date(text: str) -> datetime | None:
     try:
-        then = parsedate_to_datetime(date)
+        date = parsedate_to_datetime(text)
     except ValueError:
-        return float("nan")
-    if then.tzinfo is None:
-        then = then.replace(tzinfo=UTC)
-    return (then - now).total_seconds()
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)

@@ -9,7 +9,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from .errors import BadAnswerError, ModelRefusedError
+from .errors import BadAnswerError, CutAnswerError, ModelRefusedError
 from .model import ModelAnswer, ModelRequest, TextSink
 from .provider import Provider
 from .refusals import refusal_in_body
@@ -53,7 +53,8 @@ async def ask(provider: Provider, body: Mapping[str, Any], on_text: TextSink | N
     Raises:
         ModelUnavailableError: as `Provider.request` and `Provider.stream`.
         ModelRefusedError: likewise.
-        BadAnswerError: no response object, or no answer in it; a stream without its last event.
+        BadAnswerError: no response object, or no answer in it.
+        CutAnswerError: a stream without its last event.
     """
     if on_text is None:
         response = parse_response(await provider.request("POST", PATH, body))
@@ -86,7 +87,7 @@ async def _streamed(events: AsyncIterator[SSE], on_text: TextSink) -> Response:
                 raise refusal_in_body(event, status=None)
             case kind if kind in _TERMINAL:
                 return _finished(event.get("response"), items)
-    raise BadAnswerError("the stream ended before the response did")
+    raise CutAnswerError("the stream ended before the response did")
 
 
 def _finished(response: object, items: list[Any]) -> Response:

@@ -1,8 +1,15 @@
-"""How often and how soon one thing is asked of a provider again.
+"""How long and how soon one thing is asked of a provider again.
 
-Only ModelUnavailableError is worth another try: after exponential backoff with full jitter, or after
-as long as the provider asked for. A wait above MAX_WAIT is not waited: the next fallback model, or the
-friendly sentence, serves the user better.
+Only ModelUnavailableError is worth another try: after exponential backoff with full jitter, and not before
+the time that the provider asked for. Failures that cost next to nothing (no connection, 429, 5xx, an answer
+that is cut off) are tried again while the message has time: the user waits, and sees the bot typing. Three
+are counted instead:
+
+- A bad answer: the model has written it, and it is paid.
+- Whatever fails while another model could answer, which serves the user better than a wait above MAX_WAIT.
+- Whatever has no deadline.
+
+A model that did not answer in time gets another try only with as much time as it has used up in vain.
 """
 
 import asyncio
@@ -13,17 +20,19 @@ from typing import TypeVar
 from service_kit.logging import get_logger
 
 from . import metrics
-from .errors import ModelError, ModelTimeoutError, ModelUnavailableError
+from .errors import BadAnswerError, ModelError, ModelTimeoutError, ModelUnavailableError
 from .model import ModelAnswer
 
 log = get_logger(__name__)
 
 T = TypeVar("T")
 
-MAX_WAIT = 20.0
-"""Seconds between two attempts, at most."""
+MAX_WAIT = 5.0
+"""Seconds between two attempts, at most, where another model could answer."""
 FAIR_SHARE = 30.0
 """Seconds; who got less and said nothing did not fail: the message had used up its time before."""
+LAST_WORD = 1.0
+"""Seconds of the message's time that are left to tell the user why there is no answer."""
 
 
 def full_jitter(attempt: int) -> float:
@@ -32,7 +41,10 @@ def full_jitter(attempt: int) -> float:
 
 
 class Retrying:
-    """Calls an attempt until it succeeds, fails for good, or the attempts are used up."""
+    """Calls an attempt until it succeeds, fails for good, or no further one is worth it.
+
+    `attempts` is the number of those that are counted.
+    """
 
     def __init__(self, attempts: int = 3, *, backoff: Callable[[int], float] = full_jitter) -> None:
         self._attempts = attempts
@@ -44,58 +56,90 @@ class Retrying:
         *,
         provider: str,
         model: str,
-        after_timeout: bool = True,
+        alone: bool = True,
         within: float | None = None,
     ) -> T:
         """What the first successful attempt returns; `provider` and `model` are for the log.
 
-        Without `after_timeout` nothing is tried again after a ModelTimeoutError, which took long already.
-        `within` is in seconds, for all attempts and waits together.
+        `alone` tells that no other model could answer. `within` is in seconds, for all attempts and waits
+        together; the first attempt of one that is alone is left to its own limits.
 
         Raises:
-            ModelUnavailableError: the last attempt's, or one whose wait is too long.
+            ModelUnavailableError: the last attempt's.
             ModelTimeoutError: the time is over.
         """
-        try:
-            async with asyncio.timeout(within) as limit:
-                return await self._tried(attempt, provider, model, after_timeout=after_timeout)
-        except TimeoutError as exc:
-            if not limit.expired():
-                raise
-            msg = f"no answer in {within or 0:.1f} s, its share of the message's time"
-            raise ModelTimeoutError(msg) from exc
-
-    async def _tried(
-        self, attempt: Callable[[], Awaitable[T]], provider: str, model: str, *, after_timeout: bool
-    ) -> T:
-        for number in range(self._attempts - 1):
+        loop = asyncio.get_running_loop()
+        until = None if within is None else loop.time() + within
+        failures: list[ModelUnavailableError] = []
+        while True:
+            started = loop.time()
             try:
-                return await _measured(attempt, provider, model)
-            except ModelUnavailableError as exc:
-                wait = self._backoff(number) if exc.retry_after is None else exc.retry_after
-                if wait > MAX_WAIT or (isinstance(exc, ModelTimeoutError) and not after_timeout):
+                async with asyncio.timeout_at(None if alone and not failures else until) as limit:
+                    return await _measured(attempt, provider, model)
+            except TimeoutError as exc:
+                if not limit.expired():
                     raise
-                log.info(
-                    "model_retry",
-                    provider=provider,
-                    model=model,
-                    attempt=number + 1,
-                    wait_s=round(wait, 2),
-                    reason=str(exc),
-                )
+                if alone:
+                    raise failures[-1] from exc
+                msg = f"no answer in {within or 0:.1f} s, its share of the message's time"
+                raise ModelTimeoutError(msg) from exc
+            except ModelUnavailableError as exc:
+                failures.append(exc)
+            wait = self.wait_after(failures[-1], len(failures))
+            now = loop.time()
+            left = None if until is None else until - now - wait
+            if not self._is_worth_it(failures, wait, alone=alone, left=left, took=now - started):
+                raise failures[-1]
+            log.info(
+                "model_retry",
+                provider=provider,
+                model=model,
+                attempt=len(failures),
+                wait_s=round(wait, 2),
+                reason=str(failures[-1]),
+            )
             metrics.model_retried(provider, model)
             await asyncio.sleep(wait)
-        return await _measured(attempt, provider, model)
+
+    def wait_after(self, failure: ModelUnavailableError, failures: int) -> float:
+        """Seconds until the next attempt, after so many failures.
+
+        All who wait for one provider are told the same time: they come back spread over a second.
+        """
+        wait = self._backoff(failures - 1)
+        return wait if failure.retry_after is None else max(wait, failure.retry_after + self._backoff(0))
+
+    def _is_worth_it(
+        self,
+        failures: list[ModelUnavailableError],
+        wait: float,
+        *,
+        alone: bool,
+        left: float | None,
+        took: float,
+    ) -> bool:
+        """Whether another attempt is, `left` seconds before the time is over; the last one `took` so long."""
+        last = failures[-1]
+        counted = failures
+        if alone and left is not None:
+            counted = [failure for failure in failures if isinstance(failure, BadAnswerError)]
+        if len(counted) >= self._attempts:
+            return False
+        if not alone and (wait > MAX_WAIT or isinstance(last, ModelTimeoutError)):
+            return False
+        needed = took if isinstance(last, ModelTimeoutError) else 0.0
+        return left is None or left > needed
 
 
 def share_of_time(deadline: float | None, models: int) -> float | None:
     """Seconds for the first of so many models, if each shall have as many until `deadline`.
 
-    None: as long as it takes, for nobody waits behind it. Needs a running event loop.
+    None: as long as it takes, for nobody waits. Needs a running event loop.
     """
-    if deadline is None or models < 2:
+    if deadline is None:
         return None
-    return max(0.0, deadline - asyncio.get_running_loop().time()) / models
+    left = max(0.0, deadline - asyncio.get_running_loop().time())
+    return left / models if models > 1 else max(left - LAST_WORD, left * 0.9)
 
 
 def was_hurried(failure: ModelError, share: float | None) -> bool:

@@ -4,12 +4,16 @@ A failure is retried as `retry` says. A refusal is never repeated, but the next 
 conversation that is too long is the caller's to shorten, whatever the model. A model that did not
 answer in time is not asked a second time where there is another one; its time is its share of what is left
 until the request's deadline. One that failed for good rests for COOL_DOWN: while it does, messages go to
-the next at once.
+the next at once. Where all have failed, those whose failure may pass are asked again, round after round,
+while the message has time.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import count
+from math import inf
+from typing import TypeGuard
 
 from service_kit.logging import get_logger
 
@@ -19,6 +23,7 @@ from .errors import (
     ContextOverflowError,
     ModelError,
     ModelRefusedError,
+    ModelTimeoutError,
     ModelUnavailableError,
     UnknownProviderError,
 )
@@ -125,28 +130,42 @@ class ModelRouter:
             except UnknownProviderError as exc:
                 failure = exc
                 log.warning("model_left_out", model=name, reason=str(exc))
-        targets = self._awake(targets)
-        for number, target in enumerate(targets, 1):
-            try:
-                return await self._ask(target, request, on_text, following=len(targets) - number)
-            except ContextOverflowError:
-                raise
-            except ModelError as exc:
-                failure = exc
-            if number < len(targets):
-                _fall_back(targets[number], failed=target, reason=str(failure))
+        for rounds in count(1):
+            awake, alone, wait = self._awake(targets), len(targets) == 1, inf
+            for number, target in enumerate(awake, 1):
+                following = len(awake) - number
+                try:
+                    return await self._ask(target, request, on_text, following=following, alone=alone)
+                except ContextOverflowError:
+                    raise
+                except ModelError as exc:
+                    failure = exc
+                    if alone or not _is_worth_a_round(exc):
+                        targets.remove(target)
+                    else:
+                        wait = min(wait, self._retrying.wait_after(exc, rounds))
+                if following:
+                    _fall_back(awake[number], failed=target, reason=str(failure))
+            if not targets or not await _waited(0.0 if wait == inf else wait, request.deadline):
+                break
         raise failure
 
     def _awake(self, targets: list[ResolvedModel]) -> list[ResolvedModel]:
-        """The models without those that rest; all of them where all rest."""
+        """The models without those that rest; all of them where all rest (a copy)."""
         now = asyncio.get_running_loop().time()
         awake = [target for target in targets if self._rests_until.get(target.name, 0.0) <= now]
         if awake and awake[0] is not targets[0]:
             _fall_back(awake[0], failed=targets[0], reason=RESTS)
-        return awake or targets
+        return awake or list(targets)
 
     async def _ask(
-        self, target: ResolvedModel, request: ModelRequest, on_text: TextSink | None, *, following: int
+        self,
+        target: ResolvedModel,
+        request: ModelRequest,
+        on_text: TextSink | None,
+        *,
+        following: int,
+        alone: bool,
     ) -> ModelAnswer:
         asked = replace(request, models=(target.model,))
         share = share_of_time(request.deadline, following + 1)
@@ -155,7 +174,7 @@ class ModelRouter:
                 lambda: target.backend.complete(asked, on_text=on_text),
                 provider=target.provider,
                 model=target.model,
-                after_timeout=following == 0,
+                alone=alone,
                 within=share,
             )
         except BadAnswerError:
@@ -166,6 +185,22 @@ class ModelRouter:
             raise
         self._rests_until.pop(target.name, None)
         return answer
+
+
+def _is_worth_a_round(failure: ModelError) -> TypeGuard[ModelUnavailableError]:
+    """Whether the model is asked once more, after all of its attempts in this round."""
+    return isinstance(failure, ModelUnavailableError) and not isinstance(
+        failure, ModelTimeoutError | BadAnswerError
+    )
+
+
+async def _waited(seconds: float, deadline: float | None) -> bool:
+    """Waits before another round; whether there is time for one."""
+    share = share_of_time(deadline, 1)
+    if share is None or seconds >= share:
+        return False
+    await asyncio.sleep(seconds)
+    return True
 
 
 def _fall_back(following: ResolvedModel, *, failed: ResolvedModel, reason: str) -> None:

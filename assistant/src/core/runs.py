@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from .errors import (
-    BadAnswerError,
+    CutAnswerError,
     ModelError,
     ModelRefusedError,
     ModelTimeoutError,
@@ -255,7 +255,7 @@ async def _streamed(events: AsyncIterator[SSE], on_text: TextSink) -> Run:
             run = parsed(Run, event.data, "a run")
             if not run.goes_on:
                 return run
-    raise BadAnswerError("the stream ended before the run did")
+    raise CutAnswerError("the stream ended before the run did")
 
 
 def _error(data: bytes) -> ModelError:

@@ -4,7 +4,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from .errors import BadAnswerError
+from .errors import BadAnswerError, CutAnswerError
 
 
 class Wire(BaseModel):
@@ -27,6 +27,7 @@ def parsed(shape: type[Shape], payload: bytes, what: str) -> Shape:
 
     Raises:
         BadAnswerError: it is none. What it holds instead is not told: it may be anything.
+        CutAnswerError: its end is missing.
     """
     try:
         return shape.model_validate_json(payload)
@@ -34,4 +35,9 @@ def parsed(shape: type[Shape], payload: bytes, what: str) -> Shape:
         first = exc.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         msg = f"not {what}: {place or 'body'}: {first['msg']}"
-        raise BadAnswerError(msg) from exc
+        raise (CutAnswerError if _is_cut(payload, first["msg"]) else BadAnswerError)(msg) from exc
+
+
+def _is_cut(payload: bytes, reason: str) -> bool:
+    """Whether it is JSON as far as it goes."""
+    return bool(payload.strip()) and "EOF while parsing" in reason

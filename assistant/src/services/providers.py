@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import redis.asyncio as aioredis
 from pydantic import SecretStr
 
 from ..config.models import ModelSettings, OwnProvider
+from ..core.cool_down import CoolDown, account_of
 from ..core.event_stream import Timeouts
 from ..core.known_providers import DEFAULT_PROVIDER, KNOWN, KnownProvider, known_at
 from ..core.provider import Provider
@@ -32,8 +34,8 @@ class Providers:
             await provider.aclose()
 
 
-def providers_of(settings: ModelSettings) -> Providers:
-    """The providers; nothing is connected before the first request."""
+def providers_of(settings: ModelSettings, redis: aioredis.Redis | None = None) -> Providers:
+    """The providers; nothing is connected before the first request. `redis` is where replicas share waits."""
     timeouts = Timeouts(
         connect=settings.openai_connect_timeout,
         first_token=settings.model_first_token_timeout,
@@ -59,6 +61,7 @@ def providers_of(settings: ModelSettings) -> Providers:
             api_key=key,
             timeouts=timeouts,
             concurrency=own.concurrency or settings.model_concurrency,
+            cool_down=CoolDown(account_of(url, key), redis),
         )
     return Providers(usable, quirks, lacking)
 

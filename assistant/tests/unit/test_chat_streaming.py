@@ -9,6 +9,7 @@ from assistant.src.core.chat_completions import ChatCompletionsBackend
 from assistant.src.core.errors import (
     BadAnswerError,
     ContextOverflowError,
+    CutAnswerError,
     ModelRefusedError,
     ModelUnavailableError,
 )
@@ -148,18 +149,30 @@ async def test_what_a_model_thinks_aloud_is_not_told():
 @pytest.mark.parametrize(
     "reply",
     [
-        events(chunk("Hel"), done=False),
         events(done=False),
         events(b"{broken", done=False),
         Reply(b"<html>Bad gateway</html>"),
         Reply(b""),
         events(chunk("", finish="stop")),
-        events(chunk("Hel", finish="error")),
     ],
-    ids=["truncated", "empty", "no JSON", "HTML", "nothing", "no text", "broken off"],
+    ids=["empty", "no JSON", "HTML", "nothing", "no text"],
 )
-async def test_a_stream_that_is_no_whole_answer(reply):
+async def test_a_stream_that_is_no_answer(reply):
     with pytest.raises(BadAnswerError):
+        await ask(reply)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        events(chunk("Hel"), done=False),
+        events(chunk("Hel", finish="error")),
+        events(chunk("Hel"), b'{"choices": [{"del', done=False),
+    ],
+    ids=["between two events", "by the provider", "within an event"],
+)
+async def test_a_stream_that_is_cut(reply):
+    with pytest.raises(CutAnswerError):
         await ask(reply)
 
 

@@ -159,6 +159,7 @@ NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
         ({"retry-after": "0"}, 0.0),
         ({"retry-after-ms": "250", "retry-after": "1"}, 0.25),
         ({"retry-after-ms": "soon", "retry-after": "1"}, 1.0),
+        ({"x-ms-retry-after-ms": "250", "retry-after": "1"}, 0.25),
         ({"retry-after": "Sun, 22 Nov 2026 12:00:30 GMT"}, 30.0),
         ({"retry-after": "Sun, 22 Nov 2026 12:00:30"}, 30.0),
         ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
@@ -173,3 +174,8 @@ NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 )
 def test_the_wait_a_provider_asks_for(headers, seconds):
     assert wait_asked_for(headers, NOW) == seconds
+
+
+def test_a_date_is_compared_with_the_clock_of_the_server_that_tells_it():
+    headers = {"date": "Sun, 22 Nov 2009 12:00:00 GMT", "retry-after": "Sun, 22 Nov 2009 12:00:09 GMT"}
+    assert wait_asked_for(headers) == 9.0

@@ -10,6 +10,7 @@ import pytest
 from assistant.src.core.errors import (
     BadAnswerError,
     ContextOverflowError,
+    CutAnswerError,
     ModelRefusedError,
     ModelTimeoutError,
     ModelUnavailableError,
@@ -146,7 +147,7 @@ def message_item(text: str) -> dict[str, Any]:
 @pytest.mark.parametrize("status", ["completed", "failed"])
 async def test_a_stream_without_its_last_event_is_no_answer(status):
     response = {"status": status, "output": [message_item("Hi")]}
-    with pytest.raises(BadAnswerError, match="stream ended"):
+    with pytest.raises(CutAnswerError, match="stream ended"):
         await answer_to(stream_of(response, "Hi", last=False), on_text=lambda _text: None)
 
 

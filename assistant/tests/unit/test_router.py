@@ -138,6 +138,36 @@ async def test_who_had_no_time_does_not_rest(monkeypatch, fair, asked):
     assert len(hanging.requests) == asked
 
 
+async def test_where_all_models_fail_for_now_they_are_asked_again_in_turn():
+    busy = ModelUnavailableError("503")
+    one, two = ScriptedBackend(*[busy] * 7, said("one")), ScriptedBackend(busy)
+    deadline = asyncio.get_running_loop().time() + 60
+    answer = await router_of(one, local=two).complete(
+        replace(request_of("m1", "local/m2"), deadline=deadline)
+    )
+    assert (answer.text, len(one.requests), len(two.requests)) == ("one", 8, 6)
+
+
+async def test_a_model_that_refuses_is_left_out_of_further_rounds_and_the_other_has_the_time():
+    one = ScriptedBackend(ModelRefusedError("401"))
+    two = ScriptedBackend(*[ModelUnavailableError("503")] * 10, said("two"))
+    deadline = asyncio.get_running_loop().time() + 60
+    answer = await router_of(one, local=two).complete(
+        replace(request_of("m1", "local/m2"), deadline=deadline)
+    )
+    assert (answer.text, len(one.requests), len(two.requests)) == ("two", 1, 11)
+
+
+async def test_rounds_end_with_the_time():
+    busy = ModelUnavailableError("503", retry_after=3.0)
+    one, two = ScriptedBackend(busy), ScriptedBackend(busy)
+    deadline = asyncio.get_running_loop().time() + 2
+    request = replace(request_of("m1", "local/m2"), deadline=deadline)
+    with pytest.raises(ModelUnavailableError, match="503"):
+        await router_of(one, local=two).complete(request)
+    assert asyncio.get_running_loop().time() < deadline
+
+
 async def test_the_log_says_who_failed_why_and_who_answers_instead():
     broken, other = ScriptedBackend(ModelRefusedError("401")), ScriptedBackend(said("other"))
     with capture_logs() as logs:

@@ -12,6 +12,7 @@ import pytest
 from assistant.src.core.errors import (
     BadAnswerError,
     ContextOverflowError,
+    CutAnswerError,
     ModelRefusedError,
     ModelTimeoutError,
     ModelUnavailableError,
@@ -297,7 +298,7 @@ async def test_a_stream_grows_and_ends():
 @pytest.mark.parametrize(
     ("told", "error_type"),
     [
-        ((("thread.run.queued", {"id": "run_1", "status": "queued"}),), BadAnswerError),
+        ((("thread.run.queued", {"id": "run_1", "status": "queued"}),), CutAnswerError),
         ((("error", {"message": "boom", "code": "server_error"}),), ModelUnavailableError),
         ((("thread.run.expired", {"id": "run_1", "status": "expired"}),), ModelUnavailableError),
     ],
