@@ -108,7 +108,6 @@ class AnswerReader:
             raise _error(part.error)
         self._usage = part.usage or self._usage
         if part.choices:
-            self._begun = True
             self._take(part.choices[0])
 
     def answer(self) -> ModelAnswer:
@@ -143,6 +142,7 @@ class AnswerReader:
     def _take(self, choice: _Choice) -> None:
         said = choice.message or choice.delta
         if said is not None:
+            self._begun = True
             self._content += _text(said)
             self._refusal += said.refusal or ""
             for call in said.tool_calls or ():

@@ -7,6 +7,7 @@ from assistant.src.core.chat_completions import ChatCompletionsBackend
 from assistant.src.core.errors import (
     BadAnswerError,
     ContextOverflowError,
+    CutAnswerError,
     ModelRefusedError,
     ModelUnavailableError,
 )
@@ -130,7 +131,6 @@ async def test_a_refusal_of_the_model_is_its_answer():
     "reply",
     [
         Reply(b""),
-        Reply(b'{"choices": ['),
         Reply(b"<html><body>Bad gateway</body></html>", headers={"Content-Type": "text/html"}),
         Reply(b"null"),
         Reply(b'{"choices": []}'),
@@ -146,6 +146,11 @@ async def test_a_refusal_of_the_model_is_its_answer():
 async def test_rubbish_is_no_answer(reply):
     with pytest.raises(BadAnswerError):
         await ask(reply)
+
+
+async def test_a_body_that_is_cut():
+    with pytest.raises(CutAnswerError):
+        await ask(Reply(b'{"choices": ['))
 
 
 @pytest.mark.parametrize(
