@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, settings
 from ops.embedded import ThrowAwayServers, find_binaries
 from service_kit import redis as kit_redis
 from service_kit.settings import RedisSettings
+from tests.harness.limited_redis import LimitedRedis, limited_redis
 
 # no figure of a busy machine fails a test; where CI is set, each run tries the same examples
 settings.register_profile(
@@ -77,3 +78,10 @@ async def redis_client(redis_settings: RedisSettings) -> AsyncIterator[aioredis.
     await client.flushdb()
     yield client
     await client.aclose()
+
+
+@pytest.fixture
+async def redis_with_limit(tmp_path: Path) -> AsyncIterator[LimitedRedis]:
+    """A Redis of the test's own, which can be brought to its memory limit."""
+    async with limited_redis(tmp_path) as limited:
+        yield limited

@@ -9,9 +9,11 @@ settings, whatever has a secret's name, whatever looks like one.
 import logging
 import re
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
+from types import TracebackType
 from typing import Any
 
 import structlog
@@ -19,6 +21,7 @@ from pydantic import BaseModel, SecretStr
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from service_kit.settings import ServiceSettings
+from service_kit.tracebacks import format_traceback
 
 _SECRET_KEYS = re.compile(
     r"token|secret(?!ar)|password|passwd|api_?key|authorization|credential|encryption|verifier|owner_code|dsn",
@@ -131,15 +134,13 @@ def configure_logging(service: str, settings: ServiceSettings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         add_service,
     ]
-    renderer: list[Processor] = (
-        [structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer(ensure_ascii=False)]
+    renderer: list[Processor] = [
+        structlog.processors.ExceptionRenderer(format_traceback),
+        redact,
+        structlog.processors.JSONRenderer(ensure_ascii=False)
         if as_json
-        else [
-            structlog.processors.format_exc_info,
-            redact,
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
-        ]
-    )
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+    ]
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -166,6 +167,18 @@ def configure_logging(service: str, settings: ServiceSettings) -> None:
     for loud in ("uvicorn", "uvicorn.error"):
         logging.getLogger(loud).handlers = []
         logging.getLogger(loud).propagate = True
+    sys.excepthook = _log_crash
+    threading.excepthook = lambda args: _log_crash(
+        args.exc_type, args.exc_value or args.exc_type(), args.exc_traceback
+    )
+
+
+def _log_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What ends the process or a thread is a line like all others: Python's own way shows all messages."""
+    if issubclass(kind, KeyboardInterrupt | SystemExit):
+        sys.__excepthook__(kind, error, trace)
+        return
+    get_logger(__name__).critical("crashed", exc_info=(kind, error, trace))
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

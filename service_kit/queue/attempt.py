@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from service_kit.logging import redact_text
 from service_kit.queue.base import Delivery, Handler, Reject, RetryLater
 from service_kit.queue.envelope import encode
+from service_kit.tracebacks import describe
 
 LONGEST_REASON = 500
 
@@ -27,6 +28,8 @@ class Failed:
     """No further try can help."""
     delay: float | None = None
     """Seconds the handler asked for; None leaves it to the queue."""
+    waits: bool = False
+    """It waits for something else: RetryLater."""
     error: BaseException | None = None
     """What nobody expected, for the log."""
 
@@ -41,7 +44,7 @@ async def attempt(handler: Handler, delivery: Delivery, timeout: float) -> Serve
     except Reject as exc:
         return Failed(_fit(exc.reason), final=True)
     except RetryLater as exc:
-        return Failed(_fit(exc.reason), delay=exc.delay)
+        return Failed(_fit(exc.reason), delay=exc.delay, waits=True)
     except asyncio.CancelledError as exc:
         if (task := asyncio.current_task()) and task.cancelling():
             raise
@@ -49,7 +52,7 @@ async def attempt(handler: Handler, delivery: Delivery, timeout: float) -> Serve
     except Exception as exc:  # noqa: BLE001 - the queue's loop: every failure is retried or buried
         if limit.expired():
             return Failed(f"no result within {timeout:g} s")
-        return Failed(_fit(f"{type(exc).__name__}: {exc}"), error=exc)
+        return Failed(_fit(describe(exc)), error=exc)
 
 
 def _fit(reason: str) -> str:

@@ -24,11 +24,14 @@ class Delivery:
     id: str
     group: str
     attempt: int = 0
-    """How many times it has failed before."""
+    """How many times it has failed before; waits do not count where the consumer has a `longest_wait`."""
 
 
 class RetryLater(Exception):  # noqa: N818 - not an error: an instruction to the queue
-    """Raised by a handler: try again after `delay` seconds (None: the queue's backoff)."""
+    """Raised by a handler: try again after `delay` seconds (None: the queue's backoff).
+
+    Where the consumer has a `longest_wait`, this is a wait for something else and no failed attempt.
+    """
 
     def __init__(self, reason: str, *, delay: float | None = None) -> None:
         super().__init__(reason)
@@ -65,11 +68,15 @@ class ConsumerOptions:
     concurrency: int = 256
     handler_timeout: float = 120.0
     max_attempts: int = 5
+    longest_wait: float | None = None
+    """Seconds that RetryLater may put a message off, all in all; None: it is a failed attempt."""
     max_crashes: int = 10
     heartbeat_ttl: float = 15.0
     block: float = 1.0
     drain_timeout: float = 30.0
-    done_ttl: int = 86_400
+    done_ttl: int = 3_600
+    """How long a settled id is known: longer than the answer to a settlement can be lost. Repeats that come
+    later are the producer's to keep away (`producer.SEEN_TTL`)."""
     lane_cap: int = 200
     """Messages that may wait behind one that runs, for one group; the rest is buried, with a notice."""
     backoff: Callable[[int], float] | None = None

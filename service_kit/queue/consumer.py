@@ -12,10 +12,10 @@ from typing import Any
 
 from service_kit.health import Health
 from service_kit.lifecycle import end_tasks, heed_cancellation, sleep_unless
-from service_kit.logging import get_logger
+from service_kit.logging import correlated, get_logger
 from service_kit.queue.attempt import Failed, Served, attempt
 from service_kit.queue.base import ConsumerOptions, ConsumerStats, Delivery, FailureNotice, Handler
-from service_kit.queue.envelope import encode
+from service_kit.queue.envelope import correlation_of, encode
 from service_kit.queue.redis_store import RedisStore
 from service_kit.queue.store import (
     Failure,
@@ -171,11 +171,12 @@ class StoreConsumer:
         closing = self._stop.is_set()
         if isinstance(outcome, Served):
             settled = await self._store.finish(lease, delivery, outcome.replies, closing=closing)
+            self._count(delivery, settled)
         else:
-            settled = await self._store.fail(
-                lease, delivery, self._failure(delivery, outcome), closing=closing
-            )
-        self._count(delivery, settled, outcome)
+            failure = self._failure(delivery, outcome)
+            settled = await self._store.fail(lease, delivery, failure, closing=closing)
+            with correlated(correlation_of(delivery)):
+                self._count(delivery, settled, failure, outcome.error)
         return settled.next
 
     def _failure(self, delivery: Delivery, failed: Failed) -> Failure:
@@ -183,7 +184,8 @@ class StoreConsumer:
         if failed.final:
             return Failure(failed.reason, None, notice)
         delay = self._backoff(delivery.attempt) if failed.delay is None else failed.delay
-        return Failure(failed.reason, max(0.0, delay), notice)
+        longest_wait = self._options.longest_wait if failed.waits else None
+        return Failure(failed.reason, max(0.0, delay), notice, longest_wait)
 
     def _notice(self, delivery: Delivery) -> bytes:
         """What the user is told about a delivery that is given up; empty for nothing."""
@@ -196,10 +198,16 @@ class StoreConsumer:
             return b""
         return encode(notice) if notice else b""
 
-    def _count(self, delivery: Delivery, settled: Settled, outcome: Served | Failed) -> None:
+    def _count(
+        self,
+        delivery: Delivery,
+        settled: Settled,
+        failure: Failure | None = None,
+        error: BaseException | None = None,
+    ) -> None:
         """Note what became of a delivery, and say so unless it went well."""
         about = {"queue": self._options.queue, "message_id": delivery.id, "attempt": delivery.attempt + 1}
-        reason, error = ("", None) if isinstance(outcome, Served) else (outcome.reason, outcome.error)
+        reason, notice = (failure.reason, failure.notice.decode()) if failure else ("", "")
         if settled.fate is Fate.DONE:
             self.stats.done += 1
         elif settled.fate is Fate.DELAYED:
@@ -208,16 +216,24 @@ class StoreConsumer:
             log.warning("delivery_retried", reason=reason, exc_info=error, **about)
         elif settled.fate is Fate.DEAD:
             self.stats.dead += 1
-            log.error("delivery_buried", reason=reason, exc_info=error, **about)
+            log.error("delivery_buried", reason=reason, notice=notice, exc_info=error, **about)
         else:
             self.stats.fenced += 1
             log.warning("delivery_fenced", reason=reason, **about)
 
     async def _tell(self, given_up: Sequence[Delivery]) -> None:
         """Tell users about deliveries that the queue itself gave up; they are buried already."""
-        notices = [notice for delivery in given_up if (notice := self._notice(delivery))]
-        if given_up:
-            log.error("deliveries_given_up", queue=self._options.queue, ids=[one.id for one in given_up])
+        notices = []
+        for delivery in given_up:
+            notice = self._notice(delivery)
+            notices += [notice] if notice else []
+            with correlated(correlation_of(delivery)):
+                log.error(
+                    "delivery_given_up",
+                    queue=self._options.queue,
+                    message_id=delivery.id,
+                    notice=notice.decode(),
+                )
         if notices:
             try:
                 await self._store.notify(notices)

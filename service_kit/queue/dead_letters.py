@@ -4,6 +4,10 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import redis.asyncio as aioredis
+
+from service_kit.queue import scripts
+
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
@@ -28,3 +32,8 @@ class DeadLetter:
             at=datetime.fromtimestamp(fields["at"] / 1000, UTC),
             raw=raw,
         )
+
+
+async def drop_letters_of(redis: aioredis.Redis, queue: str, user_id: int) -> int:
+    """Drop what this user, who is gone, wrote or was written; returns how many letters that were."""
+    return int(await scripts.run(redis, scripts.load("forget"), queue, "user_id", user_id))

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
+from service_kit.queue.base import Delivery
+
 LONGEST_NAME = 256
 """Bytes of an id or group that stand in key names; a longer one is replaced by its hash."""
 
@@ -50,6 +52,15 @@ def _name(value: object, *, exact: bool) -> str:
     if exact and abs(value) >= 2**53:  # Lua's numbers cannot tell such ids apart
         return ""
     return short(str(int(value))) if value == int(value) else format(value, ".17g")
+
+
+def correlation_of(delivery: Delivery) -> str:
+    """What names the delivery's conversation in the logs of all services: see `Envelope.correlation`."""
+    try:
+        value = json.loads(delivery.raw).get("correlation_id")
+    except (ValueError, RecursionError, AttributeError):
+        value = None
+    return value if isinstance(value, str) and value else delivery.id or "none"
 
 
 def short(name: str) -> str:

@@ -41,6 +41,7 @@ class MemoryQueue:
     seen: set[str] = field(default_factory=set)
     done: set[str] = field(default_factory=set)
     attempts: Counter[str | bytes] = field(default_factory=Counter)
+    waiting_since: dict[str | bytes, float] = field(default_factory=dict)
     full_told: set[str] = field(default_factory=set)
     serial: int = 0
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -157,12 +158,16 @@ class MemoryStore:
         queue = self._queue
         if not self._release(lease, delivery):
             return Settled(Fate.FENCED)
-        counter = delivery.id or delivery.raw
-        queue.attempts[counter] += 1
+        counter, now = delivery.id or delivery.raw, time.monotonic()
+        if failure.longest_wait is None:
+            queue.attempts[counter] += 1
+            may_go_on = queue.attempts[counter] < self._options.max_attempts
+        else:
+            may_go_on = now - queue.waiting_since.setdefault(counter, now) < failure.longest_wait
         attempts = queue.attempts[counter]
-        if failure.delay is not None and attempts < self._options.max_attempts:
+        if failure.delay is not None and may_go_on:
             queue.serial += 1
-            due = time.monotonic() + failure.delay
+            due = now + failure.delay
             queue.delayed.append(Delayed(due, queue.serial, delivery.group, delivery.raw))
             if delivery.group:
                 queue.owners[delivery.group] = "@delayed"
@@ -224,7 +229,9 @@ class MemoryStore:
         return True
 
     def _mark_done(self, delivery: Delivery) -> None:
-        del self._queue.attempts[delivery.id or delivery.raw]
+        counter = delivery.id or delivery.raw
+        del self._queue.attempts[counter]
+        self._queue.waiting_since.pop(counter, None)
         if delivery.id:
             self._queue.done.add(delivery.id)
 

@@ -5,14 +5,21 @@ from collections.abc import Sequence
 import redis.asyncio as aioredis
 from pydantic import BaseModel
 
+from service_kit.notes import Notes
 from service_kit.queue import scripts
 from service_kit.queue.base import Offset
 from service_kit.queue.envelope import encode, id_of
 
 SEEN_TTL = 86_400
-"""Seconds for which a repeated id is dropped; Telegram keeps its updates as long."""
+"""Seconds for which a repeated id is dropped: a reminder may be put on the queue again by a cron_service that
+was away since it did so first."""
+SEEN_BESIDE_OFFSET = 3_600
+"""The same where an offset is stored with the message. It outlives any absence, and a producer that goes on
+from it brings no repeat; this is for the calls whose answers were lost."""
 
 _ENQUEUE = scripts.load("enqueue")
+LIFETIMES: tuple[scripts.Argument, ...] = ("", SEEN_TTL, SEEN_BESIDE_OFFSET)
+"""The first arguments of `enqueue.lua`."""
 
 
 class RedisProducer:
@@ -24,13 +31,14 @@ class RedisProducer:
 
     def __init__(self, redis: aioredis.Redis) -> None:
         self._redis = redis
+        self._notes = Notes(redis)
 
     async def enqueue(
         self, queue: str, message: BaseModel, *, offset: Offset | None = None, front: bool = False
     ) -> bool:
         """Put `message` at the tail (or head) of `queue`, once per `message.id`; False for a repeat."""
         stored = await scripts.run(
-            self._redis, _ENQUEUE, queue, "", SEEN_TTL, *entry(message, offset, front=front)
+            self._redis, _ENQUEUE, queue, *LIFETIMES, *entry(message, offset, front=front)
         )
         return bool(stored[0])
 
@@ -39,12 +47,12 @@ class RedisProducer:
         if not batch:
             return []
         arguments = [argument for message, offset in batch for argument in entry(message, offset)]
-        stored = await scripts.run(self._redis, _ENQUEUE, queue, "", SEEN_TTL, *arguments)
+        stored = await scripts.run(self._redis, _ENQUEUE, queue, *LIFETIMES, *arguments)
         return [bool(one) for one in stored]
 
     async def store_offset(self, offset: Offset) -> None:
         """Store a position without a message."""
-        await self._redis.set(offset.key, offset.value)
+        await self._notes.write(("SET", offset.key, offset.value))
 
     async def load_offset(self, key: str) -> int | None:
         """The stored position, or None."""

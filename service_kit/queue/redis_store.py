@@ -11,8 +11,9 @@ from typing import Any
 from uuid import uuid4
 
 import redis.asyncio as aioredis
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 
+from service_kit.notes import Notes
 from service_kit.queue import scripts
 from service_kit.queue.base import ConsumerOptions, Delivery
 from service_kit.queue.group_commit import GroupCommit
@@ -34,6 +35,8 @@ from service_kit.settings import RedisSettings
 LARGEST_CLAIM = 64
 """Messages of one claim, so that one replica does not empty the queue for all others."""
 LARGEST_PROMOTION = 100
+LOOK_EVERY = 0.1
+"""Seconds between two looks at the queue while the server is at its memory limit."""
 LEAVE_TIMEOUT = 5.0
 """Seconds for giving back at the end; after that another consumer reaps."""
 
@@ -51,6 +54,7 @@ class RedisStore:
         # neither client retries by itself: a claim whose answer was lost must be noticed here
         self._commands: aioredis.Redis = connect_blocking(settings, block=0)
         self._blocking: aioredis.Redis = connect_blocking(settings, block=options.block)
+        self._notes = Notes(self._commands)
         self._commits = GroupCommit(self._commands, self._queue, self._on_trouble)
         self._lease = Lease("")
         self._in_doubt = False
@@ -94,7 +98,11 @@ class RedisStore:
             return True
         async with self._watched():
             timeout: Any = self._options.block  # declared as int; the command takes fractions
-            head = await self._blocking.blmove(self._queue, self._queue, timeout, "LEFT", "LEFT")
+            try:
+                head = await self._blocking.blmove(self._queue, self._queue, timeout, "LEFT", "LEFT")
+            except OutOfMemoryError:  # a command that may need memory, to the server; looking needs none
+                await asyncio.sleep(LOOK_EVERY)
+                return bool(await self._commands.llen(self._queue))
             return head is not None
 
     async def claim(self, slots: int) -> Claimed:
@@ -146,6 +154,7 @@ class RedisStore:
             self._options.max_attempts,
             failure.reason,
             failure.notice if self._options.out_queue else b"",
+            -1 if failure.longest_wait is None else int(failure.longest_wait * 1000),
         )
 
         def read(answer: list[Any]) -> Settled:
@@ -173,7 +182,7 @@ class RedisStore:
         """Put notices on the out queue."""
         if notices and self._options.out_queue:
             async with self._watched():
-                await self._commands.rpush(self._options.out_queue, *notices)
+                await self._notes.write(("RPUSH", self._options.out_queue, *notices))
 
     async def leave(self) -> int:
         """Settle what is ready and give back the rest, in order."""

@@ -76,6 +76,8 @@ class Failure:
     """Seconds until the next try; None: no further try."""
     notice: bytes = b""
     """For the out queue, if this was the last try."""
+    longest_wait: float | None = None
+    """Seconds that it may be put off for such reasons, all in all; None: it is an attempt that failed."""
 
 
 class Store(Protocol):

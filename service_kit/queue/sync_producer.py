@@ -4,7 +4,7 @@ import redis
 from pydantic import BaseModel
 
 from service_kit.queue import scripts
-from service_kit.queue.producer import SEEN_TTL, entry
+from service_kit.queue.producer import LIFETIMES, entry
 
 _ENQUEUE = scripts.load("enqueue")
 
@@ -21,4 +21,4 @@ class SyncProducer:
         Raises `redis.exceptions.RedisError`; calling again with the same id is right then.
         """
         arguments = entry(message, front=front)
-        return bool(scripts.run_sync(self._redis, _ENQUEUE, queue, "", SEEN_TTL, *arguments)[0])
+        return bool(scripts.run_sync(self._redis, _ENQUEUE, queue, *LIFETIMES, *arguments)[0])

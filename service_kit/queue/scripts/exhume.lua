@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Take dead letters out: back to the tail of the ready list as if new, or away for good.
 -- ARGV: group fields, index of the first (0 is the oldest), how many, 'requeue' | 'drop'.
 -- Returns how many there were.

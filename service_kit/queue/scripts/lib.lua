@@ -1,17 +1,18 @@
 -- Put in front of every script (after its flags line). KEYS[1] is the queue, ARGV[1] the group fields.
 --
 -- Scripts are all or nothing: their flags line makes the server refuse a script before its first
--- write (out of memory, read only, failed snapshot) and not in the middle of it. Consumers' scripts
--- carry allow-oom: working messages off is what frees memory.
+-- write (out of memory, read only, failed snapshot) and not in the middle of it. All but `enqueue` carry
+-- allow-oom: at the memory limit nothing new comes in, and working off what is there frees memory.
 local Q = KEYS[1]
 local GROUP_FIELDS = ARGV[1]
 local CONSUMERS, OWNERS, DELAYED, DEAD = Q .. ':consumers', Q .. ':owners', Q .. ':delayed', Q .. ':dead'
-local ATTEMPTS, CRASHES = Q .. ':attempts', Q .. ':crashes'
+local ATTEMPTS, CRASHES, WAITS = Q .. ':attempts', Q .. ':crashes', Q .. ':waits'
 local DONE, SEEN, HEARTBEAT = Q .. ':done:', Q .. ':seen:', Q .. ':hb:'
 local PROCESSING, LANE = Q .. ':processing:', Q .. ':lane:'
 local DELAYED_OWNER = '@delayed'
 local DEAD_KEPT = 10000
 local LONGEST_NAME = 256
+local LONGEST_PAUSE_MS = 15000 -- between two tries of a message that waits for a service
 
 -- the server's clock: replicas need not agree on the time
 local function now_ms()
@@ -54,6 +55,7 @@ local function forget_counts(raw, id)
   local counter = counter_of(raw, id)
   redis.call('HDEL', ATTEMPTS, counter)
   redis.call('HDEL', CRASHES, counter)
+  redis.call('HDEL', WAITS, counter)
 end
 
 local function is_done(id)
@@ -86,6 +88,13 @@ end
 
 local function attempts_of(raw, id)
   return tonumber(redis.call('HGET', ATTEMPTS, counter_of(raw, id)) or 0)
+end
+
+-- how long the message has been waiting for a service that is away; the clock begins with the first look
+local function waited_ms(raw, id)
+  local now, counter = now_ms(), counter_of(raw, id)
+  redis.call('HSETNX', WAITS, counter, string.format('%.0f', now))
+  return math.max(0, now - redis.call('HGET', WAITS, counter))
 end
 
 -- a message of `group` is settled: the next one of its lane goes to the same consumer, or, when that

@@ -5,6 +5,8 @@ import json
 from collections import defaultdict
 
 import pytest
+import structlog
+from structlog.testing import capture_logs
 
 from service_kit.contracts.messages import IncomingMessage, OutgoingMessage, reply_id
 from service_kit.queue.base import ConsumerOptions, Delivery, Depth, Offset, Reject, RetryLater
@@ -186,11 +188,58 @@ async def test_the_last_failure_buries_and_tells_the_user(backend):
     async with consuming(consumer):
         await until(lambda: consumer.stats.dead == 1)
     (letter,) = await backend.dead(IN)
-    assert letter.reason == "ValueError: the model is on fire"
+    assert letter.reason == "ValueError"
     assert letter.attempts == 3
     assert json.loads(letter.raw)["id"] == "tg:1"
     assert await ids(backend) == ["tg:1:r0"]
     assert consumer.stats.retried == 2
+
+
+async def test_a_message_that_waits_for_a_service_uses_up_no_attempts(backend):
+    attempts = []
+
+    async def handler(delivery: Delivery):
+        attempts.append(delivery.attempt)
+        if len(attempts) == 4:
+            raise ValueError
+        if len(attempts) < 8:
+            raise RetryLater("rest_service is away", delay=0)
+        return await echo(delivery)
+
+    await backend.producer().enqueue_many(IN, [(message(n), None) for n in (1, 2)])
+    async with consuming(backend.consumer(options(max_attempts=2, longest_wait=60), handler)) as consumer:
+        await until(lambda: consumer.stats.done == 2)
+    assert attempts == [0, 0, 0, 0, 1, 1, 1, 1, 0]
+    assert await ids(backend) == ["tg:1:r0", "tg:2:r0"]
+
+
+async def test_a_message_does_not_wait_for_ever_and_its_user_is_told(backend):
+    async def handler(delivery: Delivery):
+        raise RetryLater("rest_service is away", delay=0)
+
+    def notice(delivery: Delivery):
+        return OutgoingMessage(id=f"{delivery.id}:r0", chat_id=1, text="Sorry")
+
+    await backend.producer().enqueue(IN, message(1))
+    consumer = backend.consumer(options(longest_wait=0.2), handler, failure_notice=notice)
+    async with consuming(consumer):
+        await until(lambda: consumer.stats.dead == 1)
+    assert consumer.stats.retried >= 1
+    (letter,) = await backend.dead(IN)
+    assert letter.reason.endswith("rest_service is away")
+    assert await ids(backend) == ["tg:1:r0"]
+
+
+async def test_each_failure_is_one_line_that_names_the_conversation(backend):
+    async def handler(delivery: Delivery):
+        raise RetryLater("away", delay=0) if delivery.attempt == 0 else Reject("no")
+
+    await backend.producer().enqueue(IN, message(1, correlation_id="tg:0"))
+    with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logged:
+        async with consuming(backend.consumer(options(), handler)) as consumer:
+            await until(lambda: consumer.stats.dead == 1)
+    about = [(line["event"], line["correlation_id"]) for line in logged if "message_id" in line]
+    assert about == [("delivery_retried", "tg:0"), ("delivery_buried", "tg:0")]
 
 
 async def test_a_rejected_message_is_buried_at_once_and_the_next_one_goes_on(backend):
@@ -415,8 +464,9 @@ async def test_a_stop_gives_back_what_does_not_end_in_time(backend):
     assert await backend.depth(IN) == Depth(4, 0, 0, 0, 0)
 
 
-async def test_an_idle_consumer_stops_at_once(backend):
-    async with asyncio.timeout(1), consuming(backend.consumer(options(block=30), echo)):
+async def test_an_idle_consumer_does_not_wait_for_a_message_before_it_stops(backend):
+    block = 600.0
+    async with asyncio.timeout(block / 2), consuming(backend.consumer(options(block=block), echo)):
         pass
 
 

@@ -5,13 +5,14 @@ import json
 from contextlib import asynccontextmanager
 
 import pytest
-from redis.exceptions import OutOfMemoryError, ResponseError
+from redis.exceptions import ResponseError
 
 from service_kit import redis as kit_redis
 from service_kit.contracts.messages import IncomingMessage, OutgoingMessage
 from service_kit.health import Health
-from service_kit.queue.base import Delivery, Depth, RetryLater
+from service_kit.queue.base import ConsumerOptions, Delivery, Depth, Offset, Reject, RetryLater
 from service_kit.queue.consumer import RedisConsumer
+from service_kit.queue.dead_letters import drop_letters_of
 from service_kit.queue.producer import RedisProducer
 from service_kit.queue.redis_store import RedisStore
 from service_kit.queue.store import Failure, Fate, LeaseLostError
@@ -176,6 +177,84 @@ async def test_a_duplicate_in_flight_elsewhere_is_answered_once(backend, redis_s
     assert await backend.messages(OUT) == [b"1"]
 
 
+async def test_the_same_id_again_in_turn_is_not_served_again(backend, redis_settings):
+    """By the claim: nobody has its group any more, and no lane is looked through."""
+    for _ in range(2):
+        await backend.push(IN, b'{"id": "x", "user_id": 1}')
+    async with a_store(redis_settings) as store:
+        (first,) = (await store.claim(1)).deliveries
+        await store.finish(store.lease, first, [b"1"], closing=True)
+        await backend.push(IN, first.raw)
+        assert (await store.claim(5)).deliveries == []
+    assert await backend.messages(OUT) == [b"1"]
+    assert await backend.depth(IN) == Depth(0, 0, 0, 0, 0)
+
+
+async def test_who_has_an_answer_does_not_hear_that_there_is_none(backend, redis_settings):
+    """The same id in flight twice: one is answered, the other one fails for good."""
+    for _ in range(2):
+        await backend.push(IN, b'{"id": "x"}')
+    async with a_store(redis_settings) as store:
+        one, two = (await store.claim(2)).deliveries
+        await store.finish(store.lease, one, [b"answer"], closing=False)
+        gone = await store.fail(store.lease, two, Failure("broken", None, b"sorry"), closing=False)
+        assert gone.fate is Fate.DEAD
+    assert await backend.messages(OUT) == [b"answer"]
+
+
+async def test_a_claim_of_large_messages_is_bounded(backend, redis_settings):
+    for number in range(5):
+        await backend.push(IN, json.dumps({"id": str(number), "text": "x" * 1024 * 1024}).encode())
+    async with a_store(redis_settings) as store:
+        assert len((await store.claim(64)).deliveries) == 4
+        assert len((await store.claim(64)).deliveries) == 1
+
+
+async def test_what_was_refused_is_not_served_when_it_comes_again(backend, redis_settings):
+    raws = [message(number).model_dump_json().encode() for number in range(3)]
+    for raw in raws:
+        await backend.push(IN, raw)
+    async with a_store(redis_settings, lane_cap=1) as store:
+        claimed = await store.claim(5)
+        assert [one.id for one in claimed.refused] == ["tg:2"]
+        (first,) = claimed.deliveries
+        second = (await store.finish(store.lease, first, [], closing=False)).next
+        await store.finish(store.lease, second, [], closing=False)
+        await backend.push(IN, raws[2])
+        assert (await store.claim(5)).deliveries == []
+
+
+async def test_marks_live_as_long_as_their_id_may_come_again(backend, redis_client):
+    await backend.producer().enqueue(IN, message(1), offset=Offset("offset", 2))
+    await backend.producer().enqueue(IN, message(2, user=2))
+    async with consuming(
+        backend.consumer(options(done_ttl=ConsumerOptions(IN, "").done_ttl), echo)
+    ) as consumer:
+        await until(lambda: consumer.stats.done == 2)
+    seen, seen_without_offset, done = [
+        await redis_client.ttl(f"{IN}:{mark}") for mark in ("seen:tg:1", "seen:tg:2", "done:tg:1")
+    ]
+    assert 3_000 < seen <= 3_600
+    assert 86_000 < seen_without_offset <= 86_400
+    assert 3_000 < done <= 3_600
+
+
+async def test_the_dead_letters_of_one_user_can_be_dropped(backend, redis_client):
+    async def handler(delivery: Delivery):
+        raise Reject("no")
+
+    await backend.producer().enqueue_many(IN, [(message(n, user=n % 2 + 1), None) for n in range(250)])
+    await backend.push(IN, b"broken")
+    async with consuming(backend.consumer(options(), handler)) as consumer:
+        await until(lambda: backend.depth(IN), lambda depth: depth.dead == 251)
+        await until(lambda: consumer.stats.dead >= 250)
+    assert await drop_letters_of(redis_client, IN, 2) == 125
+    assert await drop_letters_of(redis_client, IN, 2) == 0
+    letters = await backend.dead(IN)
+    assert len(letters) == 126
+    assert {json.loads(one.raw)["user_id"] for one in letters if one.raw != b"broken"} == {1}
+
+
 async def test_retries_of_a_dead_replica_are_promoted_by_another(backend, redis_settings):
     await backend.producer().enqueue(IN, message(1))
     async with a_store(redis_settings, slot="a") as store:
@@ -253,21 +332,6 @@ async def test_an_error_of_the_queue_itself_ends_the_consumer(backend, redis_cli
     with pytest.raises(ExceptionGroup) as caught:
         await backend.consumer(options(), echo).run(asyncio.Event())
     assert caught.group_contains(ResponseError, match="WRONGTYPE")
-
-
-async def test_a_full_redis_refuses_new_messages_whole_and_lets_old_ones_be_served(backend, redis_client):
-    await backend.producer().enqueue_many(IN, [(message(n, user=n % 3), None) for n in range(30)])
-    await redis_client.config_set("maxmemory", 1)
-    try:
-        with pytest.raises(OutOfMemoryError):
-            await backend.producer().enqueue(IN, message(99))
-        async with consuming(backend.consumer(options(), echo)) as consumer:
-            await until(lambda: consumer.stats.done == 30)
-    finally:
-        await redis_client.config_set("maxmemory", 0)
-    assert not await redis_client.exists(f"{IN}:seen:tg:99")
-    assert len(await ids(backend)) == 30
-    assert await backend.producer().enqueue(IN, message(99))
 
 
 async def test_the_health_page_knows_the_queue(redis_settings, redis_client):

@@ -2,9 +2,11 @@ import io
 import json
 import logging
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import jsonschema
 import pytest
 import structlog
 from hypothesis import given
@@ -42,12 +44,13 @@ def written() -> io.StringIO:
 def configured(written: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """`configure_logging`, undone after the test."""
     before, root = structlog.get_config(), logging.getLogger()
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
     handlers, level = root.handlers, root.level
 
-    def configure(log_format: str = "json", log_level: str = "INFO") -> None:
+    def configure(**fields: Any) -> None:
         monkeypatch.setattr(sys, "stderr", written)
-        fields = {"log_format": log_format, "log_level": log_level}
-        configure_logging("the_service", Settings.model_validate(fields))
+        configure_logging("the_service", Settings.model_validate({"log_format": "json"} | fields))
 
     yield configure
     structlog.configure(**before)
@@ -111,6 +114,87 @@ def test_exceptions_are_written_without_their_secrets(lines, logger):
     assert BOT_TOKEN not in json.dumps(line)
 
 
+class Wrong(BaseModel):
+    """What a user wrote is no valid one."""
+
+    text: int
+
+
+SAID = "my most private thought"
+
+
+def _refuse_by_pydantic() -> None:
+    Wrong.model_validate({"text": SAID})
+
+
+def _refuse_by_key() -> None:
+    dict[str, str]()[SAID]
+
+
+def _refuse_by_number() -> None:
+    int(SAID)
+
+
+def _refuse_by_schema() -> None:
+    jsonschema.validate(SAID, {"type": "integer"})
+
+
+def _refuse_beneath() -> None:
+    try:
+        _refuse_by_number()
+    except ValueError as exc:
+        raise RuntimeError("broken") from exc
+
+
+def _refuse_in_a_group() -> None:
+    try:
+        _refuse_by_number()
+    except ValueError as exc:
+        raise ExceptionGroup(SAID, [exc, ExceptionGroup(SAID, [exc])]) from None
+
+
+REFUSALS = [
+    _refuse_by_pydantic,
+    _refuse_by_key,
+    _refuse_by_number,
+    _refuse_by_schema,
+    _refuse_beneath,
+    _refuse_in_a_group,
+]
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+@pytest.mark.parametrize("refuse", REFUSALS)
+def test_what_users_wrote_stands_in_no_traceback(configured, written, refuse, log_format):
+    configured(log_format=log_format)
+    for log in (get_logger("a"), logging.getLogger("b")):
+        try:
+            refuse()
+        except Exception:
+            log.exception("failed")
+    shown = written.getvalue()
+    assert "private" not in shown
+    assert shown.count(f"in {refuse.__name__}") >= 2
+
+
+def test_a_message_about_the_program_itself_is_shown(lines):
+    get_logger("a").error("failed", exc_info=OSError(28, "No space left on device"))
+    assert "No space left on device" in lines()[0]["exception"]
+
+
+def test_what_ends_the_process_or_a_thread_is_logged_like_anything_else(lines):
+    try:
+        _refuse_by_number()
+    except ValueError as exc:
+        sys.excepthook(type(exc), exc, exc.__traceback__)
+    thread = threading.Thread(target=_refuse_by_number)
+    thread.start()
+    thread.join()
+    assert [line["event"] for line in lines()] == ["crashed", "crashed"]
+    assert all("ValueError" in line["exception"] for line in lines())
+    assert "private" not in json.dumps(lines())
+
+
 @pytest.mark.parametrize(
     "name",
     ["telegram_token", "password", "apiKey", "Authorization", "client_secret", "OWNER_CODE", "code_verifier"],
@@ -163,13 +247,27 @@ def test_everyday_texts_stay_as_they_are(text):
     assert redact_text(text) == text
 
 
-def test_the_process_never_writes_the_secrets_of_its_own_settings(lines):
-    get_logger("a").info("event", header="x an-unremarkable-value", answer=["second-key-of-two"])
-    logging.getLogger("b").warning("first-key-of-two")
-    logging.getLogger("c").warning("the-key-of-an-entry")
-    first, second, third = lines()
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"service_api_key": "plain-value-1"},
+        {"encryption_keys": "another-one, plain-value-1"},
+        {"entries": {"deep": {"key": "plain-value-1"}}},
+    ],
+    ids=["a secret", "one of several", "within an entry"],
+)
+def test_the_process_never_writes_the_secrets_of_its_own_settings(configured, written, setting):
+    configured(**setting)
+    get_logger("a").info("event", header="x plain-value-1", answer=["plain-value-1"])
+    logging.getLogger("b").warning("plain-value-1")
+    first, second = [json.loads(line) for line in written.getvalue().splitlines()]
     assert (first["header"], first["answer"], second["event"]) == ("x ***", ["***"], "***")
-    assert third["event"] == "***"
+
+
+def test_of_a_secret_that_holds_another_one_nothing_is_left(configured, written):
+    configured(service_api_key="abcdefgh", encryption_keys="abcdefgh-and-longer")
+    get_logger("a").info("event", header="x abcdefgh-and-longer")
+    assert json.loads(written.getvalue())["header"] == "x ***"
 
 
 def test_a_short_secret_does_not_blot_out_everyday_words(lines):
