@@ -1,10 +1,11 @@
 """A reply as Telegram messages: the model's Markdown becomes text and entities.
 
 Entities, not a parse mode: broken Markdown then cannot make Telegram refuse a message. The conversion is
-telegramify-markdown's; what it reads as markup and a chat does not mean so is kept from it (`_shield`).
+telegramify-markdown's; `dialect` tells it what a chat means by its signs.
 """
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 
 from telegramify_markdown import RenderConfig, convert, split_entities
@@ -12,6 +13,7 @@ from telegramify_markdown.entity import MessageEntity
 
 from ..client.models import Entity
 from .defuse import defuse
+from .dialect import JOINER, prepare, restore
 from .split import MESSAGE_LIMIT, split_markdown, utf16_length
 
 MAX_ENTITIES = 100
@@ -20,7 +22,7 @@ _SMALLEST_PIECE = 512
 """A piece that is still too rich when it is as short as this is sent with the entities it may have."""
 
 _MARKUP = re.compile(
-    r"[*_`~\[\]|\\]|^[ ]{0,3}(?:\#{1,6}\s|>|[-+]\s|-{3,}\s*$|={3,}\s*$)|<\w[\w+.-]*:|&\#?\w+;", re.MULTILINE
+    r"[*_`~\[\]|\\$]|^[ ]{0,3}(?:\#{1,6}\s|>|[-+]\s|-{3,}\s*$|={3,}\s*$)|<\w[\w+.-]*:|&\#?\w+;", re.MULTILINE
 )
 """A text without any of this is the same before and after rendering."""
 
@@ -69,6 +71,7 @@ def _config() -> RenderConfig:
     symbols.heading_level_1 = symbols.heading_level_2 = symbols.heading_level_3 = ""
     symbols.heading_level_4 = symbols.image = symbols.link = ""
     symbols.unordered_list_item = "•"
+    symbols.task_uncompleted = "☐"
     return config
 
 
@@ -77,34 +80,29 @@ _LINK = re.compile(r"(?:https?|mailto|tel)://?\S|(?:mailto|tel):\S", re.IGNORECA
 
 
 def _convert(markdown: str) -> tuple[str, list[MessageEntity]]:
-    text, entities = convert(_shield(markdown), latex_escape=False, config=_CONFIG)
+    text, entities = convert(prepare(markdown), latex_escape=False, config=_CONFIG)
     kept: list[MessageEntity] = []
     for entity in entities:
         if entity.url is not None:
-            entity.url = _unshield(entity.url)
+            entity.url = restore(entity.url).replace(JOINER, "")
             if not _LINK.match(entity.url):  # a footnote, a file of the model's imagination, tg://…
                 continue
         if entity.language is not None:
-            entity.language = _unshield(entity.language)
+            entity.language = restore(entity.language)
         if entity.length > 0:
             kept.append(entity)
-    return _unshield(text), kept
+    return _without_joiners(restore(text), kept)
 
 
-_STAND_INS = {"*": "\ufdd0", "<": "\ufdd1", "$": "\ufdd2"}
-"""Unicode noncharacters: one UTF-16 unit each, as what they stand for, so that no offset moves."""
-_BACK = {ord(stand_in): character for character, stand_in in _STAND_INS.items()}
-_GONE = dict.fromkeys(_BACK)
-_SHIELDED = re.compile(r"(?<=\w)\*(?=\w)|<(?!\w[\w+.-]*:[^\s<>]*>)|\$")
-"""`2*3*4` is a product, `a<b>` a comparison or a tag in words, `$5 or $6` money."""
-
-
-def _shield(markdown: str) -> str:
-    return _SHIELDED.sub(lambda found: _STAND_INS[found[0]], markdown.translate(_GONE))
-
-
-def _unshield(text: str) -> str:
-    return text.translate(_BACK)
+def _without_joiners(text: str, entities: list[MessageEntity]) -> tuple[str, list[MessageEntity]]:
+    if JOINER not in text:
+        return text, entities
+    places = [utf16_length(text[: found.start()]) for found in re.finditer(JOINER, text)]
+    for entity in entities:
+        end = entity.offset + entity.length
+        entity.offset -= bisect_left(places, entity.offset)
+        entity.length = end - bisect_left(places, end) - entity.offset
+    return text.replace(JOINER, ""), [entity for entity in entities if entity.length > 0]
 
 
 def _entity(entity: MessageEntity) -> Entity:

@@ -1,7 +1,9 @@
 """Markdown to entities: what a reader sees is what the model meant."""
 
+import unicodedata
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tg_bot.src.utils.markdown import MAX_ENTITIES, Part, render
@@ -51,6 +53,104 @@ def test_what_is_no_markup_stays_text(markdown, text):
     assert one(markdown).text.strip() == text.strip()
 
 
+@pytest.mark.parametrize(
+    ("markdown", "bold"),
+    [
+        ("**标签：**正文", "标签："),
+        ("**«слово»**текст", "«слово»"),
+        ("текст**«слово»**", "«слово»"),
+        ("中文**「词」**中文", "「词」"),
+        ("**Вывод:**да", "Вывод:"),
+        ("**Готово ✅**текст", "Готово ✅"),
+        ("__标签：__正文", "标签："),
+        ("😀 **«а»**б", "«а»"),
+        ("> **标签：**正文", "标签："),
+        ("**«_слово_»**текст", "«слово»"),
+        ("***标签：***正文", "标签："),
+    ],
+)
+def test_marks_beside_punctuation_are_marks(markdown, bold):
+    part = one(markdown)
+    assert marked(part, "bold") == [bold]
+    assert not set("*_>") & set(part.text)
+
+
+@pytest.mark.parametrize(
+    ("markdown", "kind", "stretch"),
+    [
+        ("*标签：*正文", "italic", "标签："),
+        ("_«слово»_текст", "italic", "«слово»"),
+        ("~~标签：~~正文", "strikethrough", "标签："),
+        ("这是*重点*内容", "italic", "重点"),
+        ("*курсив*ом", "italic", "курсив"),
+        ("ответ: ||секрет||!", "spoiler", "секрет"),
+        ("||**标签：**正文||", "spoiler", "标签：正文"),
+    ],
+)
+def test_other_marks_beside_letters(markdown, kind, stretch):
+    assert marked(one(markdown), kind) == [stretch]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "In JS use a || b || c",
+        "a||b||c",
+        "if (a||b) && (c||d)",
+        "|| a || b ||",
+        "2**(3)**4 = **x",
+        "x ||y",
+        "f[i](x) = [i]",
+        "[Ответ]: да *нет",
+        "Sources:\n[1]: https://e.com",
+        "between $5 and $10 or 20$-30$, $HOME/$USER, $20-30$",
+        "5. *c\n7. d\n6. e",
+        "1 < 2 || x<y>z",
+    ],
+)
+def test_signs_that_mark_nothing_arrive(text):
+    assert (one(text).text.strip(), one(text).entities) == (text, ())
+
+
+def test_an_empty_cell_of_a_table_is_no_spoiler():
+    part = one("| a || c |\n|---|---|---|\n| 1 || 3 |")
+    assert part.text == "a |  | c\n--+--+--\n1 |  | 3"
+
+
+def test_cells_beyond_the_head_arrive():
+    part = one("| a | b |\n|---|---|\n| 1 | 2 | 3 |\n4 | 5")
+    assert part.text.splitlines()[2:] == ["1 | 2 | 3", "4 | 5    "]
+
+
+@pytest.mark.parametrize(
+    ("markdown", "text"),
+    [
+        (r"\[ \frac{a}{b} \]", "(a/b)"),
+        (r"\(\frac{a+b}{2c}\)", "((a+b)/(2c))"),
+        (r"$$x = \frac{-b \pm \sqrt{b^2-4ac}}{2a}$$", "x = ((-b ± √(b²-4ac))/(2a))"),
+        (r"$E = mc^2$, $a_1$ и $x$", "E = mc², a₁ и x"),
+        (r"\[\sum_{i=1}^{n} i\]", "∑ᵢ₌₁ⁿ i"),
+        (r"\(\alpha \leq \beta \to \infty\)", "α ≤ β → ∞"),
+        (r"\(\sqrt[3]{x} \cdot \sqrt{2}\)", "∛x ⋅ √2"),
+        (r"\(\text{Скорость} = \dfrac{S}{t}\)", "Скорость = (S/t)"),
+        (r"\(a*b*c < d_1 | e\) *да*", "a*b*c < d₁ | e да"),
+        (r"\[\begin{pmatrix} a & b \\ c & d \end{pmatrix}\]", "(a  b\nc  d)"),
+        (r"\(\nosuch{x} + x^2\)", "nosuchx + x²"),
+        (r"**$x^2$** **«$x$»**т", "x² «x»т"),
+        # not formulas
+        (r"\(see below\) \[1\] \[x\] \[ \frac{a \]", r"(see below) [1] [x] [ \frac{a ]"),
+        (r"`$x^2$ \(x^2\)`", r"$x^2$ \(x^2\)"),
+        ("```\n$x^2$ a || b || c **标签：**正文\n```", "$x^2$ a || b || c **标签：**正文"),
+    ],
+)
+def test_formulas_are_told_in_plain_text(markdown, text):
+    assert one(markdown).text == text
+
+
+def test_a_task_that_is_not_done_has_an_empty_box():
+    assert one("- [ ] a\n- [x] b").text == "☐ a\n✅ b\n"
+
+
 def test_a_heading_is_bold_without_an_emoji():
     part = one("## Plan **b**")
     assert part.text.strip() == "Plan b"
@@ -97,6 +197,26 @@ def test_a_message_has_no_more_entities_than_telegram_reads():
     parts = render("**b** " * 500)
     assert sum(len(part.entities) for part in parts) == 500
     assert all(len(part.entities) <= MAX_ENTITIES for part in parts)
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["слово", "word", "字", "7", "x1", "😀", " ", "  ", "\n", "\n\n", "\n- ", "\n# ", "\n> ", "1. "]
+        )
+        | st.sampled_from(
+            ["*", "**", "***", "_", "__", "~~", "||", "|", "`", "$", "$$", "<", ">", "[", "]", "("]
+        )
+        | st.sampled_from(
+            [")", "«", "»", "：", ":", ".", "!", "\\", "\\(", "\\)", "\\[", "\\]", "=", "+", "^", "{", "}"]
+        ),
+        max_size=40,
+    ).map("".join)
+)
+@example("**«7»**7 ||字||")
+def test_no_letter_or_digit_is_lost(text):
+    shown = unicodedata.normalize("NFKC", "".join(part.text for part in render(text)))
+    assert [one for one in shown if one.isalnum()] == [one for one in text if one.isalnum()]
 
 
 @given(st.text(st.sampled_from("ab 😀*_`~#[]()<>|$\\\n-+=!&;1.:/\"'"), max_size=300))
