@@ -4,10 +4,11 @@ KitError
 ├── TransientError        worth another try: timeouts, refused connections, 429, 5xx
 │   └── RestUnavailableError
 └── PermanentError        the same call will fail again
-└── RestError         rest_service said no (4xx); carries its ErrorBody
-├── NotFoundError
-├── ConflictError
-└── AccessError   a wrong or missing key: the operator must act
+    └── RestError         rest_service said no (4xx); carries its ErrorBody
+        ├── NotFoundError
+        ├── ConflictError
+        ├── AccessError   a wrong or missing key: the operator must act
+        └── ContractError its answer cannot be read: two versions that do not fit; the operator must act
 """
 
 from service_kit.contracts.errors import ErrorBody
@@ -48,3 +49,10 @@ class ConflictError(RestError):
 
 class AccessError(RestError):
     """401 or 403: the key is wrong or does not reach that far."""
+
+
+class ContractError(RestError):
+    """rest_service answered, and this version cannot read it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(502, ErrorBody(code="contract_broken", message=text))

@@ -1,25 +1,34 @@
 """Assistants, tools and the links between them (`/api/assistants`, `/api/tools`, `/api/assistant-tools`)."""
 
 import json
-from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
-from service_kit.contracts.base import AS_WHOLE, NOT_BLANK, Body, Flag, ModelName, Name, Patch, Resource
+from service_kit.contracts.base import (
+    AS_WHOLE,
+    NOT_BLANK,
+    Body,
+    Choice,
+    Flag,
+    ModelName,
+    Name,
+    Patch,
+    Resource,
+)
 
 Instructions = Annotated[str, StringConstraints(min_length=1, max_length=100_000), NOT_BLANK]
 
 
-class AssistantType(StrEnum):
+class AssistantType(Choice):
     """Which implementation answers."""
 
     LLM = "llm"
     OPENAI_API = "openai_api"
 
 
-class ToolType(StrEnum):
+class ToolType(Choice):
     """Which implementation a tool row becomes: the types that come along. There may be more."""
 
     CALENDAR = "calendar"

@@ -1,9 +1,11 @@
 """What all contract models share."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
+from enum import StrEnum
 from functools import cache
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final, Self
 from zoneinfo import available_timezones
 
 from pydantic import (
@@ -13,14 +15,49 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     Strict,
     StringConstraints,
+    ValidationError,
     ValidationInfo,
+    ValidatorFunctionWrapHandler,
     field_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, core_schema
+
+READING: Final[Mapping[str, Any]] = {"extra": "ignore", "context": {"reading": True}}
+"""Arguments of pydantic's `validate_json` for what another service has written, perhaps a newer one: fields
+and members that this version does not know make no answer unreadable. What comes in as a request is judged
+without them."""
+
+
+class Choice(StrEnum):
+    """A closed set for whoever writes, an open one for whoever reads (`READING`).
+
+    A member that the reader does not know equals none of those it knows, and keeps its text.
+    """
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: type[Self], handler: GetCoreSchemaHandler) -> CoreSchema:
+        """The enum's own schema, and around it what reading tolerates."""
+        return core_schema.with_info_wrap_validator_function(cls._parse, handler(source))
+
+    @classmethod
+    def _parse(cls, value: object, known: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Self:
+        try:
+            return known(value)  # type: ignore[no-any-return]  # the enum's schema gives a member
+        except ValidationError:
+            if isinstance(value, str) and info.context and info.context.get("reading"):
+                return cls._unknown(value)
+            raise
+
+    @classmethod
+    def _unknown(cls, value: str) -> Self:
+        member = str.__new__(cls, value)
+        member._name_ = member._value_ = value
+        return member
 
 
 def _has_nul(value: object) -> bool:
@@ -163,6 +200,6 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 """A time with its offset from UTC, written as ISO 8601."""
 
 __all__ = [
-    "AS_WHOLE", "NOT_BLANK", "AwareDatetime", "Body", "Count", "Flag", "ModelName", "Moment", "Name", "Patch",
-    "Resource", "RowId", "TimeZoneName", "datetime", "zone_names",
+    "AS_WHOLE", "NOT_BLANK", "READING", "AwareDatetime", "Body", "Choice", "Count", "Flag", "ModelName",
+    "Moment", "Name", "Patch", "Resource", "RowId", "TimeZoneName", "datetime", "zone_names",
 ]  # fmt: skip

@@ -4,18 +4,17 @@ Two shapes, so that a token cannot slip into a list: `CalendarRead` says whether
 `CalendarTokens` is what only the services' key may read and write.
 """
 
-from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
-from service_kit.contracts.base import NOT_BLANK, Body, Moment, Resource
+from service_kit.contracts.base import NOT_BLANK, Body, Choice, Moment, Resource
 
 Token = Annotated[str, StringConstraints(min_length=1, max_length=8192), NOT_BLANK]
 Scope = Annotated[str, StringConstraints(min_length=1, max_length=256), NOT_BLANK]
 
 
-class CalendarStatus(StrEnum):
+class CalendarStatus(Choice):
     """Whether the grant still holds."""
 
     LINKED = "linked"

@@ -1,6 +1,5 @@
 """Scheduled jobs and their firings (`/api/cron-jobs`)."""
 
-from enum import StrEnum
 from typing import Annotated, Any, Self
 
 from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints, model_validator
@@ -9,6 +8,7 @@ from pydantic_core import PydanticCustomError
 from service_kit.contracts.base import (
     NOT_BLANK,
     Body,
+    Choice,
     Flag,
     Moment,
     Name,
@@ -29,7 +29,7 @@ JobMessage = Annotated[str, StringConstraints(min_length=1, max_length=4096), NO
 IdempotencyKey = Annotated[str, StringConstraints(min_length=1, max_length=256), NOT_BLANK]
 
 
-class CronJobType(StrEnum):
+class CronJobType(Choice):
     """What a firing does."""
 
     NOTIFICATION = "notification"
@@ -37,14 +37,14 @@ class CronJobType(StrEnum):
     SCHEDULE = "schedule"
 
 
-class Priority(StrEnum):
+class Priority(Choice):
     """`high` enters the queue at its head."""
 
     NORMAL = "normal"
     HIGH = "high"
 
 
-class CronJobStatus(StrEnum):
+class CronJobStatus(Choice):
     """Where a job stands."""
 
     ACTIVE = "active"
@@ -54,7 +54,7 @@ class CronJobStatus(StrEnum):
     FAILED = "failed"
 
 
-class FiringStatus(StrEnum):
+class FiringStatus(Choice):
     """Where a firing stands."""
 
     CREATED = "created"

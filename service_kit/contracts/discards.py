@@ -5,14 +5,12 @@ user is deleted, whoever did it and however. assistant reads the rows, tells the
 the conversation it keeps), and deletes them.
 """
 
-from enum import StrEnum
-
 from pydantic import Field
 
-from service_kit.contracts.base import Resource
+from service_kit.contracts.base import Choice, Resource
 
 
-class DiscardKind(StrEnum):
+class DiscardKind(Choice):
     """What `reference` names."""
 
     THREAD = "thread"

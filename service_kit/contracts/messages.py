@@ -5,10 +5,11 @@
 id is served, but without dedupe.
 """
 
-from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from service_kit.contracts.base import Choice
 
 QUEUE_TO_SECRETARY = "queue:to_secretary"
 QUEUE_TO_TELEGRAM = "queue:to_telegram"
@@ -22,7 +23,7 @@ MAX_OUTGOING_TEXT = 131_072
 """Characters of one reply: 32 Telegram messages, more than anybody reads."""
 
 
-class IncomingType(StrEnum):
+class IncomingType(Choice):
     """What may stand on `queue:to_secretary`."""
 
     MESSAGE = "message"
@@ -30,7 +31,7 @@ class IncomingType(StrEnum):
     """The user asked for a new conversation (`/new`)."""
 
 
-class OutgoingType(StrEnum):
+class OutgoingType(Choice):
     """What may stand on `queue:to_telegram`."""
 
     REPLY = "reply"
@@ -69,7 +70,7 @@ class IncomingMessage(Envelope):
 
     @model_validator(mode="after")
     def _says_something(self) -> "IncomingMessage":
-        if self.type is IncomingType.MESSAGE and not self.text.strip():
+        if self.type is not IncomingType.RESET and not self.text.strip():
             msg = "a message needs a text"
             raise ValueError(msg)
         return self

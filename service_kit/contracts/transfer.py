@@ -1,7 +1,6 @@
 """The configuration as one document (`/api/export`, `/api/import`): everything is referred to by name."""
 
 import json
-from enum import StrEnum
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer
@@ -14,7 +13,7 @@ from service_kit.contracts.assistants import (
     ToolName,
     ToolTypeName,
 )
-from service_kit.contracts.base import Body, Flag, Name
+from service_kit.contracts.base import Body, Choice, Flag, Name
 
 
 class ToolEntry(Body):
@@ -99,7 +98,7 @@ class Configuration(Body):
     )
 
 
-class EntryKind(StrEnum):
+class EntryKind(Choice):
     """What an entry of the document is."""
 
     ASSISTANT = "assistant"
@@ -107,7 +106,7 @@ class EntryKind(StrEnum):
     LINK = "link"
 
 
-class ImportAction(StrEnum):
+class ImportAction(Choice):
     """What an import does with an entry."""
 
     CREATED = "created"

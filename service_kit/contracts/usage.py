@@ -1,18 +1,27 @@
 """What answering cost: tokens and time by user, assistant, model and message (`/api/usage`)."""
 
-from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from service_kit.contracts.base import NOT_BLANK, Body, Count, ModelName, Moment, Name, Resource, RowId
+from service_kit.contracts.base import (
+    NOT_BLANK,
+    Body,
+    Choice,
+    Count,
+    ModelName,
+    Moment,
+    Name,
+    Resource,
+    RowId,
+)
 
 MAX_RECORDS = 500
 """Records in one request."""
 
 
-class UsageKind(StrEnum):
+class UsageKind(Choice):
     """What the model was asked for."""
 
     ANSWER = "answer"
@@ -101,7 +110,7 @@ class UsageStored(BaseModel):
     stored: int = Field(description="Records that were not known before.", examples=[2])
 
 
-class UsageGroup(StrEnum):
+class UsageGroup(Choice):
     """What totals are summed over."""
 
     USER = "user"

@@ -1,11 +1,10 @@
 """Users (`/api/users`)."""
 
-from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AwareDatetime, ConfigDict, Field, Strict, StringConstraints
 
-from service_kit.contracts.base import AS_WHOLE, Body, Flag, Moment, Patch, Resource, TimeZoneName
+from service_kit.contracts.base import AS_WHOLE, Body, Choice, Flag, Moment, Patch, Resource, TimeZoneName
 
 LANGUAGE_PATTERN = r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$"
 
@@ -15,7 +14,7 @@ TelegramId = Annotated[int, _RANGE]
 LanguageCode = Annotated[str, StringConstraints(pattern=LANGUAGE_PATTERN, max_length=35)]
 
 
-class UserRole(StrEnum):
+class UserRole(Choice):
     """What a person may do. There is at most one owner."""
 
     OWNER = "owner"

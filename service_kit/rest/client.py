@@ -13,8 +13,16 @@ from typing import Protocol, Self, TypeVar
 import httpx2
 from pydantic import ValidationError
 
+from service_kit.contracts.base import READING
 from service_kit.contracts.errors import ErrorBody
-from service_kit.errors import AccessError, ConflictError, NotFoundError, RestError, RestUnavailableError
+from service_kit.errors import (
+    AccessError,
+    ConflictError,
+    ContractError,
+    NotFoundError,
+    RestError,
+    RestUnavailableError,
+)
 from service_kit.rest.endpoints import PAGE, Call
 from service_kit.settings import RestClientSettings
 
@@ -55,10 +63,10 @@ def _may_retry(call: Call[T], exc: Exception) -> bool:
 def _parse(call: Call[T], response: httpx2.Response) -> T:
     if response.is_success:
         try:
-            return call.answer.validate_json(response.content or b"null")
+            return call.answer.validate_json(response.content or b"null", **READING)
         except ValidationError as exc:
             msg = f"{call.method} {call.path}: the answer breaks the contract in {exc.error_count()} places"
-            raise RestUnavailableError(msg) from exc
+            raise ContractError(msg) from exc
     if response.status_code >= 500 or response.status_code in RETRY_STATUSES:
         msg = f"{call.method} {call.path}: rest_service answered {response.status_code}"
         raise RestUnavailableError(msg)
@@ -105,7 +113,8 @@ class AsyncRestClient:
 
         Raises:
             RestUnavailableError: no usable answer after all attempts.
-            RestError: rest_service refused (NotFoundError, ConflictError, AccessError, …).
+            RestError: rest_service refused (NotFoundError, ConflictError, AccessError, …), or cannot be
+                understood (ContractError).
         """
         for attempt in range(ATTEMPTS):
             last = attempt == ATTEMPTS - 1

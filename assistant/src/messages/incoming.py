@@ -2,6 +2,7 @@
 
 from pydantic import ValidationError
 
+from service_kit.contracts.base import READING
 from service_kit.contracts.messages import IncomingMessage
 from service_kit.queue.base import Delivery, Reject
 
@@ -13,7 +14,7 @@ def parse(delivery: Delivery) -> IncomingMessage:
         Reject: it is none; the reason names the fields, without their values.
     """
     try:
-        return IncomingMessage.model_validate_json(delivery.raw)
+        return IncomingMessage.model_validate_json(delivery.raw, **READING)
     except ValidationError as exc:
         problems = "; ".join(
             f"{'.'.join(str(part) for part in error['loc']) or 'message'}: {error['msg']}"

@@ -9,7 +9,14 @@ from typing import TypeVar
 
 from service_kit.contracts.cron import CronJobCreate, CronJobRead, CronJobUpdate
 from service_kit.contracts.users import UserUpdate
-from service_kit.errors import AccessError, KitError, NotFoundError, RestError, RestUnavailableError
+from service_kit.errors import (
+    AccessError,
+    ContractError,
+    KitError,
+    NotFoundError,
+    RestError,
+    RestUnavailableError,
+)
 from service_kit.logging import get_logger
 from service_kit.rest import endpoints
 from service_kit.rest.client import AsyncRestClient
@@ -76,7 +83,7 @@ class Reminders:
     async def _send(self, call: endpoints.Call[T], missing: int | None = None) -> T:
         try:
             return await self._rest.send(call)
-        except RestUnavailableError as exc:
+        except (RestUnavailableError, ContractError) as exc:
             msg = "the reminders cannot be reached at the moment; do not say that it has worked"
             raise ToolExecutionError(msg) from exc
         except AccessError as exc:

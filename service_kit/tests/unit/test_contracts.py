@@ -1,13 +1,18 @@
+import importlib
 import json
+import pkgutil
 from datetime import UTC, datetime
+from enum import Enum
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from service_kit import contracts
 from service_kit.contracts.assistants import AssistantRead, ToolCreate
+from service_kit.contracts.base import READING, Choice, Resource
 from service_kit.contracts.cron import CronJobCreate, CronJobUpdate
 from service_kit.contracts.messages import (
     MAX_INCOMING_TEXT,
@@ -17,7 +22,7 @@ from service_kit.contracts.messages import (
     OutgoingMessage,
     reply_id,
 )
-from service_kit.contracts.users import UserCreate, UserUpdate
+from service_kit.contracts.users import UserCreate, UserRole, UserUpdate
 
 AT = "2026-11-22T12:00:00Z"
 JOB: dict[str, Any] = {"name": "Vitamins", "user_id": 1, "message": "Take them"}
@@ -173,3 +178,76 @@ def test_a_schema_may_be_given_as_an_object():
 def test_a_tools_name_must_be_callable_by_a_model(name):
     with pytest.raises(ValidationError):
         ToolCreate.model_validate({"name": name, "tool_type": "time", "description": "Time."})
+
+
+def all_kinds(root: type) -> set[type]:
+    """The classes of the contracts that are derived from `root`, however far."""
+    for module in pkgutil.iter_modules(contracts.__path__):
+        importlib.import_module(f"{contracts.__name__}.{module.name}")
+    found, rest = set[type](), [root]
+    while rest:
+        rest += rest.pop().__subclasses__()
+        found |= {one for one in rest if one.__module__.startswith(contracts.__name__)}
+    return found
+
+
+def of_a_newer_version(value: Any) -> Any:
+    """With a field more in each object."""
+    if isinstance(value, dict):
+        return {name: of_a_newer_version(one) for name, one in value.items()} | {"a_new_field": 1}
+    return value
+
+
+def newer_answer(resource: type[BaseModel]) -> tuple[str, list[str]]:
+    """An answer of the next version, and the names of its fields with members of that version."""
+    row, choices = {}, []
+    for name, field in resource.model_fields.items():
+        row[name] = of_a_newer_version(field.examples[0] if field.examples else None)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Enum):
+            row[name] = "a_new_member"
+            choices.append(name)
+    return json.dumps(row | {"a_new_field": 1}), choices
+
+
+class TestVersions:
+    def test_every_closed_set_is_open_for_readers(self):
+        assert all_kinds(Enum) - {Choice} == all_kinds(Choice)
+
+    @pytest.mark.parametrize("resource", sorted(all_kinds(Resource), key=str))
+    def test_readers_take_what_a_newer_version_answers(self, resource: type[BaseModel]):
+        answer, choices = newer_answer(resource)
+        read = TypeAdapter(resource).validate_json(answer, **READING)
+        assert [getattr(read, name) for name in choices] == ["a_new_member"] * len(choices)
+        assert json.loads(read.model_dump_json(include=set(choices))) == dict.fromkeys(
+            choices, "a_new_member"
+        )
+
+    @pytest.mark.parametrize(
+        ("body", "wrong"),
+        [
+            (UserCreate, {"telegram_id": 1, "role": "guest"}),
+            (UserUpdate, {"role": "guest"}),
+            (CronJobCreate, JOB | {"cron_expression": "0 9 * * *", "priority": "urgent"}),
+            (CronJobUpdate, {"status": "resting"}),
+        ],
+    )
+    def test_writers_use_what_is_known(self, body: type[BaseModel], wrong: dict[str, Any]):
+        with pytest.raises(ValidationError, match="Input should be"):
+            body.model_validate_json(json.dumps(wrong))
+        with pytest.raises(ValidationError, match="Input should be"):
+            body.model_validate(wrong)
+
+    @pytest.mark.parametrize("value", [5, None, True, ["owner"], {"a": 1}])
+    def test_what_is_no_text_is_no_member_for_readers_either(self, value: Any):
+        with pytest.raises(ValidationError):
+            TypeAdapter(UserRole).validate_json(json.dumps(value), **READING)
+
+    def test_known_members_stay_the_known_ones(self):
+        assert TypeAdapter(UserRole).validate_json('"owner"', **READING) is UserRole.OWNER
+
+    def test_a_message_of_an_unknown_type_is_read_where_it_says_something(self):
+        raw = json.dumps({"v": 1, "type": "song", "chat_id": 2, "user_id": 1, "text": "la la"})
+        assert IncomingMessage.model_validate_json(raw, **READING).text == "la la"
+        assert OutgoingMessage.model_validate_json(raw, **READING).text == "la la"
+        with pytest.raises(ValidationError, match="needs a text"):
+            IncomingMessage.model_validate_json('{"type": "song", "chat_id": 2, "user_id": 1}', **READING)

@@ -9,13 +9,15 @@ from uuid import uuid4
 
 import pytest
 
-from service_kit.contracts.users import UserCreate, UserRead, UserUpdate
+from service_kit.contracts.users import UserCreate, UserRead, UserRole, UserUpdate
 from service_kit.errors import (
     AccessError,
     ConflictError,
+    ContractError,
     NotFoundError,
     RestError,
     RestUnavailableError,
+    TransientError,
 )
 from service_kit.rest import client as rest_client
 from service_kit.rest import endpoints
@@ -226,10 +228,20 @@ async def test_a_refusal_in_another_shape_is_one_all_the_same(send, server, body
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b"[1]", b"null", b"\xff\xfe"])
-async def test_an_answer_that_breaks_the_contract_means_unavailable(send, server, body):
+async def test_an_answer_that_breaks_the_contract_is_for_good(send, server, body):
     server.script = [(200, body)]
-    with pytest.raises(RestUnavailableError, match="breaks the contract"):
+    with pytest.raises(ContractError, match="breaks the contract") as broken:
         await send(endpoints.user(7))
+    assert not isinstance(broken.value, TransientError)
+    assert len(server.requests) == 1
+
+
+async def test_an_answer_of_a_newer_rest_service_is_read(send, server):
+    server.script = [(200, USER | {"role": "guest", "mood": "sunny"})]
+    user = await send(endpoints.user(7))
+    assert user.role == "guest"
+    assert user.role not in set(UserRole)
+    assert user.model_dump(mode="json")["role"] == "guest"
 
 
 async def test_all_pages_are_one_list(kind, server):

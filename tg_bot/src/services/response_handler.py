@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ValidationError
 from redis.exceptions import RedisError
 
+from service_kit.contracts.base import READING
 from service_kit.contracts.messages import OutgoingMessage, OutgoingType
 from service_kit.contracts.users import UserRead, UserRole
 from service_kit.errors import AccessError, KitError, TransientError
@@ -67,7 +68,7 @@ class ResponseHandler:
     async def __call__(self, delivery: Delivery) -> Sequence[BaseModel]:
         """Send it, or raise RetryLater or Reject."""
         try:
-            message = OutgoingMessage.model_validate_json(delivery.raw)
+            message = OutgoingMessage.model_validate_json(delivery.raw, **READING)
         except ValidationError as exc:
             raise Reject(f"not an outgoing message: {_first_error(exc)}") from exc
         with correlated(message.correlation):
