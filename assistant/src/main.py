@@ -28,7 +28,7 @@ from .core.known_providers import DEFAULT_PROVIDER
 from .core.model import ModelBackend
 from .core.remote_assistants import RemoteAssistants
 from .core.retry import Retrying
-from .core.router import ModelResolver, ModelRouter
+from .core.router import ModelResolver, ModelRouter, Rests
 from .orchestrator import AssistantOrchestrator
 from .services.discards import DiscardSweeper
 from .services.providers import providers_of
@@ -171,6 +171,7 @@ def _models(
             window_of=providers.window_of,
         )
 
+    rests = Rests()
     protocol, provider = settings.openai_api_protocol, providers.usable.get(DEFAULT_PROVIDER)
     strict = DEFAULT_PROVIDER in providers.quirks and providers.quirks[DEFAULT_PROVIDER].strict_tools
     answering = resolver(stateless_backends(chat, protocol, provider, strict=strict))
@@ -178,16 +179,17 @@ def _models(
         protocol=protocol,
         provider=provider,
         resolver=answering,
-        stateless=ModelRouter(answering, retrying),
+        stateless=ModelRouter(answering, retrying, rests),
         threads=ProviderThreads(
             redis, rest, clock=SystemClock(), retention_s=settings.history_retention_days * 86_400
         ),
         remote=RemoteAssistants(redis),
         retrying=retrying,
         run_timeout=settings.openai_timeout,
+        rests=rests,
         strict=strict,
     )
-    return ModelRouter(resolver(chat), retrying), openai
+    return ModelRouter(resolver(chat), retrying, rests), openai
 
 
 def _tool_services(settings: Settings, rest: AsyncRestClient, stack: AsyncExitStack) -> ToolServices:

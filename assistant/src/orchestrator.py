@@ -9,6 +9,7 @@ nobody we know, goes to the dead letters at once.
 import asyncio
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import uuid4
 
 import redis.asyncio as aioredis
@@ -16,6 +17,7 @@ from redis.exceptions import RedisError
 
 from service_kit.changes import ChangeAwareCache, ChangeCounters, Topic, Versions
 from service_kit.clock import Clock
+from service_kit.contracts.assistants import AssistantTree
 from service_kit.contracts.messages import IncomingMessage, IncomingType, OutgoingMessage, OutgoingType
 from service_kit.contracts.users import UserRead, UserRole
 from service_kit.errors import KitError, NotFoundError
@@ -39,6 +41,14 @@ from .storage.user_data import UserData
 log = get_logger(__name__)
 
 BUG_RETRIES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Built:
+    """A secretary, and the trees that were read for it: its own is the last, the others cannot be built."""
+
+    trees: list[AssistantTree]
+    secretary: BaseAssistant
 
 
 class AssistantOrchestrator:
@@ -67,6 +77,7 @@ class AssistantOrchestrator:
         self._changes = ChangeCounters(redis, Topic.USERS, Topic.CONFIGURATION)
         self._users: ChangeAwareCache[UserRead] = ChangeAwareCache(redis, Topic.USERS)
         self._secretaries: ChangeAwareCache[BaseAssistant] = ChangeAwareCache(redis, Topic.CONFIGURATION)
+        self._built: _Built | None = None
 
     async def initialize(self) -> None:
         """Build the secretary before the first message; where that fails, the first message tries again."""
@@ -210,15 +221,23 @@ class AssistantOrchestrator:
     async def _build_secretary(self) -> BaseAssistant:
         """The default secretary, or the oldest other active one that can be built.
 
+        Rows are read each time that the cache's entry is old; what they say is built only when it is new.
+
         Raises:
             NoSecretaryError: there is none.
             KitError: rest_service did not answer.
         """
         left_out: list[str] = []
+        trees: list[AssistantTree] = []
         for row in await self._rest.get_secretaries():
             try:
-                tree = await self._rest.get_tree(row.id)
-                secretary = self._factory.create_main_assistant(tree, left_out)
+                trees.append(await self._rest.get_tree(row.id))
+                if self._built is not None and self._built.trees[: len(trees)] == trees:
+                    if len(trees) == len(self._built.trees):
+                        return self._built.secretary
+                    left_out.append(row.name)
+                    continue
+                secretary = self._factory.create_main_assistant(trees[-1], left_out)
             except NotFoundError:
                 log.info("secretary_gone", assistant=row.name)
             except ConfigurationError as exc:
@@ -227,6 +246,7 @@ class AssistantOrchestrator:
             else:
                 log.info("secretary_ready", assistant=secretary.name, left_out=left_out)
                 metrics.configuration_built(len(left_out))
+                self._built = _Built(trees, secretary)
                 return secretary
         metrics.configuration_built(len(left_out))
         raise NoSecretaryError("no active assistant with is_secretary that can be built")

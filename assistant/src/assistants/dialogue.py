@@ -128,10 +128,15 @@ class Dialogue:
             self._backend.give_up(unspoken)  # it answers: so it is no gateway with nobody behind
         return answer
 
+    @property
+    def name(self) -> str:
+        """`provider/model`, of the model that answers in the conversation."""
+        return f"{self._backend.provider}/{self._model}"
+
     def _fall_back(self, request: ModelRequest, reason: str) -> None:
         """The models after the first answer for the rest of the run."""
-        failed, following = f"{self._backend.provider}/{self._model}", request.models[1]
-        log.warning("fallback_model", model=following, failed=failed, reason=reason)
+        following = request.models[1]
+        log.warning("fallback_model", model=following, failed=self.name, reason=reason)
         metrics.model_fell_back(following)
         self._alone = request.models[1:]
 

@@ -16,6 +16,7 @@ from ..core.model import ModelBackend
 from ..tools.base import BaseTool
 from ..tools.registry import ToolServices, ToolSite
 from ..tools.rest_service_tool import RestServiceTool
+from ..tools.wrappers import DoneCalls, done_calls
 from .base import BaseAssistant
 from .memory import Memories
 from .openai_assistant import OpenAIAssistant
@@ -64,6 +65,7 @@ class AssistantSite:
     memories: Memories
     tools: Sequence[BaseTool]
     limits: LoopLimits
+    done: DoneCalls
 
 
 AssistantBuilder = Callable[[AssistantRead, AssistantSite], BaseAssistant]
@@ -73,7 +75,9 @@ AssistantBuilder = Callable[[AssistantRead, AssistantSite], BaseAssistant]
 def _llm(row: AssistantRead, site: AssistantSite) -> BaseAssistant:
     kind = SecretaryLLMChat if site.is_main else SubAssistantLLMChat
     memory = site.memories.of(row, backend=site.backend, tools=site.tools)
-    return kind(row, backend=site.backend, tools=site.tools, memory=memory, limits=site.limits)
+    return kind(
+        row, backend=site.backend, tools=site.tools, memory=memory, limits=site.limits, done=site.done
+    )
 
 
 def _openai_api(row: AssistantRead, site: AssistantSite) -> BaseAssistant:
@@ -88,6 +92,7 @@ def _openai_api(row: AssistantRead, site: AssistantSite) -> BaseAssistant:
         memory=site.memories.of(row, backend=site.openai.stateless, tools=site.tools),
         limits=site.limits,
         settings=row.settings,
+        done=site.done,
     )
 
 
@@ -117,6 +122,7 @@ class AssistantFactory:
         self._limits = limits
         self._services = services
         self._types = types
+        self._done = done_calls()
 
     def create_main_assistant(self, tree: AssistantTree, left_out: list[str] | None = None) -> BaseAssistant:
         """The secretary at the tree's root, with all that works below it.
@@ -160,6 +166,7 @@ class AssistantFactory:
             memories=self._memories,
             tools=self._tools(row, place.below(row.id)),
             limits=LoopLimits(self._limits.tool_rounds, self._limits.tool_output_chars),
+            done=self._done,
         )
         return builder(row, site)
 

@@ -7,6 +7,7 @@ from service_kit.contracts.assistants import AssistantRead
 from ..core.model import ModelBackend
 from ..core.run_context import RunContext
 from ..tools.base import BaseTool
+from ..tools.wrappers import DoneCalls
 from .base import BaseAssistant
 from .memory import Memory, Opening
 from .tool_loop import LoopLimits, ModelChoice, Outcome, ToolLoop
@@ -23,6 +24,7 @@ class LLMChat(BaseAssistant):
         tools: Sequence[BaseTool],
         memory: Memory,
         limits: LoopLimits,
+        done: DoneCalls | None = None,
     ) -> None:
         super().__init__(assistant_id=str(row.id), name=row.name)
         self.tools = tuple(tools)
@@ -36,7 +38,7 @@ class LLMChat(BaseAssistant):
             max_output_tokens=row.settings.max_output_tokens,
         )
         rounds = row.settings.max_tool_rounds or limits.rounds
-        self._loop = ToolLoop(backend, choice, tools, LoopLimits(rounds, limits.output_chars))
+        self._loop = ToolLoop(backend, choice, tools, LoopLimits(rounds, limits.output_chars), done)
 
     async def answer(self, message: str, context: RunContext) -> str:
         """The model's answer, remembered together with the message."""

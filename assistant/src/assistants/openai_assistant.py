@@ -6,7 +6,6 @@ Every pair of user and assistant has one thread (UserAssistantThread). The turns
 whatever the protocol: see `provider_threads`.
 """
 
-import asyncio
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
@@ -16,10 +15,11 @@ from service_kit.logging import get_logger
 
 from ..core.errors import BrokenRowError, UnknownProviderError
 from ..core.model import ToolCall, ToolSpec
-from ..core.router import COOL_DOWN, DEFAULT_MODEL
+from ..core.router import DEFAULT_MODEL
 from ..core.run_context import RunContext
 from ..core.threads import Definition, Identity
 from ..tools.base import Arguments, BaseTool
+from ..tools.wrappers import DoneCalls
 from ..utils.text import compact_json
 from .base import BaseAssistant
 from .dialogue import Dialogue
@@ -50,6 +50,7 @@ class OpenAIAssistant(BaseAssistant):
         memory: Memory,
         limits: LoopLimits,
         settings: ModelSettings | None = None,
+        done: DoneCalls | None = None,
     ) -> None:
         """An assistant from its parts.
 
@@ -65,6 +66,7 @@ class OpenAIAssistant(BaseAssistant):
             memory: where its turns are kept.
             limits: of the tool loop.
             settings: of the model; fallback models are asked without a thread.
+            done: calls of tools that the process has made; None: a memory of its own.
 
         Raises:
             BrokenRowError: `tools` names one that no instance carries out.
@@ -77,10 +79,9 @@ class OpenAIAssistant(BaseAssistant):
         self._services = services
         self._memory = memory
         self._limits = limits
+        self._done = done
         self._settings = settings or ModelSettings()
         self._loop = self._made_loop(_shown(self.tools, tools))
-        self._rests_until = 0.0
-        """On the event loop's clock: no user's messages try the provider before then."""
 
     async def update_assistant(
         self,
@@ -110,22 +111,22 @@ class OpenAIAssistant(BaseAssistant):
 
     async def answer(self, message: str, context: RunContext) -> str:
         """The model's answer, remembered together with the message."""
-        threads, user_id = self._services.threads, context.user.id
+        services, user_id = self._services, context.user.id
         dialogue: Dialogue | None = None
 
         async def run(opening: Opening) -> Outcome:
             nonlocal dialogue
             dialogue = await self._dialogue(user_id)
-            backend = dialogue or self._services.stateless
+            backend = dialogue or services.stateless
             try:
                 return await self._loop.run(
                     opening.message, opening.history, context, opening.journal, backend=backend
                 )
             finally:
                 if dialogue is not None and dialogue.provider_failed:
-                    self._rests_until = asyncio.get_running_loop().time() + COOL_DOWN
+                    services.rests.begin(dialogue.name)
 
-        async with threads.lock(user_id, self.assistant_id):
+        async with services.threads.lock(user_id, self.assistant_id):
             answer = await self._memory.answer(message, context, run)
             if dialogue is not None:
                 await dialogue.settle()
@@ -151,7 +152,7 @@ class OpenAIAssistant(BaseAssistant):
             assistant_id=self.assistant_id,
             model=target.model,
             known=await services.threads.take(user_id, self.assistant_id),
-            rests=asyncio.get_running_loop().time() < self._rests_until,
+            rests=services.rests.has(target.name),
         )
 
     async def _execute_tool_call(
@@ -175,7 +176,7 @@ class OpenAIAssistant(BaseAssistant):
             max_output_tokens=self._settings.max_output_tokens,
         )
         limits = replace(self._limits, rounds=self._settings.max_tool_rounds or self._limits.rounds)
-        return ToolLoop(self._services.stateless, choice, tools, limits)
+        return ToolLoop(self._services.stateless, choice, tools, limits, self._done)
 
 
 def _told_otherwise(tool: BaseTool, spec: ToolSpec) -> BaseTool:

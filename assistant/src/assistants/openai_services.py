@@ -6,7 +6,7 @@ does the default provider where it turns out not to speak the protocol.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..core import conversations, responses, runs
 from ..core.conversations import ConversationsBackend, delete_conversation
@@ -15,7 +15,7 @@ from ..core.model import ModelBackend
 from ..core.provider import Provider
 from ..core.remote_assistants import RemoteAssistants
 from ..core.retry import Retrying
-from ..core.router import ModelResolver
+from ..core.router import ModelResolver, Rests
 from ..core.runs import RunsBackend, delete_thread
 from ..core.spoken import ResponsesOrChat
 from ..core.threads import Identity, OpenAIProtocol, ThreadBackend
@@ -37,6 +37,7 @@ class OpenAIServices:
     retrying: Retrying
     run_timeout: float = 60.0
     """Seconds for a run of the classic protocol, between two rounds of tools."""
+    rests: Rests = field(default_factory=Rests)
     strict: bool = True
     """Whether the provider can hold a model to a tool's schema."""
 

@@ -39,7 +39,7 @@ from ..storage.summary import halved
 from ..storage.turns import Turn
 from ..tools.base import Arguments, BaseTool
 from ..tools.toolbox import Toolbox, comparable, repeatable
-from ..tools.wrappers import CallOutcome, CallResult, refusal
+from ..tools.wrappers import CallOutcome, CallResult, DoneCalls, done_calls, refusal
 from ..utils.text import shortened
 
 log = get_logger(__name__)
@@ -148,11 +148,17 @@ class ToolLoop:
     """Runs one assistant's model with its tools. Stateless between runs."""
 
     def __init__(
-        self, backend: ModelBackend, choice: ModelChoice, tools: Sequence[BaseTool], limits: LoopLimits
+        self,
+        backend: ModelBackend,
+        choice: ModelChoice,
+        tools: Sequence[BaseTool],
+        limits: LoopLimits,
+        done: DoneCalls | None = None,
     ) -> None:
+        """`done` is what all loops of the process share; without it, the loop has its own."""
         self._backend = backend
         self._choice = choice
-        self._toolbox = Toolbox(tools)
+        self._toolbox = Toolbox(tools, done_calls() if done is None else done)
         self._limits = limits
 
     @property

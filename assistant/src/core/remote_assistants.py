@@ -108,6 +108,9 @@ class RemoteAssistants:
         if await self._redis.hsetnx(KEY, field, _remote.dump_json(made)):
             return made.id
         first = await self._known(field)
+        if first == made:
+            # the reply to HSETNX was lost, and the client sent it again
+            return made.id
         if first is None:
             await self._write(field, made)
             return made.id

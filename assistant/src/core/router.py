@@ -112,13 +112,33 @@ class ModelResolver:
         )
 
 
+class Rests:
+    """Which models rest, by `provider/model`; one for the process."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+        """On the event loop's clock."""
+
+    def begin(self, model: str) -> None:
+        """The model rests from now on."""
+        self._until[model] = asyncio.get_running_loop().time() + COOL_DOWN
+
+    def end(self, model: str) -> None:
+        """The model answers again."""
+        self._until.pop(model, None)
+
+    def has(self, model: str) -> bool:
+        """Whether the model rests."""
+        return self._until.get(model, 0.0) > asyncio.get_running_loop().time()
+
+
 class ModelRouter:
     """Implements `ModelBackend` over all providers; tries `request.models` in order."""
 
-    def __init__(self, resolver: ModelResolver, retrying: Retrying) -> None:
+    def __init__(self, resolver: ModelResolver, retrying: Retrying, rests: Rests | None = None) -> None:
         self._resolver = resolver
         self._retrying = retrying
-        self._rests_until: dict[str, float] = {}
+        self._rests = rests or Rests()
 
     async def complete(self, request: ModelRequest, *, on_text: TextSink | None = None) -> ModelAnswer:
         """The first answer that any of the models gives; raises as `ModelBackend.complete`."""
@@ -152,8 +172,7 @@ class ModelRouter:
 
     def _awake(self, targets: list[ResolvedModel]) -> list[ResolvedModel]:
         """The models without those that rest; all of them where all rest (a copy)."""
-        now = asyncio.get_running_loop().time()
-        awake = [target for target in targets if self._rests_until.get(target.name, 0.0) <= now]
+        awake = [target for target in targets if not self._rests.has(target.name)]
         if awake and awake[0] is not targets[0]:
             _fall_back(awake[0], failed=targets[0], reason=RESTS)
         return awake or list(targets)
@@ -181,9 +200,9 @@ class ModelRouter:
             raise  # it may be this conversation's fault
         except ModelUnavailableError as exc:
             if not was_hurried(exc, share):
-                self._rests_until[target.name] = asyncio.get_running_loop().time() + COOL_DOWN
+                self._rests.begin(target.name)
             raise
-        self._rests_until.pop(target.name, None)
+        self._rests.end(target.name)
         return answer
 
 

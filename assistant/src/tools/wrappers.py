@@ -25,7 +25,7 @@ log = get_logger(__name__)
 
 Execute = Callable[[Arguments, RunContext], Awaitable[str]]
 REMEMBERED_SECONDS = 3600.0
-REMEMBERED_CALLS = 1000
+REMEMBERED_CALLS = 10_000
 UNKNOWN = "unknown"
 """Stands for the names that models invent, in logs and metrics."""
 
@@ -56,13 +56,20 @@ class CallResult:
 
 
 Call = Callable[[Arguments, RunContext], Awaitable[CallResult]]
+DoneCalls = Kept[tuple[int, str, str, str], str]
+"""Results of calls with an effect: by user, point of the message's work, tool and arguments."""
 
 
-def wrapped(tool: BaseTool) -> Call:
+def done_calls() -> DoneCalls:
+    """None yet. One for the process: assistants are built anew when their rows change."""
+    return Kept(seconds=REMEMBERED_SECONDS, limit=REMEMBERED_CALLS)
+
+
+def wrapped(tool: BaseTool, done: DoneCalls) -> Call:
     """The tool as the loop calls it: raises nothing but a cancellation."""
     execute = limited(tool)
     if tool.has_effect:
-        execute = once(tool, execute)
+        execute = once(tool, execute, done)
     return observed(tool, typed(tool, execute))
 
 
@@ -84,17 +91,16 @@ def limited(tool: BaseTool) -> Execute:
     return execute
 
 
-def once(tool: BaseTool, execute: Execute) -> Execute:
+def once(tool: BaseTool, execute: Execute, done: DoneCalls) -> Execute:
     """The result of the first time for a call with the same key and arguments.
 
     The journal of the run and the key at the far end are what makes an effect happen once, across
     processes. This is for what they leave open: Redis fails between the effect and its note, and the
     far end knows no keys.
     """
-    done: Kept[tuple[int, str, str], str] = Kept(seconds=REMEMBERED_SECONDS, limit=REMEMBERED_CALLS)
 
     async def execute_once(arguments: Arguments, context: RunContext) -> str:
-        key = (context.user.id, context.key, canonical_json(arguments))
+        key = (context.user.id, context.key, tool.name, canonical_json(arguments))
         text = done.get(key)
         if text is None:
             text = await execute(arguments, context)

@@ -5,6 +5,7 @@ import re
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from assistant.src.core.errors import ContextOverflowError, ModelRefusedError, ModelUnavailableError
 from assistant.src.core.model import ModelRequest, ToolMessage
@@ -159,6 +160,34 @@ async def test_a_change_is_in_force_for_the_next_message(make_service, redis_cli
     assert [r.instructions for r in backend.requests[1:3]] == ["You are Secretary.", "Speak like a pirate."]
     assert "user: Ada" in backend.requests[2].messages[-1].text
     assert "user: Grace" in backend.requests[3].messages[-1].text
+
+
+async def test_rows_that_say_the_same_as_before_are_not_built_again(make_service, redis_client):
+    rest = rest_of(trees=[secretary_tree(name="Alien", assistant_type="telepathy"), secretary_tree()])
+    service = await make_service(ScriptedBackend(said("ok")), rest)
+    with capture_logs() as logs:
+        for _ in range(3):
+            await announce(redis_client, Topic.CONFIGURATION)
+            await service.say("Hi")
+        reads = rest.requests.count("/api/assistants")
+        rest.trees = [rest.trees[0], secretary_tree(instructions="Speak like a pirate.")]
+        await announce(redis_client, Topic.CONFIGURATION)
+        await service.say("Hi")
+    events = [line["event"] for line in logs]
+    assert reads == 3
+    assert [events.count(name) for name in ("secretary_ready", "secretary_skipped")] == [2, 1]
+
+
+async def test_a_secretary_that_can_be_built_now_takes_its_place(make_service, redis_client):
+    backend = ScriptedBackend(said("ok"))
+    first, second = secretary_tree(name="First", assistant_type="telepathy"), secretary_tree(name="Second")
+    rest = rest_of(trees=[first, second])
+    service = await make_service(backend, rest)
+    await service.say("Hi")
+    rest.trees = [secretary_tree(name="First"), second]
+    await announce(redis_client, Topic.CONFIGURATION)
+    await service.say("Hi")
+    assert [request.instructions for request in backend.requests] == ["You are Second.", "You are First."]
 
 
 async def test_the_last_known_serves_while_rest_service_is_away(make_service, redis_client):

@@ -2,12 +2,13 @@
 
 import asyncio
 import json
-from contextlib import aclosing
-from itertools import count
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any
 
 import pytest
+import redis.asyncio as aioredis
 
+from assistant.src.core.errors import ModelRefusedError
 from assistant.src.core.event_stream import Timeouts
 from assistant.src.core.provider import Method, Provider
 from assistant.src.core.remote_assistants import RemoteAssistants
@@ -24,13 +25,21 @@ class Assistants(HttpStandIn):
         super().__init__()
         self.deletion = deletion
         self.deleted: list[str] = []
-        self._numbers = count(1)
+        self.change: Reply | None = None
+        self.made = 0
 
     def respond(self, request: Request) -> Reply:
         if request.method == "DELETE":
             self.deleted.append(request.target.rpartition("/")[2])
             return self.deletion
-        return Reply(json.dumps({"id": f"asst_{next(self._numbers)}"}).encode())
+        if not request.target.endswith("/assistants"):
+            return self.change or Reply(b"{}")
+        self.made += 1
+        return Reply(json.dumps({"id": f"asst_{self.made}"}).encode())
+
+
+def provider_at(server: Assistants) -> AbstractAsyncContextManager[Provider]:
+    return aclosing(Provider("openai", base_url=f"{server.url}/v1", timeouts=Timeouts()))
 
 
 class AtTheSameTime(Provider):
@@ -55,3 +64,34 @@ async def test_two_replicas_use_one(redis_client, deletion):
         ids = await asyncio.gather(*(each.id_of(provider, identity, definition) for each in replicas))
     assert ids[0] == ids[1]
     assert server.deleted == [f"asst_{3 - int(ids[0].removeprefix('asst_'))}"]
+
+
+class LosingReplies(aioredis.Redis):
+    """The reply to an HSETNX is lost, and the client sends it again, as it does."""
+
+    async def hsetnx(self, *args: Any) -> Any:
+        await super().hsetnx(*args)
+        return await super().hsetnx(*args)
+
+
+async def test_what_was_just_made_is_not_deleted_when_the_reply_of_redis_is_lost(redis_client):
+    identity, definition = Identity("a", "Jeeves"), Definition("m", "Be brief.")
+    server = Assistants(Reply(b"{}"))
+    redis = LosingReplies(connection_pool=redis_client.connection_pool)
+    async with server, provider_at(server) as provider:
+        made = await RemoteAssistants(redis).id_of(provider, identity, definition)
+        again = await RemoteAssistants(redis_client).id_of(provider, identity, definition)
+    assert (made, again, server.deleted) == ("asst_1", "asst_1", [])
+
+
+async def test_a_refused_change_is_raised_and_nothing_is_made_instead(redis_client):
+    identity = Identity("a", "Jeeves")
+    server = Assistants(Reply(b"{}"))
+    async with server, provider_at(server) as provider:
+        remote = RemoteAssistants(redis_client)
+        made = await remote.id_of(provider, identity, Definition("m", "Be brief."))
+        server.change = error(400, message="no such model")
+        with pytest.raises(ModelRefusedError, match="no such model"):
+            await remote.id_of(provider, identity, Definition("nosuch", "Be brief."))
+        assert await remote.known_id(provider, identity) == made
+    assert server.made == 1

@@ -27,9 +27,10 @@ from assistant.src.core.errors import (
     ToolExecutionError,
     UnknownAssistantTypeError,
 )
-from assistant.src.core.model import UserMessage
+from assistant.src.core.model import ToolCall, UserMessage
 from assistant.src.core.run_context import RunContext
 from assistant.src.storage.conversation import ConversationStore
+from assistant.src.tools.rest_service_tool import RestServiceTool
 from assistant.src.tools.sub_assistant_tool import SubAssistantTool
 from assistant.src.tools.time_tool import TimeTool
 from assistant.tests.fakes import (
@@ -260,4 +261,20 @@ def test_many_problems_are_told_briefly():
     tool = FunctionTool("t", lambda: "x", required=tuple("abcdefgh"))
     with pytest.raises(InvalidInputError) as raised:
         tool.check({})
-    assert str(raised.value).count("required") == 5
+    named = [problem.split()[0] for problem in str(raised.value).split("; ")]
+    assert named == ["'a'", "'b'", "'c'", "'d'", "'e'"]
+
+
+@pytest.mark.parametrize("kind", ["llm", "openai_api"])
+async def test_a_call_with_an_effect_is_remembered_when_the_tree_is_built_anew(monkeypatch, kind):
+    class Effect(FunctionTool):
+        has_effect = True
+
+    factory, effect = factory_of(), Effect("remind", lambda: "set")
+    monkeypatch.setattr(RestServiceTool, "to_tool", lambda _self: effect)
+    context = context_of().for_call(1)
+    for instructions in ("Be brief.", "Speak like a pirate."):
+        root = assistant_row(instructions=instructions, assistant_type=kind)
+        secretary: Any = factory.create_main_assistant(tree_of(root, tools={root.id: [tool_row("remind")]}))
+        assert (await secretary._loop.call(ToolCall("c", "remind", "{}"), context)).text == "set"
+    assert len(effect.contexts) == 1

@@ -15,18 +15,18 @@ from assistant.src.core.errors import (
 )
 from assistant.src.core.model import ModelAnswer, ModelRequest
 from assistant.src.core.retry import Retrying
-from assistant.src.core.router import COOL_DOWN, ModelResolver, ModelRouter
+from assistant.src.core.router import COOL_DOWN, ModelResolver, ModelRouter, Rests
 from assistant.tests.fakes import ScriptedBackend, said
 
 
-def router_of(backend: ScriptedBackend, **more: ScriptedBackend) -> ModelRouter:
+def router_of(backend: ScriptedBackend, rests: Rests | None = None, **more: ScriptedBackend) -> ModelRouter:
     resolver = ModelResolver(
         {"openai": backend, **more},
         default_provider="openai",
         default_model="openai/big-1",
         lacking={"gemini": "set GEMINI_API_KEY"},
     )
-    return ModelRouter(resolver, Retrying(3, backoff=lambda _attempt: 0.0))
+    return ModelRouter(resolver, Retrying(3, backoff=lambda _attempt: 0.0), rests)
 
 
 def request_of(*models: str) -> ModelRequest:
@@ -190,6 +190,14 @@ async def test_a_model_that_failed_rests_while_another_can_answer(monkeypatch):
     monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: later)
     broken.steps = [said("back")]
     assert (await router.complete(request_of("m1", "local/m2"))).text == "back"
+
+
+async def test_a_model_rests_for_all_routers_of_the_process():
+    broken, other = ScriptedBackend(ModelUnavailableError("refused")), ScriptedBackend(said("other"))
+    rests = Rests()
+    for _ in range(2):
+        await router_of(broken, rests, local=other).complete(request_of("m1", "local/m2"))
+    assert len(broken.requests) == 3
 
 
 @pytest.mark.parametrize("failure", [BadAnswerError("rubbish"), ModelRefusedError("400")], ids=str)
