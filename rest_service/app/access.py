@@ -32,6 +32,8 @@ class Scope(StrEnum):
 
     READ = "read"
     """Every row of every table; no tokens."""
+    BOT = "bot"
+    """Say which bot plays."""
     USERS = "users"
     """Make and change users."""
     THREADS = "threads"
@@ -63,7 +65,7 @@ class Role(StrEnum):
 
 _OF_SERVICES: dict[Role, frozenset[Scope]] = {
     Role.ASSISTANT: frozenset({Scope.READ, Scope.USERS, Scope.THREADS, Scope.JOBS, Scope.USAGE}),
-    Role.TG_BOT: frozenset({Scope.READ, Scope.USERS, Scope.THREADS, Scope.JOBS, Scope.CALENDAR}),
+    Role.TG_BOT: frozenset({Scope.READ, Scope.BOT, Scope.USERS, Scope.THREADS, Scope.JOBS, Scope.CALENDAR}),
     Role.CRON_SERVICE: frozenset({Scope.READ, Scope.FIRINGS}),
     Role.CALENDAR: frozenset({Scope.READ, Scope.CALENDAR, Scope.TOKENS}),
 }
@@ -148,5 +150,5 @@ def _rule(scope: Scope) -> list[Any]:
     return [Depends(Allow(scope))]
 
 
-READ, USERS, THREADS, JOBS, FIRINGS, USAGE, CALENDAR, TOKENS, ADMIN = (_rule(scope) for scope in Scope)
+READ, BOT, USERS, THREADS, JOBS, FIRINGS, USAGE, CALENDAR, TOKENS, ADMIN = (_rule(scope) for scope in Scope)
 """`dependencies=` of a route."""

@@ -6,3 +6,5 @@ ASSISTANT_GRAPH = 7_301_001
 """Who asks whom: one change at a time."""
 SECRETARIES = 7_301_002
 """Which secretary is the default: one change at a time."""
+BOTS = 7_301_003
+"""Which bot plays: one change at a time."""

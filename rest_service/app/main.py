@@ -34,6 +34,7 @@ from .middleware import BodyLimit, Incidents, Paths, SecurityHeaders
 from .routers import (
     assistant_tools,
     assistants,
+    bot,
     calendar,
     cron_jobs,
     discards,
@@ -81,7 +82,7 @@ def _api() -> APIRouter:
     scheme = HTTPBearer(auto_error=False, scheme_name=openapi.KEY, description=openapi.KEY_DESCRIPTION)
     api = APIRouter(prefix="/api", dependencies=[Depends(scheme)])
     # routes are tried in this order: first what is asked for at every message; the documents go by tags
-    asked_often = (users, assistants, cron_jobs, user_threads, usage, discards)
+    asked_often = (users, assistants, cron_jobs, user_threads, usage, discards, bot)
     for module in (*asked_often, tools, assistant_tools, calendar, transfer):
         api.include_router(module.router)
     return api

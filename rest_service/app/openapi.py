@@ -43,7 +43,7 @@ TAGS: list[dict[str, Any]] = [
     {"name": "tools", "description": "What assistants can do."},
     {"name": "assistant-tools", "description": "Which assistant may use which tool."},
     {"name": "import and export", "description": "The assistants, tools and links as one document."},
-    {"name": "users", "description": "Who may talk to the assistants."},
+    {"name": "users", "description": "Who may talk to the assistants, through the bot that plays."},
     {"name": "cron-jobs", "description": "Reminders and other jobs, and their firings."},
     {"name": "usage", "description": "What answering has cost: tokens and time."},
     {"name": "calendar", "description": "Who has linked Google Calendar."},

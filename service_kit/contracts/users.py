@@ -15,7 +15,7 @@ LanguageCode = Annotated[str, StringConstraints(pattern=LANGUAGE_PATTERN, max_le
 
 
 class UserRole(Choice):
-    """What a person may do. There is at most one owner."""
+    """What a person may do. There is at most one owner of each bot."""
 
     OWNER = "owner"
     MEMBER = "member"
@@ -26,7 +26,7 @@ _USERNAME = "The name after the @ at Telegram, where the user has one."
 _FIRST_NAME = "What the assistants call the user."
 _LANGUAGE = "Language code as Telegram gives it."
 _TIMEZONE = "IANA time zone; none until the user has told it (UTC is assumed)."
-_ROLE = "`owner` (at most one), `member`, or `blocked`."
+_ROLE = "`owner` (at most one of a bot), `member`, or `blocked`."
 _IS_ACTIVE = "False while Telegram says the user cannot be reached."
 
 
@@ -53,7 +53,7 @@ class UserCreate(Body):
     """A new user."""
 
     telegram_id: Annotated[int, Strict(), _RANGE, AS_WHOLE] = Field(
-        description="The user's id at Telegram. Unique.", examples=[100200300]
+        description="The user's id at Telegram. Unique among the people of a bot.", examples=[100200300]
     )
     username: str | None = Field(default=None, max_length=64, description=_USERNAME, examples=["ada"])
     first_name: str | None = Field(default=None, max_length=256, description=_FIRST_NAME, examples=["Ada"])
@@ -68,6 +68,11 @@ class UserRead(Resource):
 
     id: int = Field(description="The number this service gives the user.", examples=[1])
     telegram_id: int = Field(description="The user's id at Telegram.", examples=[100200300])
+    bot_id: int = Field(
+        default=0,
+        description="The bot that the user talks to; 0 where no bot has played yet.",
+        examples=[7100200300],
+    )
     username: str | None = Field(default=None, description=_USERNAME, examples=["ada"])
     first_name: str | None = Field(default=None, description=_FIRST_NAME, examples=["Ada"])
     language: str | None = Field(default=None, description=_LANGUAGE, examples=["en"])

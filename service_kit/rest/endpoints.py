@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, TypeAdapter
 
 from service_kit.contracts.assistants import AssistantRead, AssistantToolRead, AssistantTree, ToolRead
+from service_kit.contracts.bots import BotPut, BotRead
 from service_kit.contracts.calendar import (
     CalendarRead,
     CalendarTokens,
@@ -51,6 +52,7 @@ class Call(Generic[T]):
 
 
 _user: TypeAdapter[UserRead] = TypeAdapter(UserRead)
+_bot: TypeAdapter[BotRead] = TypeAdapter(BotRead)
 _users: TypeAdapter[list[UserRead]] = TypeAdapter(list[UserRead])
 _assistant: TypeAdapter[AssistantRead] = TypeAdapter(AssistantRead)
 _assistants: TypeAdapter[list[AssistantRead]] = TypeAdapter(list[AssistantRead])
@@ -74,7 +76,12 @@ def _body(model: BaseModel) -> Any:  # noqa: ANN401 - JSON
     return model.model_dump(mode="json", exclude_unset=True)
 
 
-# users
+# the bot and its users
+def play_bot(bot: BotPut) -> Call[BotRead]:
+    """From now on only the people of this bot are known."""
+    return Call("PUT", "/api/bot", _bot, json=_body(bot))
+
+
 def user(user_id: int) -> Call[UserRead]:
     """404 where there is none."""
     return Call("GET", f"/api/users/{user_id}", _user)

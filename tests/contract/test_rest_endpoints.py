@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from rest_service.app.main import create_app
 from rest_service.tests.support import SERVICE_KEY, empty, make_settings, migrated_database, running
 from service_kit.contracts.assistants import AssistantRead, ToolRead
+from service_kit.contracts.bots import BotPut
 from service_kit.contracts.calendar import CalendarTokensWrite, CalendarUpdate
 from service_kit.contracts.cron import CronJobCreate, CronJobUpdate, FiringUpdate
 from service_kit.contracts.discards import DiscardKind
@@ -93,6 +94,16 @@ async def test_users(world):
         await send(endpoints.user(4711))
     with pytest.raises(NotFoundError):
         await send(endpoints.user_by_telegram_id(4711))
+
+
+async def test_the_people_of_another_bot_are_nobody(world):
+    send = world.client.send
+    bot = BotPut(id=7, username="seven")
+    assert (await send(endpoints.play_bot(bot))).id == 7
+    assert (await send(endpoints.user(world.user.id))).bot_id == 7
+    await send(endpoints.play_bot(BotPut(id=8)))
+    with pytest.raises(NotFoundError):
+        await send(endpoints.user(world.user.id))
 
 
 async def test_assistants(world):

@@ -77,13 +77,16 @@ RULES: dict[str, Rule] = {
     ),
     "fk_assistant_tool_links_sub_assistant_id": _missing("sub_assistant_id", _ASSISTANT_GONE),
     # users
-    "uq_telegram_users_telegram_id": Rule(
+    "uq_telegram_users_telegram_id_bot_id": Rule(
         ConflictError,
         "There is a user with this telegram_id already. Read it at /api/users/by-telegram-id/{telegram_id}.",
         "telegram_id",
     ),
     "uq_telegram_users_one_owner": Rule(
         ConflictError, "There is an owner already, and there can be only one.", "role"
+    ),
+    "uq_telegram_bots_one_current": Rule(
+        ConflictError, "Another bot has just begun to play. Try again.", "is_current"
     ),
     "ck_telegram_users_role_known": _unknown("role"),
     # threads

@@ -2,6 +2,7 @@
 
 from .assistant import Assistant, AssistantToolLink, Tool, UserAssistantThread
 from .base import BaseModel, table
+from .bot import TelegramBot
 from .calendar import CalendarCredentials
 from .cron import CronJob, CronJobRecord
 from .discard import Discard
@@ -14,6 +15,7 @@ assistants = table(Assistant)
 tools = table(Tool)
 links = table(AssistantToolLink)
 threads = table(UserAssistantThread)
+bots = table(TelegramBot)
 users = table(TelegramUser)
 calendar_credentials = table(CalendarCredentials)
 cron_jobs = table(CronJob)
@@ -29,11 +31,13 @@ __all__ = [
     "CronJob",
     "CronJobRecord",
     "Discard",
+    "TelegramBot",
     "TelegramUser",
     "Tool",
     "UsageRecord",
     "UserAssistantThread",
     "assistants",
+    "bots",
     "calendar_credentials",
     "cron_job_records",
     "cron_jobs",

@@ -13,17 +13,21 @@ ONE_OWNER = "uq_telegram_users_one_owner"
 
 
 class TelegramUser(BaseModel, table=True):
-    """A person, known by the Telegram account. At most one is the owner."""
+    """A person, known by the account at Telegram and the bot they talk to. Each bot has at most one owner.
+
+    The bot is 0 as long as nobody has said which one plays; the first that does takes these people over.
+    """
 
     __tablename__ = "telegram_users"
     __table_args__ = (
-        UniqueConstraint("telegram_id"),
-        Index(ONE_OWNER, "role", unique=True, postgresql_where=text("role = 'owner'")),
+        UniqueConstraint("telegram_id", "bot_id"),
+        Index(ONE_OWNER, "bot_id", unique=True, postgresql_where=text("role = 'owner'")),
         one_of("role", UserRole),
     )
 
     id: int | None = Field(default=None, primary_key=True)
     telegram_id: int = Field(sa_type=BigInteger)
+    bot_id: int = Field(sa_type=BigInteger, sa_column_kwargs={"server_default": text("current_bot()")})
     username: str | None = Field(default=None, sa_type=String(64))
     first_name: str | None = Field(default=None, sa_type=String(256))
     language: str | None = Field(default=None, sa_type=String(35))

@@ -18,6 +18,7 @@ from ..database import Unit
 from ..errors.api import InvalidError
 from ..models import cron_jobs, users
 from .base import Condition, Repository, Values
+from .bots import of_people_here
 
 _OVER = frozenset({CronJobStatus.DONE, CronJobStatus.FAILED})
 _TIMES = frozenset({"cron_expression", "run_at"})
@@ -44,6 +45,7 @@ class CronJobRepository(Repository[CronJobRead]):
     noun = "job"
     order = (cron_jobs.c.id,)
     topic = Topic.JOBS
+    of_people_here = of_people_here(cron_jobs.c.user_id)
     by_time = (cron_jobs.c.next_run_at,)
 
     def __init__(self, unit: Unit, clock: Clock) -> None:
@@ -106,6 +108,11 @@ class CronJobRepository(Repository[CronJobRead]):
         if row is None:
             raise self.missing(job_id)
         return row
+
+    async def is_here(self, job_id: int) -> bool:
+        """Whether the job's user belongs to the bot that plays."""
+        here = select(cron_jobs.c.id).where(cron_jobs.c.id == job_id, self.of_people_here)
+        return await self.unit.connection.scalar(here) is not None
 
     async def _change(self, job_id: int, values: Values) -> CronJobRead:
         if values:

@@ -6,7 +6,7 @@ row is held while a firing is claimed or reported, so its status and times follo
 
 from datetime import UTC, datetime
 
-from sqlalchemy import func, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from service_kit.clock import Clock
@@ -16,6 +16,7 @@ from ..database import Unit
 from ..errors.api import ConflictError, NotFoundError
 from ..models import cron_job_records, cron_jobs
 from .base import Repository, Values
+from .bots import of_people_here
 from .cron_jobs import CronJobRepository, schedule_of
 
 _records = cron_job_records
@@ -29,6 +30,12 @@ class FiringRepository(Repository[FiringRead]):
     read = FiringRead
     noun = "firing"
     order = (_records.c.id,)
+    of_people_here = of_people_here(
+        select(cron_jobs.c.user_id)
+        .where(cron_jobs.c.id == _records.c.cron_job_id)
+        .correlate(_records)
+        .scalar_subquery()
+    )
 
     def __init__(self, unit: Unit, clock: Clock) -> None:
         super().__init__(unit)
@@ -40,11 +47,14 @@ class FiringRepository(Repository[FiringRead]):
 
         Raises:
             NotFoundError: there is no such job.
-            ConflictError: it is taken, or the job is switched off or over.
+            ConflictError: it is taken, or the job is switched off, over, or of another bot.
         """
         job = await self._jobs.locked(job_id)
         if not job["is_active"] or job["status"] != CronJobStatus.ACTIVE:
             msg = f"Job {job_id} does not fire: it is switched off or over."
+            raise ConflictError(msg)
+        if not await self._jobs.is_here(job_id):
+            msg = f"Job {job_id} does not fire: its user belongs to a bot that does not play now."
             raise ConflictError(msg)
         claimed = await self._fetch(
             insert(_records)

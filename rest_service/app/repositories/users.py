@@ -1,4 +1,7 @@
-"""Queries on people. Reading one stands on the way of every message, so its statements are prebuilt."""
+"""Queries on people: who belongs to another bot than the one that plays is nobody.
+
+Reading one stands on the way of every message, so its statements are prebuilt.
+"""
 
 from uuid import UUID
 
@@ -9,9 +12,10 @@ from service_kit.contracts.users import UserRead
 
 from ..models import users
 from .base import Repository, Values
+from .bots import PLAYS
 
-_BY_ID = select(users).where(users.c.id == bindparam("id"))
-_BY_TELEGRAM_ID = select(users).where(users.c.telegram_id == bindparam("telegram_id"))
+_BY_ID = select(users).where(users.c.id == bindparam("id"), PLAYS)
+_BY_TELEGRAM_ID = select(users).where(users.c.telegram_id == bindparam("telegram_id"), PLAYS)
 _UNANNOUNCED = frozenset({"last_seen_at"})
 """Set at every message, and nobody acts on it: announcing it would empty the readers' caches all the time."""
 
@@ -31,7 +35,7 @@ class UserRepository(Repository[UserRead]):
         return self._one(row, f"with telegram_id {telegram_id}")
 
     async def get(self, key: UUID | int) -> UserRead:
-        """As in the base."""
+        """The user, where the bot that they talk to plays; raises NotFoundError."""
         return self._one(await self._fetch(_BY_ID, {"id": key}), key)
 
     def _changed(self, values: Values) -> None:

@@ -98,12 +98,15 @@ FiringsToRead = Annotated[FiringRepository, Depends(_firings_to_read, scope="fun
 async def list_cron_jobs(
     jobs: JobsToRead, response: Response, query: Annotated[JobFilter, Query()]
 ) -> list[CronJobRead]:
-    """Jobs, by id; with `due_from` or `due_until` those that fire next, by time."""
+    """Jobs, by id; with `due_from` or `due_until` those that fire next, by time.
+
+    Those of the people of another bot than the one that plays are left out, and do not fire.
+    """
     wanted = jobs.equal(
         user_id=query.user_id, is_active=query.is_active, status=query.status, type=query.type
     )
     due = jobs.due(query.due_from, query.due_until)
-    wanted += due + jobs.after(query.after_id) + jobs.named(query.search)
+    wanted += [jobs.of_people_here, *due, *jobs.after(query.after_id), *jobs.named(query.search)]
     first = jobs.by_time if due else ()
     if query.after_id is not None:  # for programs, which would pay for a number they do not look at
         return await jobs.rows(query.window, wanted, first=first)
@@ -129,7 +132,9 @@ async def list_firings(
     firings: FiringsToRead, response: Response, query: Annotated[FiringFilter, Query()]
 ) -> list[FiringRead]:
     """Firings of all jobs, oldest first; `status=running` shows those that were never reported on."""
-    rows, total = await firings.page(query.window, firings.equal(status=query.status))
+    rows, total = await firings.page(
+        query.window, [firings.of_people_here, *firings.equal(status=query.status)]
+    )
     set_total(response, total)
     return rows
 

@@ -3,11 +3,13 @@
 from typing import Annotated
 
 from fastapi import Query, Response
+from pydantic import Field
 
 from service_kit.contracts.users import TelegramId, UserCreate, UserRead, UserRole, UserUpdate
 
 from ..access import ADMIN, READ, USERS
 from ..dependencies import Page, Reading, RowPath, Writing, set_total
+from ..repositories.bots import PLAYS
 from ..repositories.users import UserRepository
 from ..routing import BODY, CLASH, MISSING, TOTAL
 from ..routing import router as new_router
@@ -21,6 +23,12 @@ class UserFilter(Page):
     role: UserRole | None = None
     telegram_id: TelegramId | None = None
     is_active: bool | None = None
+    bot_id: int | None = Field(
+        default=None,
+        ge=1,
+        le=2**52,
+        description="The people of this bot, instead of those of the one that plays.",
+    )
 
 
 @router.get("", dependencies=READ, responses=TOTAL)
@@ -30,6 +38,7 @@ async def list_users(
     """Users, by id."""
     users = UserRepository(unit)
     wanted = users.equal(role=query.role, telegram_id=query.telegram_id, is_active=query.is_active)
+    wanted += [PLAYS] if query.bot_id is None else users.equal(bot_id=query.bot_id)
     rows, total = await users.page(query.window, wanted)
     set_total(response, total)
     return rows
@@ -37,7 +46,7 @@ async def list_users(
 
 @router.post("", status_code=201, dependencies=USERS, responses=BODY | CLASH)
 async def create_user(unit: Writing, body: UserCreate) -> UserRead:
-    """A new user. There is one row a Telegram account, and at most one owner."""
+    """A new user of the bot that plays. There is one row a Telegram account, and at most one owner."""
     return await UserRepository(unit).insert(body.model_dump())
 
 

@@ -174,3 +174,16 @@ def test_the_oldest_active_secretary_of_before_becomes_the_default(fresh, ask):
     )
     command.upgrade(config, "0002")
     assert ask("SELECT name FROM assistants WHERE is_default") == [("A",)]
+
+
+def test_an_upgrade_keeps_the_people_of_the_sandbox_from_a_real_bot(fresh, ask):
+    config = alembic_config(fresh)
+    command.upgrade(config, "0003")
+    ask("INSERT INTO telegram_users (telegram_id, role) VALUES (1001, 'owner'), (100200300, 'member')")
+    command.upgrade(config, "head")
+    assert ask("SELECT telegram_id, bot_id FROM telegram_users ORDER BY id") == [
+        (1001, 100_000),
+        (100200300, 0),
+    ]
+    # the sandbox is known already, so only a real bot takes the others over
+    assert ask("SELECT id, is_current FROM telegram_bots") == [(100_000, False)]

@@ -262,7 +262,7 @@ MISTAKES: dict[str, tuple[Any, Any]] = {
             "invalid",
             "query.rolle",
             (
-                "There is no parameter 'rolle' here (possible are is_active, limit, offset, role, "
+                "There is no parameter 'rolle' here (possible are bot_id, is_active, limit, offset, role, "
                 "telegram_id). Remove it or check its spelling."
             ),
         ),
