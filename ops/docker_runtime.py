@@ -20,7 +20,7 @@ from ops.environment import sandboxed, suite_values
 from ops.errors import OpsError
 from ops.progress import Progress
 from ops.project import Project
-from ops.runtime import RuntimeName, ServiceStatus
+from ops.runtime import RuntimeName, ServiceStatus, pytest_arguments
 from ops.services import MIGRATION_MODULE, SERVICES, with_needs
 from ops.shell import Shell
 
@@ -131,7 +131,7 @@ class DockerRuntime:
         env = {**self._environment(), "COMPOSE_PROJECT_NAME": f"{self.project.name}-test"}
         env["TEST_DB_PORT"] = str(ports.choose(self.project.port("TEST_DB_PORT"), set()))
         file = ["--file", TEST_FILE]
-        pytest = ["python", "-m", "pytest", "-m", IN_CONTAINERS, *([service] if service else []), *args]
+        pytest = ["python", "-m", "pytest", "-m", IN_CONTAINERS, *pytest_arguments(service, args)]
         self._stream([*file, "build"], "the test image could not be built", env=env)
         try:
             command = self._compose(*file, "run", "--rm", "tests", *pytest)

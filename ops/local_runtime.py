@@ -5,7 +5,6 @@ import subprocess
 from collections.abc import Mapping, Sequence
 
 from ops import orphans
-from ops.embedded import ThrowAwayServers, find_binaries
 from ops.environment import from_the_system, local_environment, sandboxed
 from ops.errors import OpsError
 from ops.follow import print_logs
@@ -17,7 +16,7 @@ from ops.local_status import LocalStatus
 from ops.programs import ProgramPlan
 from ops.project import Project
 from ops.python_env import PythonEnv, PythonEnvs
-from ops.runtime import RuntimeName, ServiceStatus
+from ops.runtime import RuntimeName, ServiceStatus, pytest_arguments
 from ops.services import MIGRATION_MODULE, SERVICES, stages, with_needs
 from ops.shell import Shell
 from ops.supervisor import (
@@ -148,20 +147,19 @@ class LocalRuntime:
         return self._run_with(env, service, argv, capture=capture)
 
     def test(self, service: str | None, args: Sequence[str]) -> int:
-        """Run pytest against servers that live as long as the run."""
+        """Run pytest, whose workers start servers that live as long as the run."""
         self.layout.refuse_strangers()
         env = self._envs.ensure("test")
-        command = [str(env.python), "-m", "pytest", *([service] if service else []), *args]
+        command = [str(env.python), "-m", "pytest", *pytest_arguments(service, args)]
         if self.shell.dry_run:
             self.shell.show(command)
             return 0
         self._envs.tidy("test")
-        self.shell.say("Starting a PostgreSQL and a Redis for the tests alone…")
-        with ThrowAwayServers(find_binaries(env.site_packages)) as servers:
-            hidden = dict.fromkeys(self.project.values, "")  # tests never see real keys or addresses
-            settings = {**servers.environment(), "PATH": _path_with(env)}
-            clean = {name: value for name, value in os.environ.items() if name not in hidden}
-            return self.shell.run(command, env={**clean, **settings}, only_env=True, check=False).returncode
+        # tests never see real keys or addresses, nor servers that somebody uses
+        hidden = {*self.project.values, "TEST_DATABASE_URL", "TEST_REDIS_URL"}
+        clean = {name: value for name, value in os.environ.items() if name not in hidden}
+        settings = {**clean, "PATH": _path_with(env)}
+        return self.shell.run(command, env=settings, only_env=True, check=False).returncode
 
     # how a start goes
     def _numbers(self, services: Sequence[str], replicas: Mapping[str, int]) -> dict[str, int]:

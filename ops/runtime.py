@@ -19,6 +19,15 @@ RuntimeName = Literal["docker", "local"]
 State = Literal["healthy", "starting", "unhealthy", "stopped"]
 
 
+TEST_WORKERS = 2
+"""Processes that share the tests; docker-compose.test.yml has a Redis for each."""
+
+
+def pytest_arguments(service: str | None, args: Sequence[str]) -> list[str]:
+    """What follows `python -m pytest`; of two equal options in it the later one, the caller's, counts."""
+    return ["-n", str(TEST_WORKERS), *([service] if service else []), *args]
+
+
 @dataclass(frozen=True)
 class ServiceStatus:
     """How one service is; of several replicas the worst state and all pids."""

@@ -1,16 +1,19 @@
 """What the tests of this service share: a migrated database, the app in process, and ways to ask it."""
 
 import asyncio
+import atexit
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import httpx2
 from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.exc import OperationalError
 
 from rest_service.app.config import Settings
 from rest_service.app.migrate import migrate
@@ -43,6 +46,34 @@ def make_settings(database_url: str, redis: RedisSettings | None = None, **more:
 @contextmanager
 def own_database(server_url: str, name: str) -> Iterator[str]:
     """The address of an empty database that lasts as long as the block."""
+    with _new_database(server_url, name, template="template1") as url:
+        yield url
+
+
+@contextmanager
+def migrated_database(server_url: str, name: str) -> Iterator[str]:
+    """The address of a database with all tables and the default rows."""
+    with _new_database(server_url, name, template=_migrated_template(server_url)) as url:
+        yield url
+
+
+@cache
+def _migrated_template(server_url: str) -> str:
+    """The name of a database that is migrated once a process, and copied for each that asks."""
+    made = ExitStack()
+    url = made.enter_context(own_database(server_url, "template"))
+    migrate(make_settings(url))
+
+    def drop() -> None:
+        with suppress(OperationalError):  # a throw-away server is gone by then
+            made.close()
+
+    atexit.register(drop)
+    return str(make_url(url).database)
+
+
+@contextmanager
+def _new_database(server_url: str, name: str, *, template: str) -> Iterator[str]:
     admin = create_engine(
         make_url(server_url).set(drivername="postgresql+psycopg2"), isolation_level="AUTOCOMMIT"
     )
@@ -50,20 +81,12 @@ def own_database(server_url: str, name: str) -> Iterator[str]:
     try:
         with admin.connect() as connection:
             connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
-            connection.execute(text(f"CREATE DATABASE {name}"))
+            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
         yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
         with admin.connect() as connection:
             connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
     finally:
         admin.dispose()
-
-
-@contextmanager
-def migrated_database(server_url: str, name: str) -> Iterator[str]:
-    """The address of a database with all tables and the default rows."""
-    with own_database(server_url, name) as url:
-        migrate(make_settings(url))
-        yield url
 
 
 def empty(database_url: str) -> None:

@@ -1,7 +1,7 @@
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 import redis.asyncio as aioredis
@@ -97,7 +97,7 @@ def test_a_secretary_with_tools_and_sub_assistants():
         {"input_schema": '{"type": "string"}'},
         {"input_schema": '{"type": "object", "properties": 5}'},
         {"tool_type": "sub_assistant"},
-        {"tool_type": "sub_assistant", "assistant_id": uuid4()},
+        {"tool_type": "sub_assistant", "assistant_id": UUID(int=7)},
         {"is_active": False},
     ],
     ids=str,

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from ops import environment, local_servers, orphans
+from ops.embedded import free_port
 from ops.errors import OpsError
 from ops.local_runtime import LocalRuntime
 from ops.project import Project
@@ -44,6 +46,8 @@ def runtime(folder: Path) -> Iterator[LocalRuntime]:
     root.mkdir()
     for name in (".env.example", "ops"):
         (root / name).symlink_to(ROOT / name)
+    made(root)
+    _take_ports_of_its_own(root / ".env")
     runtime = made(root)
     venv = runtime.project.local / "venv"
     venv.mkdir(parents=True)
@@ -52,6 +56,14 @@ def runtime(folder: Path) -> Iterator[LocalRuntime]:
     yield runtime
     with contextlib.suppress(OpsError):
         made(root).stop([])
+
+
+def _take_ports_of_its_own(env_file: Path) -> None:
+    """Other test runs on this machine choose among the usual ones at the same moment."""
+    text = env_file.read_text()
+    for name in ("POSTGRES_PORT", "REDIS_PORT"):
+        text = re.sub(rf"(?m)^{name}=.*$", f"{name}={free_port()}", text)
+    env_file.write_text(text)
 
 
 def made(root: Path) -> LocalRuntime:

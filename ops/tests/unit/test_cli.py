@@ -81,7 +81,7 @@ def test_pytest_gets_what_stands_behind_the_dashes(
     checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     run(["test", "--service", "ops", "--dry-run", "--", "-k", "two words"], checkout, monkeypatch)
-    assert capsys.readouterr().out.rstrip().endswith("-m pytest ops -k 'two words'")
+    assert capsys.readouterr().out.rstrip().endswith(" -m pytest -n 2 ops -k 'two words'")
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ DROP = 0
 class Server:
     """Answers what `script` says, in order; its last line for ever."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, listening: bool = True) -> None:
         self.script: list[tuple[int, Any]] = [(200, USER)]
         self.requests: list[str] = []
         self.headers: list[dict[str, str]] = []
@@ -74,7 +74,10 @@ class Server:
         class Threads(ThreadingHTTPServer):
             daemon_threads = True
 
-        self.http = Threads(("127.0.0.1", 0), Handler)
+        self.http = Threads(("127.0.0.1", 0), Handler, bind_and_activate=False)
+        self.http.server_bind()
+        if listening:
+            self.http.server_activate()
         self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
 
 
@@ -183,20 +186,18 @@ async def test_nobody_there_means_unavailable(kind, server, call):
             await send(call)
 
 
-async def test_what_never_arrived_is_sent_again(kind, server, monkeypatch):
-    address = server.http.server_address
-    server.http.socket.close()  # refused, until the server is back
+async def test_what_never_arrived_is_sent_again(kind, monkeypatch):
+    server = Server(listening=False)  # refused; the port stays ours, so that nobody else can answer there
 
     def come_back(_attempt: int) -> float:
-        back = ThreadingHTTPServer(address, server.http.RequestHandlerClass).socket
-        back.setblocking(False)  # two threads may find the one connection
-        server.http.socket = back
+        server.http.server_activate()
         threading.Thread(target=server.http.handle_request, daemon=True).start()
         return 0.0
 
     monkeypatch.setattr(rest_client, "_delay", come_back)
-    async with opened(kind, server.url) as send:
-        assert (await send(CREATE)).id == 7
+    with server.http:
+        async with opened(kind, server.url) as send:
+            assert (await send(CREATE)).id == 7
     assert server.requests == ["POST /api/users"]
 
 
