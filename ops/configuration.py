@@ -55,6 +55,7 @@ def difference(result: dict[str, Any]) -> list[str]:
     lines.append(
         f"{done} {result['created']}, {change} {result['changed']}; {result['unchanged']} unchanged. {end}"
     )
+    lines += [f"Warning: {warning}" for warning in result.get("warnings", ())]
     return lines
 
 

@@ -9,6 +9,7 @@ import redis.asyncio as aioredis
 
 from service_kit import lifecycle
 from service_kit.clock import SystemClock
+from service_kit.contracts.providers import ModelProviders
 from service_kit.health import Health, HealthServer
 from service_kit.logging import configure_logging, get_logger
 from service_kit.queue.base import ConsumerOptions
@@ -31,7 +32,7 @@ from .core.retry import Retrying
 from .core.router import ModelResolver, ModelRouter, Rests
 from .orchestrator import AssistantOrchestrator
 from .services.discards import DiscardSweeper
-from .services.providers import providers_of
+from .services.providers import announce_providers, providers_of
 from .services.rest_service import RestServiceClient
 from .services.usage import UsageLog
 from .services.weather import WeatherClient
@@ -61,6 +62,7 @@ class _Parts:
     folding: Folding
     usage: UsageLog
     sweeper: DiscardSweeper
+    providers: ModelProviders
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
@@ -86,6 +88,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
                 group.create_task(chore) for chore in (health.watch(), parts.usage.run(), parts.sweeper.run())
             ]
             await announce_tool_types(redis)
+            await announce_providers(redis, parts.providers)
             await parts.orchestrator.initialize()
             await consumer.run(stop)
             # in the order in which one makes work for the next
@@ -127,7 +130,7 @@ def _parts(
         stream_replies=settings.stream_replies,
     )
     sweeper = DiscardSweeper(client, openai.threads, user_data, delete_thread=openai.delete_thread)
-    return _Parts(orchestrator, folding, usage, sweeper)
+    return _Parts(orchestrator, folding, usage, sweeper, openai.resolver.providers)
 
 
 def _consumer(settings: Settings, orchestrator: AssistantOrchestrator, health: Health) -> RedisConsumer:

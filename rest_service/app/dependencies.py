@@ -19,6 +19,7 @@ from service_kit.clock import Clock
 from .announcements import Announcer
 from .crypto import TokenBox
 from .database import Database, Unit
+from .model_names import ModelNames
 from .repositories.base import Window
 from .tool_types import ToolTypes
 
@@ -31,6 +32,7 @@ class Parts:
     announcer: Announcer
     tokens: TokenBox
     tool_types: ToolTypes
+    model_names: ModelNames
     clock: Clock
 
 
@@ -74,11 +76,16 @@ async def _tool_types(parts: GivenParts) -> ToolTypes:
     return parts.tool_types
 
 
+async def _model_names(parts: GivenParts) -> ModelNames:
+    return parts.model_names
+
+
 Reading = Annotated[Unit, Depends(reading, scope="function")]
 Writing = Annotated[Unit, Depends(writing, scope="function")]
 GivenClock = Annotated[Clock, Depends(_clock)]
 Tokens = Annotated[TokenBox, Depends(_tokens)]
 GivenToolTypes = Annotated[ToolTypes, Depends(_tool_types)]
+GivenModelNames = Annotated[ModelNames, Depends(_model_names)]
 
 JSON = "application/json"
 

@@ -31,6 +31,7 @@ from .errors import handlers
 from .metrics import PATH as METRICS
 from .metrics import Measured, Metrics
 from .middleware import BodyLimit, Incidents, Paths, SecurityHeaders
+from .model_names import ModelNames
 from .routers import (
     assistant_tools,
     assistants,
@@ -136,6 +137,7 @@ def _lifespan(settings: Settings, metrics: Metrics) -> Lifespan:
                 announcer,
                 TokenBox(settings.credentials_encryption_keys),
                 ToolTypes(redis),
+                ModelNames(redis),
                 SystemClock(),
             )
             metrics.watch(database)

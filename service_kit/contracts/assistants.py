@@ -166,6 +166,21 @@ class AssistantRead(Resource):
     is_active: bool = Field(description=_ASSISTANT_ACTIVE, examples=[True])
 
 
+WARNINGS = "What is stored all the same, but cannot work as it stands, such as a model that nobody has."
+WARNING = "Assistant 'Planner': model 'groq/llama': provider 'groq' is not set up: set GROQ_API_KEY."
+
+
+class AssistantSaved(AssistantRead):
+    """An assistant as it is stored now."""
+
+    warnings: list[str] = Field(
+        default_factory=list,
+        description=f"{WARNINGS} Left out where there is nothing to say.",
+        examples=[[WARNING]],
+        exclude_if=lambda warnings: not warnings,
+    )
+
+
 def _schema_as_text(value: Any) -> Any:  # noqa: ANN401 - whatever came in, pydantic judges what goes out
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
 

@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
 from service_kit.contracts.assistants import (
     LONGEST_SCHEMA,
+    WARNING,
+    WARNINGS,
     AssistantCreate,
     SchemaText,
     ToolDescription,
@@ -138,6 +140,7 @@ class ImportResult(BaseModel):
     changed: int = Field(description="Changed rows.", examples=[1])
     unchanged: int = Field(description="Entries that are stored just so already.", examples=[6])
     changes: list[ImportChange] = Field(description="Each new and each changed row.")
+    warnings: list[str] = Field(default_factory=list, description=WARNINGS, examples=[[WARNING]])
 
 
 def readable(schema: str) -> Any:  # noqa: ANN401 - JSON

@@ -11,11 +11,11 @@ from copy import copy
 from dataclasses import replace
 
 from service_kit.contracts.assistants import ModelSettings
+from service_kit.contracts.providers import DEFAULT_MODEL
 from service_kit.logging import get_logger
 
 from ..core.errors import BrokenRowError, UnknownProviderError
 from ..core.model import ToolCall, ToolSpec
-from ..core.router import DEFAULT_MODEL
 from ..core.run_context import RunContext
 from ..core.threads import Definition, Identity
 from ..tools.base import Arguments, BaseTool

@@ -15,6 +15,7 @@ from itertools import count
 from math import inf
 from typing import TypeGuard
 
+from service_kit.contracts.providers import ModelProviders
 from service_kit.logging import get_logger
 
 from . import metrics
@@ -32,7 +33,6 @@ from .retry import Retrying, share_of_time, was_hurried
 
 log = get_logger(__name__)
 
-DEFAULT_MODEL = "default"
 COOL_DOWN = 15.0
 """Seconds that a model rests which used up its attempts."""
 RESTS = "it failed a moment ago and rests"
@@ -70,10 +70,13 @@ class ModelResolver:
         window_of: Callable[[str, str], int | None] = lambda _provider, _model: None,
     ) -> None:
         self._backends = dict(backends)
-        self._default_provider = default_provider
-        self._default_model = default_model
-        self._lacking = dict(lacking or {})
         self._window_of = window_of
+        self.providers = ModelProviders(
+            default=default_provider,
+            default_model=default_model,
+            usable=tuple(self._backends),
+            lacking=dict(lacking or {}),
+        )
 
     def resolve(self, name: str) -> ResolvedModel:
         """What `provider/model`, `model` or `default` stands for; only the first slash parts.
@@ -81,14 +84,10 @@ class ModelResolver:
         Raises:
             UnknownProviderError: nobody configured that provider.
         """
-        wanted = self._default_model if name == DEFAULT_MODEL else name
-        provider, slash, model = wanted.partition("/")
-        if not slash:
-            provider, model = self._default_provider, wanted
-        backend = self._backends.get(provider)
-        if backend is None or not model:
-            raise UnknownProviderError(self._complaint(wanted, provider, model))
-        return ResolvedModel(backend, provider, model)
+        if (complaint := self.providers.complaint(name)) is not None:
+            raise UnknownProviderError(complaint)
+        provider, model = self.providers.parts(name)
+        return ResolvedModel(self._backends[provider], provider, model)
 
     def context_tokens(self, name: str) -> int | None:
         """Tokens that the model takes, its answer included; None where nobody told.
@@ -98,18 +97,6 @@ class ModelResolver:
         """
         target = self.resolve(name)
         return self._window_of(target.provider, target.model)
-
-    def _complaint(self, wanted: str, provider: str, model: str) -> str:
-        if not model:
-            return f"model {wanted!r} names no model"
-        if provider in self._lacking:
-            return f"model {wanted!r}: provider {provider!r} is not set up: {self._lacking[provider]}"
-        known = ", ".join(sorted(self._backends))
-        return (
-            f"model {wanted!r}: there is no provider {provider!r}; known: {known}. A model of "
-            f"{self._default_provider!r} with a slash in its name is written "
-            f"'{self._default_provider}/{wanted}'"
-        )
 
 
 class Rests:

@@ -5,6 +5,10 @@ from dataclasses import dataclass, replace
 
 import redis.asyncio as aioredis
 from pydantic import SecretStr
+from redis.exceptions import RedisError
+
+from service_kit.contracts.providers import MODEL_PROVIDERS_KEY, ModelProviders
+from service_kit.logging import get_logger
 
 from ..config.models import ModelSettings, OwnProvider
 from ..core.cool_down import CoolDown, account_of
@@ -12,6 +16,8 @@ from ..core.event_stream import Timeouts
 from ..core.known_providers import DEFAULT_PROVIDER, KNOWN, KnownProvider, known_at
 from ..core.provider import Provider
 from ..core.quirks import Quirks
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,16 @@ class Providers:
         """Close all connections."""
         for provider in self.usable.values():
             await provider.aclose()
+
+
+async def announce_providers(redis: aioredis.Redis, providers: ModelProviders) -> None:
+    """Let rest_service warn of models that nobody can answer as; without Redis it knows those of before."""
+    try:
+        await redis.set(MODEL_PROVIDERS_KEY, providers.model_dump_json())
+    except RedisError as exc:
+        log.warning("model_providers_not_announced", reason=type(exc).__name__)
+    else:
+        log.info("model_providers_announced", usable=providers.usable)
 
 
 def providers_of(settings: ModelSettings, redis: aioredis.Redis | None = None) -> Providers:

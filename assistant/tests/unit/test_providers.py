@@ -1,12 +1,18 @@
 from typing import Any
 
 import pytest
+import redis.asyncio as aioredis
 from pydantic import ValidationError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from structlog.testing import capture_logs
 
 from assistant.src.config.models import ModelSettings
 from assistant.src.core.known_providers import KNOWN, OPENAI
 from assistant.src.core.quirks import Quirks
-from assistant.src.services.providers import Providers, providers_of
+from assistant.src.core.router import ModelResolver
+from assistant.src.services.providers import Providers, announce_providers, providers_of
+from assistant.tests.fakes import ScriptedBackend
+from service_kit.contracts.providers import MODEL_PROVIDERS_KEY, ModelProviders
 
 KEY = {"OPENAI_API_KEY": "sk-default"}
 
@@ -123,3 +129,33 @@ async def test_all_connections_are_closed():
     usable: Any = {"one": Connected(), "other": Connected()}
     await Providers(usable, quirks={}, lacking={}).aclose()
     assert not any(provider.open for provider in usable.values())
+
+
+async def test_rest_service_learns_which_providers_there_are_and_no_secret(environment, redis_client):
+    settings = environment(
+        **KEY, MODEL_PROVIDERS='{"corp": {"base_url": "http://corp/v1", "api_key": "sk-c"}}'
+    )
+    providers = providers_of(settings)
+    resolver = ModelResolver(
+        dict.fromkeys(providers.usable, ScriptedBackend()),
+        default_provider="openai",
+        default_model="gpt-6-luna",
+        lacking=providers.lacking,
+    )
+    await announce_providers(redis_client, resolver.providers)
+    told = await redis_client.get(MODEL_PROVIDERS_KEY)
+    known = ModelProviders.model_validate_json(told)
+    assert known.complaint("corp/m") is None
+    assert known.complaint("groq/m") == "model 'groq/m': provider 'groq' is not set up: set GROQ_API_KEY"
+    assert not any(secret in told for secret in (b"sk-default", b"sk-c", b"http"))
+
+
+async def test_without_redis_providers_are_not_announced_and_the_service_starts():
+    class Gone(aioredis.Redis):
+        async def set(self, *_names: object) -> None:
+            raise RedisConnectionError("gone")
+
+    known = ModelProviders(default="openai", default_model="m", usable=())
+    with capture_logs() as logs:
+        await announce_providers(Gone(), known)
+    assert [line["event"] for line in logs] == ["model_providers_not_announced"]

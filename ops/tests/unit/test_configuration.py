@@ -54,6 +54,11 @@ def test_a_difference_is_short_and_says_what_was_written():
     assert configuration.difference(nothing) == ["Created 0, changed 0; 6 unchanged. Nothing to do."]
 
 
+def test_what_cannot_work_is_warned_of():
+    lines = configuration.difference({**RESULT, "warnings": ["Assistant 'Ada': there is no provider 'x'."]})
+    assert lines[-1] == "Warning: Assistant 'Ada': there is no provider 'x'."
+
+
 def test_of_long_texts_the_place_of_the_difference_is_shown():
     field = {"field": "instructions", "before": "a" * 300 + " be brief", "after": "a" * 300 + " be kind"}
     change = {"kind": "assistant", "name": "S", "action": "changed", "fields": [field]}

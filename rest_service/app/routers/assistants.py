@@ -8,12 +8,13 @@ from fastapi import Query, Response
 from service_kit.contracts.assistants import (
     AssistantCreate,
     AssistantRead,
+    AssistantSaved,
     AssistantTree,
     AssistantUpdate,
 )
 
 from ..access import ADMIN, READ
-from ..dependencies import JSON, Page, Reading, SearchText, TypeName, Writing, set_total
+from ..dependencies import JSON, GivenModelNames, Page, Reading, SearchText, TypeName, Writing, set_total
 from ..repositories.assistants import DEFAULT_FIRST, AssistantRepository
 from ..repositories.tree import read_tree
 from ..routing import BODY, CLASH, MISSING, TOTAL
@@ -48,9 +49,9 @@ async def list_assistants(
 
 
 @router.post("", status_code=201, dependencies=ADMIN, responses=BODY | CLASH)
-async def create_assistant(unit: Writing, body: AssistantCreate) -> AssistantRead:
+async def create_assistant(models: GivenModelNames, unit: Writing, body: AssistantCreate) -> AssistantSaved:
     """A new assistant. Give it tools at `/api/assistant-tools`."""
-    return await AssistantRepository(unit).create(body)
+    return await models.saved(await AssistantRepository(unit).create(body))
 
 
 @router.get("/{assistant_id}", dependencies=READ, responses=MISSING)
@@ -66,15 +67,19 @@ async def get_assistant_tree(unit: Reading, assistant_id: UUID) -> Response:
 
 
 @router.put("/{assistant_id}", dependencies=ADMIN, responses=BODY | MISSING | CLASH)
-async def replace_assistant(unit: Writing, assistant_id: UUID, body: AssistantCreate) -> AssistantRead:
+async def replace_assistant(
+    models: GivenModelNames, unit: Writing, assistant_id: UUID, body: AssistantCreate
+) -> AssistantSaved:
     """The whole assistant anew; what is not sent takes its default."""
-    return await AssistantRepository(unit).replace(assistant_id, body)
+    return await models.saved(await AssistantRepository(unit).replace(assistant_id, body))
 
 
 @router.patch("/{assistant_id}", dependencies=ADMIN, responses=BODY | MISSING | CLASH)
-async def update_assistant(unit: Writing, assistant_id: UUID, body: AssistantUpdate) -> AssistantRead:
+async def update_assistant(
+    models: GivenModelNames, unit: Writing, assistant_id: UUID, body: AssistantUpdate
+) -> AssistantSaved:
     """The fields that are sent; the others stay, within `settings` too."""
-    return await AssistantRepository(unit).patch(assistant_id, body)
+    return await models.saved(await AssistantRepository(unit).patch(assistant_id, body))
 
 
 @router.delete("/{assistant_id}", status_code=204, dependencies=ADMIN, responses=MISSING | CLASH)

@@ -11,7 +11,7 @@ from service_kit.contracts.transfer import Configuration, ImportResult
 
 from .. import transfer
 from ..access import ADMIN
-from ..dependencies import JSON, GivenToolTypes, Writing
+from ..dependencies import JSON, GivenModelNames, GivenToolTypes, Writing
 from ..routing import BODY, CLASH, LARGE
 from ..routing import router as new_router
 
@@ -37,7 +37,11 @@ async def export_configuration(unit: Writing) -> Response:
 
 @router.post("/import", dependencies=ADMIN, responses=BODY | LARGE | CLASH)
 async def import_configuration(
-    types: GivenToolTypes, unit: Writing, query: Annotated[ImportQuery, Query()], body: Configuration
+    types: GivenToolTypes,
+    models: GivenModelNames,
+    unit: Writing,
+    query: Annotated[ImportQuery, Query()],
+    body: Configuration,
 ) -> ImportResult:
     """Make and change what the document names; nothing is deleted.
 
@@ -52,4 +56,4 @@ async def import_configuration(
     result = await unit.connection.run_sync(run)
     if result.changes and not query.dry_run:
         unit.changed(Topic.CONFIGURATION)
-    return result
+    return result.model_copy(update={"warnings": await models.warnings(body.assistants)})

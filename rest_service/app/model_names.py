@@ -1,0 +1,54 @@
+"""Which models somebody can answer as: known from the assistant service, which tells it in Redis.
+
+A row with another model is stored all the same, for the provider may be set up later; the answer warns of it.
+Before an assistant service has started, and with Redis away, nothing is known and nobody is warned.
+"""
+
+import asyncio
+from collections.abc import Iterable
+
+import redis.asyncio as aioredis
+from pydantic import ValidationError
+from redis.exceptions import RedisError
+
+from service_kit.contracts.assistants import AssistantCreate, AssistantRead, AssistantSaved
+from service_kit.contracts.providers import MODEL_PROVIDERS_KEY, ModelProviders
+from service_kit.logging import get_logger
+
+log = get_logger(__name__)
+
+TIMEOUT = 0.1
+"""Seconds that an admin waits for a Redis that hangs."""
+
+
+class ModelNames:
+    """See the module; `redis` should not retry by itself."""
+
+    def __init__(self, redis: aioredis.Redis) -> None:
+        self._redis = redis
+
+    async def saved(self, row: AssistantRead) -> AssistantSaved:
+        """The row with what is to be said of its models."""
+        return AssistantSaved(**dict(row), warnings=await self.warnings([row]))
+
+    async def warnings(self, assistants: Iterable[AssistantRead | AssistantCreate]) -> list[str]:
+        """A sentence for each model of theirs that nobody can answer as, in their order."""
+        providers = await self._providers()
+        if providers is None:
+            return []
+        found = {
+            f"Assistant {one.name!r}: {complaint}."
+            for one in assistants
+            for name in (one.model, *one.settings.fallback_models)
+            if (complaint := providers.complaint(name)) is not None
+        }
+        return sorted(found)
+
+    async def _providers(self) -> ModelProviders | None:
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                announced = await self._redis.get(MODEL_PROVIDERS_KEY)
+            return None if announced is None else ModelProviders.model_validate_json(announced)
+        except (RedisError, OSError, TimeoutError, ValidationError) as exc:
+            log.warning("model_providers_not_read", reason=type(exc).__name__)
+            return None
