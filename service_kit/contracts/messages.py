@@ -1,6 +1,6 @@
 """Messages on the two queues (the queue contract, envelope v1).
 
-`id` is deterministic, so that every hop can drop a repeat: `tg:<update_id>` for a Telegram update,
+`id` is deterministic, so that every hop can drop a repeat: `tg:<bot_id>:<update_id>` for a Telegram update,
 `job:<id>:<fire_ts>` for a firing, `<id>:r<n>` for the n-th reply to a message. A message without an
 id is served, but without dedupe.
 """
@@ -86,9 +86,11 @@ class OutgoingMessage(Envelope):
     text: str = Field(min_length=1, max_length=MAX_OUTGOING_TEXT)
     in_reply_to: str | None = None
     """Id of the message this answers: the typing indicator of that message ends here."""
+    bot_id: int | None = None
+    """The bot whose word it is: no other one sends it, for a chat's number means another chat to it."""
     to_stranger: bool = False
-    """The bot's own word to a chat of no known user (a refusal, a group): only for notices with a chat_id;
-    every other message to an unknown chat is a mistake and is not delivered."""
+    """The bot's own word to a chat of no known user (a refusal, a group): only for notices with a chat_id
+    and a bot_id; every other message to an unknown chat is a mistake and is not delivered."""
 
     @model_validator(mode="after")
     def _has_an_address(self) -> "OutgoingMessage":

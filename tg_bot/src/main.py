@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 
 import redis.asyncio as aioredis
@@ -19,7 +20,7 @@ from service_kit.rest.client import AsyncRestClient
 from service_kit.settings import load
 
 from .client.errors import TelegramError
-from .client.models import ChatType, Message, Update
+from .client.models import BotIdentity, ChatType, Message, Update
 from .client.rest import RestClient
 from .client.telegram import TelegramClient
 from .config.settings import Settings
@@ -28,6 +29,7 @@ from .handlers.commands import handle_command, parse_command
 from .handlers.people import get_or_create, keep_in_step
 from .handlers.start import handle_start, refuse
 from .handlers.update import handle_group, handle_membership, ignore_edit
+from .services.identity import Identity
 from .services.intake import Intake
 from .services.lease import PollLease
 from .services.pacer import Pacer
@@ -77,14 +79,14 @@ async def process_message(bot: Bot, message: Message, update_id: int) -> Outcome
         return None
     text = message.text or ""
     command = parse_command(text)
-    question = Question(update_id, message, message.sender, user)
+    question = Question(bot.identity.bot_id, update_id, message, message.sender, user)
     if command and command[0] == "start":
         return await handle_start(bot, question, command[1])
     if user is None:
         if not bot.open_access:
             return await refuse(bot, question)
         user = await get_or_create(bot.rest, message.sender)
-        question = Question(update_id, message, message.sender, user)
+        question = replace(question, user=user)
     else:
         await keep_in_step(bot.rest, user, message.sender)
     if command:
@@ -102,6 +104,16 @@ async def process_message(bot: Bot, message: Message, update_id: int) -> Outcome
         text=text,
         sent_at=message.date,
     )
+
+
+async def introduce(identity: Identity, telegram: TelegramClient, rest: RestClient, bot: BotIdentity) -> None:
+    """Say everywhere which bot plays.
+
+    Raises:
+        RestUnavailableError, AccessError: rest_service did not take that; nothing may be handled yet.
+    """
+    await identity.announce(bot, rest)
+    await register_commands(telegram)
 
 
 async def register_commands(telegram: TelegramClient) -> None:
@@ -123,14 +135,15 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         )
         rest = await stack.enter_async_context(RestClient(AsyncRestClient(settings), redis))
         health = Health(SERVICE)
+        identity = Identity()
         typing = TypingIndicator(telegram, redis, limit=settings.telegram_typing_limit)
-        poller = _poller(settings, redis, telegram, rest, typing)
+        poller = _poller(settings, redis, telegram, _bot(settings, redis, identity, rest), typing)
         consumer = RedisConsumer(
             settings,
             consumer_options(
                 settings.assistant_output_queue, settings.service_slot, drain_timeout=settings.drain_timeout
             ),
-            ResponseHandler(_sender(settings, redis, telegram), rest, typing),
+            ResponseHandler(identity, _sender(settings, redis, telegram), rest, typing),
             health=health,
         )
         health.add_check("redis", partial(_ping, redis))
@@ -139,36 +152,48 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         log.info("started", port=server.port, slot=settings.service_slot)
         async with asyncio.TaskGroup() as tasks:
             background = [tasks.create_task(work) for work in (health.watch(), typing.run())]
-            answering = tasks.create_task(handle_assistant_responses(consumer, stop))
+            answering = tasks.create_task(_answer(identity, consumer, stop))
             polling = tasks.create_task(poller.run())
             await stop.wait()
             await end_tasks([polling])  # what is not stored yet comes again from Telegram
+            if not identity.is_known:
+                answering.cancel()
             await asyncio.wait({answering})
             await end_tasks(background)
     log.info("stopped")
+
+
+async def _answer(identity: Identity, consumer: RedisConsumer, stop: asyncio.Event) -> None:
+    """Send nothing before it is known whose chats they are."""
+    await identity.known()
+    await handle_assistant_responses(consumer, stop)
+
+
+def _bot(settings: Settings, redis: aioredis.Redis, identity: Identity, rest: RestClient) -> Bot:
+    return Bot(
+        identity=identity,
+        rest=rest,
+        throttle=Throttle(redis, identity),
+        producer=RedisProducer(redis),
+        input_queue=settings.input_queue,
+        input_queue_limit=settings.input_queue_limit,
+        owner_code=settings.owner_code,
+        open_access=settings.telegram_open_access,
+    )
 
 
 def _poller(
     settings: Settings,
     redis: aioredis.Redis,
     telegram: TelegramClient,
-    rest: RestClient,
+    bot: Bot,
     typing: TypingIndicator,
 ) -> Poller:
-    producer = RedisProducer(redis)
-    bot = Bot(
-        rest=rest,
-        throttle=Throttle(redis),
-        producer=producer,
-        input_queue=settings.input_queue,
-        input_queue_limit=settings.input_queue_limit,
-        owner_code=settings.owner_code,
-        open_access=settings.telegram_open_access,
-    )
     intake = Intake(
-        producer,
+        bot.producer,
         typing,
         partial(handle_telegram_update, bot),
+        identity=bot.identity,
         input_queue=settings.input_queue,
         output_queue=settings.assistant_output_queue,
     )
@@ -179,12 +204,12 @@ def _poller(
     )
     return Poller(
         telegram,
-        producer,
+        bot.producer,
         PollLease(redis, settings.service_slot),
         intake,
         redis=redis,
         options=options,
-        on_start=partial(register_commands, telegram),
+        on_start=partial(introduce, bot.identity, telegram, bot.rest),
     )
 
 

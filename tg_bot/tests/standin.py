@@ -18,6 +18,8 @@ from tg_bot.src.client.telegram import TelegramClient
 from tg_bot.src.utils.split import utf16_length
 
 TOKEN = "777000:test-token-that-must-not-leak"
+BOT_ID = 777000
+STAMP = "2026-11-22T12:00:00Z"
 NOW = int(datetime(2026, 11, 22, 12, 0, tzinfo=UTC).timestamp())
 
 Refusal = tuple[int, dict[str, Any]] | str
@@ -106,7 +108,7 @@ class TelegramStandIn:
         return web.Response(text=json.dumps(body), status=status, content_type="application/json")
 
     async def get_me(self, _body: dict[str, Any]) -> Any:
-        return {"id": 777000, "is_bot": True, "first_name": "Bot", "username": "test_bot"}
+        return {"id": BOT_ID, "is_bot": True, "first_name": "Bot", "username": "test_bot"}
 
     async def get_updates(self, body: dict[str, Any]) -> Any:
         if self.webhook:
@@ -148,6 +150,9 @@ class RestStandIn:
     def __init__(self) -> None:
         self.users: dict[int, dict[str, Any]] = {}
         self.requests: list[str] = []
+        self.bot: dict[str, Any] | None = None
+        """Who was said to play."""
+        self.knows_bots = True
         self.down = False
         self.may_answer = asyncio.Event()
         """Cleared, it takes requests and hangs."""
@@ -157,7 +162,6 @@ class RestStandIn:
 
     def add(self, telegram_id: int, **fields: Any) -> dict[str, Any]:
         number = len(self.users) + 1
-        stamp = "2026-11-22T12:00:00Z"
         self.users[number] = {
             "id": number,
             "telegram_id": telegram_id,
@@ -166,8 +170,8 @@ class RestStandIn:
             "language": "en",
             "role": "member",
             "is_active": True,
-            "created_at": stamp,
-            "updated_at": stamp,
+            "created_at": STAMP,
+            "updated_at": STAMP,
         } | fields
         return self.users[number]
 
@@ -176,6 +180,8 @@ class RestStandIn:
         await self.may_answer.wait()
         if self.down:
             return web.json_response({}, status=503)
+        if request.path == "/api/bot":
+            return await self._play(request)
         parts = request.path.removeprefix("/api/users").strip("/").split("/")
         body = await request.json() if request.can_read_body else {}
         match request.method, parts:
@@ -193,6 +199,12 @@ class RestStandIn:
                 self.users[int(number)] |= body
                 return await self._changed(self.users[int(number)])
         raise web.HTTPNotFound
+
+    async def _play(self, request: web.Request) -> web.Response:
+        if not self.knows_bots:
+            return self._error(404, "no such path")
+        self.bot = await request.json()
+        return web.json_response(self.bot | {"created_at": STAMP, "updated_at": STAMP})
 
     def _by_telegram_id(self, telegram_id: int) -> dict[str, Any] | None:
         return next((one for one in self.users.values() if one["telegram_id"] == telegram_id), None)

@@ -10,6 +10,7 @@ from typing import Self
 import redis.asyncio as aioredis
 
 from service_kit.changes import ChangeAwareCache, ChangeCounters, Topic, Versions
+from service_kit.contracts.bots import BotPut
 from service_kit.contracts.users import UserCreate, UserRead, UserRole, UserUpdate
 from service_kit.errors import ConflictError, NotFoundError
 from service_kit.rest import endpoints
@@ -35,6 +36,10 @@ class RestClient:
 
     async def __aexit__(self, *_exc: object) -> None:
         await self._client.aclose()
+
+    async def play_bot(self, bot_id: int, username: str) -> None:
+        """From now on only this bot's people are known."""
+        await self._client.send(endpoints.play_bot(BotPut(id=bot_id, username=username[:64])))
 
     async def get_user(self, telegram_id: int) -> UserRead | None:
         """The user with that Telegram id; None for a stranger."""

@@ -11,6 +11,7 @@ from service_kit.queue.base import Producer
 
 from ..client.models import Message, Sender
 from ..client.rest import RestClient
+from ..services.identity import Identity, message_id
 from ..services.throttle import Throttle
 from ..utils.texts import Texts, texts_for
 
@@ -25,6 +26,7 @@ Outcome: TypeAlias = IncomingMessage | OutgoingMessage | None
 class Bot:
     """What the handlers work with."""
 
+    identity: Identity
     rest: RestClient
     throttle: Throttle
     producer: Producer
@@ -38,6 +40,7 @@ class Bot:
 class Question:
     """One private message, and what is known about who wrote it."""
 
+    bot_id: int
     update_id: int
     message: Message
     sender: Sender
@@ -46,7 +49,7 @@ class Question:
     @property
     def id(self) -> str:
         """Id of the message on the queues."""
-        return f"tg:{self.update_id}"
+        return message_id(self.bot_id, self.update_id)
 
     @property
     def texts(self) -> Texts:
@@ -60,17 +63,20 @@ class Question:
 
     def answer(self, text: str) -> OutgoingMessage:
         """The bot's own answer; it goes the way of every reply."""
-        return notice(self.update_id, self.message.chat.id, text, user=self.user)
+        return notice(self.bot_id, self.update_id, self.message.chat.id, text, user=self.user)
 
 
-def notice(update_id: int, chat_id: int, text: str, *, user: UserRead | None = None) -> OutgoingMessage:
-    """Plain text of the bot for one chat; without a `user` it is deliberately for a stranger."""
-    message_id = f"tg:{update_id}"
+def notice(
+    bot_id: int, update_id: int, chat_id: int, text: str, *, user: UserRead | None = None
+) -> OutgoingMessage:
+    """Plain text of this bot for one chat; without a `user` it is deliberately for a stranger."""
+    answered = message_id(bot_id, update_id)
     return OutgoingMessage(
         type=OutgoingType.NOTICE,
-        id=reply_id(message_id),
-        correlation_id=message_id,
-        in_reply_to=message_id,
+        id=reply_id(answered),
+        correlation_id=answered,
+        in_reply_to=answered,
+        bot_id=bot_id,
         chat_id=chat_id,
         user_id=user.id if user else None,
         to_stranger=user is None,

@@ -1,6 +1,7 @@
 """`/start`: a greeting, or with the owner's code the way in for the first owner."""
 
 import hmac
+from dataclasses import replace
 
 from service_kit.contracts.users import UserRead, UserRole, UserUpdate
 from service_kit.errors import ConflictError
@@ -96,4 +97,4 @@ async def _become_owner(bot: Bot, question: Question) -> UserRead | None:
 
 def _as(user: UserRead, question: Question, text: str) -> Outcome:
     """The answer to somebody who has just become `user`."""
-    return Question(question.update_id, question.message, question.sender, user).answer(text)
+    return replace(question, user=user).answer(text)

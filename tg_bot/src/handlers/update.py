@@ -16,7 +16,7 @@ async def handle_group(bot: Bot, message: Message, update_id: int) -> Outcome:
         return None
     log.info("group_declined", chat_id=message.chat.id)
     texts = texts_for(message.sender.language_code if message.sender else None)
-    return notice(update_id, message.chat.id, texts.group)
+    return notice(bot.identity.bot_id, update_id, message.chat.id, texts.group)
 
 
 def ignore_edit(message: Message, update_id: int) -> None:

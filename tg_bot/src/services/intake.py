@@ -27,6 +27,7 @@ from ..client.errors import ServerError
 from ..client.models import ChatType, Update
 from ..handlers.base import Outcome, notice
 from ..utils.texts import texts_for
+from .identity import Identity, message_id
 from .typing_indicator import TypingIndicator
 
 log = get_logger(__name__)
@@ -72,10 +73,12 @@ class Intake:
         typing: TypingIndicator,
         handle: Handle,
         *,
+        identity: Identity,
         input_queue: str,
         output_queue: str,
     ) -> None:
         self._producer = producer
+        self._identity = identity
         self._typing = typing
         self._handle = handle
         self._input_queue = input_queue
@@ -151,7 +154,7 @@ class Intake:
     async def _decide_in_order(self, lane: Sequence[_Decision]) -> None:
         for decision in lane:  # which may grow meanwhile
             decision.trouble = None
-            with correlated(f"tg:{decision.update_id}"):
+            with correlated(message_id(self._identity.bot_id, decision.update_id)):
                 try:
                     decision.outcome = await self._decide(decision.update)
                 except (TransientError, AccessError, RedisError) as exc:
@@ -172,7 +175,8 @@ class Intake:
         if message is None or message.chat.type is not ChatType.PRIVATE:
             return None
         language = message.sender.language_code if message.sender else None
-        return notice(update.update_id, message.chat.id, texts_for(language).failed)
+        bot_id = self._identity.bot_id
+        return notice(bot_id, update.update_id, message.chat.id, texts_for(language).failed)
 
     async def _store_and_confirm(self, key: str, made: Sequence[_Decision]) -> None:
         if not made:

@@ -58,7 +58,7 @@ class NotPollingError(TransientError):
 
 
 class Poller:
-    """Polls for ever. `on_start` is called once, when the token is known to work."""
+    """Polls for ever. `on_start` is called once, before the first poll, when it is known who the bot is."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Poller:
         *,
         redis: aioredis.Redis,
         options: PollOptions,
-        on_start: Callable[[], Awaitable[None]],
+        on_start: Callable[[BotIdentity], Awaitable[None]],
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._telegram = telegram
@@ -78,7 +78,7 @@ class Poller:
         self._intake = intake
         self._redis = redis
         self._options = options
-        self._on_start: Callable[[], Awaitable[None]] | None = on_start
+        self._on_start: Callable[[BotIdentity], Awaitable[None]] | None = on_start
         self._sleep = sleep
         self._last_update = self._last_poll = time.monotonic()
         self._trouble: str | None = "no poll yet"
@@ -101,7 +101,7 @@ class Poller:
             try:
                 bot = await self._telegram.get_me()
                 if self._on_start:
-                    await self._on_start()
+                    await self._on_start(bot)
                     self._on_start = None
                 self._all_well()  # a standby is well too
                 await self._lease.hold(str(bot.id), partial(self._poll_as, bot))

@@ -22,6 +22,7 @@ from ..client.errors import ChatNotFoundError, TelegramRefusedError, Unauthorize
 from ..client.rest import RestClient
 from ..handlers.people import set_reachable
 from ..utils.markdown import render
+from .identity import Identity
 from .sender import Sender
 from .typing_indicator import TypingIndicator
 
@@ -60,7 +61,8 @@ async def handle_assistant_responses(consumer: Consumer, stop: asyncio.Event) ->
 class ResponseHandler:
     """The queue's handler: sends one OutgoingMessage."""
 
-    def __init__(self, sender: Sender, rest: RestClient, typing: TypingIndicator) -> None:
+    def __init__(self, identity: Identity, sender: Sender, rest: RestClient, typing: TypingIndicator) -> None:
+        self._identity = identity
         self._sender = sender
         self._rest = rest
         self._typing = typing
@@ -100,6 +102,8 @@ class ResponseHandler:
             raise
 
     async def _deliver(self, message: OutgoingMessage, delivery: Delivery) -> None:
+        if message.bot_id not in {None, self._identity.bot_id}:
+            raise Reject(f"of bot {message.bot_id}, which does not play now")
         chat_id, user = await self._address(message)
         parts = render(message.text, markdown=message.type is not OutgoingType.NOTICE)
         if not parts:
@@ -122,8 +126,8 @@ class ResponseHandler:
     async def _address(self, message: OutgoingMessage) -> tuple[int, UserRead | None]:
         """The chat, and whose it is. Rejects what is for nobody we know."""
         if message.to_stranger:
-            if message.type is not OutgoingType.NOTICE or message.chat_id is None:
-                raise Reject("only a notice with a chat_id may go to a stranger")
+            if message.type is not OutgoingType.NOTICE or message.chat_id is None or message.bot_id is None:
+                raise Reject("only a notice with a chat_id and a bot_id may go to a stranger")
             return message.chat_id, None
         if message.user_id is not None:
             user = await self._rest.get_user_by_id(message.user_id)

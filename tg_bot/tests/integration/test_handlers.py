@@ -14,9 +14,10 @@ from tg_bot.src.client.models import Update
 from tg_bot.src.handlers import people
 from tg_bot.src.handlers.base import Bot
 from tg_bot.src.main import handle_telegram_update
+from tg_bot.src.services.identity import Identity
 from tg_bot.src.services.throttle import Throttle
 from tg_bot.src.utils.texts import ENGLISH, RUSSIAN
-from tg_bot.tests.standin import NOW
+from tg_bot.tests.standin import BOT_ID, NOW
 
 pytestmark = pytest.mark.integration
 
@@ -32,7 +33,8 @@ def make_bot(rest, redis_client, **fields):
     return Bot(
         **{
             "rest": rest,
-            "throttle": Throttle(redis_client),
+            "identity": Identity(BOT_ID),
+            "throttle": Throttle(redis_client, Identity(BOT_ID)),
             "producer": RedisProducer(redis_client),
             "input_queue": "queue:in",
             "input_queue_limit": 100,
@@ -67,7 +69,7 @@ async def test_a_known_users_text_goes_to_the_assistant(bot, rest_standin):
     outcome = await handle_telegram_update(bot, written("What time is it?", number=7))
     assert isinstance(outcome, IncomingMessage)
     assert (outcome.id, outcome.user_id, outcome.chat_id, outcome.text) == (
-        "tg:7",
+        f"tg:{BOT_ID}:7",
         1,
         1001,
         "What time is it?",
@@ -113,6 +115,17 @@ async def test_wrong_codes_are_counted_and_then_even_the_right_one_fails(bot, re
     assert rest_standin.users == {}
     other = await told(bot, written(f"/start {CODE}", number=8, user=2002))
     assert other.text == ENGLISH.welcome_owner.format(name="Ada")
+
+
+async def test_each_bot_counts_and_numbers_on_its_own(bot, rest, redis_client):
+    for number in range(1, 6):
+        await told(bot, written("/start nonsense", number=number))
+    assert (await told(bot, written(f"/start {CODE}", number=6))).text == ENGLISH.too_many_codes
+    identity = Identity(BOT_ID + 1)
+    other = make_bot(rest, redis_client, identity=identity, throttle=Throttle(redis_client, identity))
+    welcome = await told(other, written(f"/start {CODE}", number=6))
+    assert welcome.text == ENGLISH.welcome_owner.format(name="Ada")
+    assert (welcome.id, welcome.bot_id) == (f"tg:{BOT_ID + 1}:6:r0", BOT_ID + 1)
 
 
 async def test_a_repeated_update_counts_as_one_wrong_code(bot):
@@ -180,7 +193,8 @@ async def test_who_writes_again_is_reachable_again_and_new_names_are_kept(bot, r
 async def test_the_bots_own_answers(bot, rest_standin, text, expected):
     rest_standin.add(1001)
     outcome = await told(bot, written(text, number=9))
-    assert (outcome.text, outcome.id, outcome.in_reply_to) == (expected, "tg:9:r0", "tg:9")
+    asked = f"tg:{BOT_ID}:9"
+    assert (outcome.text, outcome.id, outcome.in_reply_to) == (expected, f"{asked}:r0", asked)
     assert (outcome.chat_id, outcome.user_id, outcome.to_stranger) == (1001, 1, False)
 
 

@@ -13,11 +13,12 @@ from service_kit.queue.producer import RedisProducer
 from tg_bot.src.services import intake as intake_module
 from tg_bot.src.services import lease as lease_module
 from tg_bot.src.services import poller as poller_module
+from tg_bot.src.services.identity import Identity
 from tg_bot.src.services.intake import Intake
 from tg_bot.src.services.lease import PollLease
 from tg_bot.src.services.poller import NotPollingError, Poller, PollOptions
 from tg_bot.src.services.typing_indicator import TypingIndicator
-from tg_bot.tests.standin import TOKEN, client_of, refusal, until
+from tg_bot.tests.standin import BOT_ID, TOKEN, client_of, refusal, until
 
 pytestmark = pytest.mark.integration
 
@@ -51,7 +52,14 @@ class Rig:
         self.started = 0
         self.typing = TypingIndicator(client, redis, limit=60)
         producer = RedisProducer(redis)
-        self.intake = Intake(producer, self.typing, handle, input_queue="queue:in", output_queue="queue:out")
+        self.intake = Intake(
+            producer,
+            self.typing,
+            handle,
+            identity=Identity(BOT_ID),
+            input_queue="queue:in",
+            output_queue="queue:out",
+        )
         self.poller = Poller(
             client,
             producer,
@@ -63,7 +71,8 @@ class Rig:
             sleep=self.naps,
         )
 
-    async def _on_start(self):
+    async def _on_start(self, bot):
+        assert bot.id == BOT_ID
         self.started += 1
 
     @asynccontextmanager

@@ -10,12 +10,13 @@ import redis.asyncio as aioredis
 from service_kit.contracts.messages import OutgoingMessage, OutgoingType
 from service_kit.queue.base import Delivery, Reject, RetryLater
 from tg_bot.src.services import progress as progress_module
+from tg_bot.src.services.identity import Identity
 from tg_bot.src.services.pacer import Pacer
 from tg_bot.src.services.progress import Progress, ProgressNotes
 from tg_bot.src.services.response_handler import PATIENCE, ResponseHandler, backoff
 from tg_bot.src.services.sender import Sender
 from tg_bot.src.services.typing_indicator import ANSWERED, TypingIndicator
-from tg_bot.tests.standin import refusal
+from tg_bot.tests.standin import BOT_ID, refusal
 
 pytestmark = pytest.mark.integration
 
@@ -41,7 +42,7 @@ def handler(client, rest, redis_client, hands, rest_standin):
     rest_standin.add(1001)
     pacer = Pacer(30, 1, now=hands, sleep=hands.sleep)
     typing = TypingIndicator(client, redis_client, limit=60)
-    return ResponseHandler(Sender(client, pacer, redis_client), rest, typing)
+    return ResponseHandler(Identity(BOT_ID), Sender(client, pacer, redis_client), rest, typing)
 
 
 def delivery(text="hello", *, attempt=0, **fields):
@@ -92,6 +93,9 @@ async def test_the_same_words_without_an_id_are_another_message(telegram, handle
         ({"user_id": 77}, "unknown user or chat"),
         ({"chat_id": -100500, "user_id": None}, "unknown user or chat"),
         ({"chat_id": 9999, "to_stranger": True}, "only a notice"),
+        ({"type": "notice", "to_stranger": True}, "and a bot_id"),
+        ({"type": "notice", "to_stranger": True, "bot_id": BOT_ID + 1}, "of bot 777001"),
+        ({"type": "notice", "bot_id": BOT_ID + 1}, "of bot 777001"),
         ({"chat_id": None, "user_id": None}, "not an outgoing message"),
         ({"text": ""}, "not an outgoing message: text"),
         ({"text": " \n "}, "nothing in it"),
@@ -105,7 +109,9 @@ async def test_what_cannot_be_delivered_is_rejected_with_the_reason(telegram, ha
 
 
 async def test_a_refusal_reaches_a_stranger(telegram, handler):
-    await handler(delivery("go away", chat_id=9999, user_id=None, type="notice", to_stranger=True))
+    await handler(
+        delivery("go away", chat_id=9999, user_id=None, type="notice", to_stranger=True, bot_id=BOT_ID)
+    )
     assert telegram.sent == [{"chat_id": 9999, "text": "go away"}]
 
 
@@ -210,7 +216,7 @@ async def test_who_cannot_be_reached_is_marked(telegram, handler, rest_standin, 
 
 async def test_a_group_that_moved_is_followed(telegram, handler):
     telegram.refuse("sendMessage", refusal(400, "Bad Request: group upgraded", migrate_to_chat_id=-100123))
-    await handler(delivery(chat_id=-5, user_id=None, type="notice", to_stranger=True))
+    await handler(delivery(chat_id=-5, user_id=None, type="notice", to_stranger=True, bot_id=BOT_ID))
     assert telegram.sent == [{"chat_id": -100123, "text": "hello"}]
 
 

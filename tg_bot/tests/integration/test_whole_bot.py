@@ -110,10 +110,46 @@ async def test_it_starts_while_telegram_and_rest_service_are_away(
     rest_standin.down = True
     await telegram.write("hi")
     async with running(telegram, rest_standin, redis_settings):
-        await telegram.until(lambda: telegram.count("getUpdates") >= 1, 15)
+        await until(lambda: rest_standin.requests.count("PUT /api/bot") >= 1)
         rest_standin.down = False
         await assistant(redis_client, 1, telegram)
         await telegram.until(lambda: len(telegram.sent) == 1, 15)
+
+
+async def test_nothing_is_handled_before_rest_service_knows_which_bot_plays(
+    telegram, rest_standin, redis_settings, redis_client
+):
+    """What the bot before has left for its chat 1001 goes to nobody."""
+    rest_standin.add(1001)
+    left = OutgoingMessage(
+        type="notice", id="tg:1:5001:r0", bot_id=1, chat_id=1001, to_stranger=True, text="private"
+    )
+    await RedisProducer(redis_client).enqueue(QUEUE_TO_TELEGRAM, left)
+    await telegram.write("hi")
+    rest_standin.may_answer.clear()
+    async with running(telegram, rest_standin, redis_settings):
+        await until(lambda: "PUT /api/bot" in rest_standin.requests)
+        assert await redis_client.llen(QUEUE_TO_TELEGRAM) == 1
+        rest_standin.may_answer.set()
+        await assistant(redis_client, 1, telegram)
+        await telegram.until(lambda: len(telegram.sent) == 1)
+    assert rest_standin.bot == {"id": 777000, "username": "test_bot"}
+    assert telegram.sent[0]["text"] == "You said hi"
+
+
+async def test_it_stops_while_it_does_not_know_which_bot_it_is(telegram, rest_standin, redis_settings):
+    rest_standin.down = True
+    async with running(telegram, rest_standin, redis_settings):
+        await until(lambda: "PUT /api/bot" in rest_standin.requests)
+    assert telegram.sent == []
+
+
+async def test_a_rest_service_that_knows_one_bot_only_is_served(telegram, rest_standin, redis_settings):
+    rest_standin.knows_bots = False
+    rest_standin.add(1001)
+    async with running(telegram, rest_standin, redis_settings):
+        await telegram.write("/help")
+        await telegram.until(lambda: len(telegram.sent) == 1)
 
 
 @pytest.fixture

@@ -1,0 +1,61 @@
+"""Which bot this process is: asked of Telegram, told to rest_service, known before anything is handled.
+
+Numbers of people, chats and updates mean something to one bot only. So every message of this service names
+its bot, and what another one has left on the queue is not sent: chat 1001 of the sandbox is somebody else
+at Telegram (ADR 0021).
+"""
+
+import asyncio
+
+from service_kit.errors import NotFoundError
+from service_kit.logging import get_logger
+
+from ..client.models import BotIdentity
+from ..client.rest import RestClient
+
+log = get_logger(__name__)
+
+
+class Identity:
+    """The bot of this process, once it is known."""
+
+    def __init__(self, bot_id: int | None = None) -> None:
+        self._bot_id = bot_id
+        self._known = asyncio.Event()
+        if bot_id is not None:
+            self._known.set()
+
+    @property
+    def bot_id(self) -> int:
+        """The bot's id at Telegram; only for what happens after `known`."""
+        if self._bot_id is None:
+            msg = "the bot is not known yet"
+            raise RuntimeError(msg)
+        return self._bot_id
+
+    @property
+    def is_known(self) -> bool:
+        """Whether `known` has come."""
+        return self._known.is_set()
+
+    async def known(self) -> None:
+        """Wait until the bot is known and rest_service knows that it plays."""
+        await self._known.wait()
+
+    async def announce(self, bot: BotIdentity, rest: RestClient) -> None:
+        """Tell rest_service that this bot plays.
+
+        Raises:
+            RestUnavailableError, AccessError: it did not take that; nothing may be handled yet.
+        """
+        try:
+            await rest.play_bot(bot.id, bot.username)
+        except NotFoundError:  # a rest_service of before there were several bots, in the middle of an upgrade
+            log.warning("bot_not_announced", reason="rest_service knows of one bot only")
+        self._bot_id = bot.id
+        self._known.set()
+
+
+def message_id(bot_id: int, update_id: int) -> str:
+    """Id of the message that an update leads to; each bot has update ids of its own."""
+    return f"tg:{bot_id}:{update_id}"
