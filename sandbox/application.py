@@ -1,7 +1,11 @@
 """Puts the sandbox's parts together into one aiohttp application."""
 
-from aiohttp import web
+import asyncio
 
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from service_kit import http_limits
 from service_kit.health import Health, answer
 
 from .control import Control
@@ -27,7 +31,7 @@ def create_app(*, store: Store, pace: Pace, health: Health, host: str) -> web.Ap
     stats, faults, guard = Stats(), FaultBoard(), Guard(host)
     messenger = Messenger(store, stats, BOT_NAME)
     openai = OpenAIApi(stats, faults, pace)
-    app = web.Application(client_max_size=MAX_BODY)
+    app = web.Application(client_max_size=MAX_BODY, middlewares=[receive_in_time])
     BotApi(messenger, stats, faults).add_routes(app)
     openai.add_routes(app)
     WeatherApi(stats, faults).add_routes(app)
@@ -37,6 +41,18 @@ def create_app(*, store: Store, pace: Pace, health: Health, host: str) -> web.Ap
     Pages(guard).add_routes(app)
     _add_health(app, health)
     return app
+
+
+@web.middleware
+async def receive_in_time(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer 408 to a body that takes too long to come."""
+    if request.body_exists and not request.content_type.startswith("multipart/"):
+        try:
+            async with asyncio.timeout(http_limits.RECEIVE_TIMEOUT):
+                await request.read()  # and kept for the handler
+        except TimeoutError:
+            return web.Response(status=408, headers={"Connection": "close"})
+    return await handler(request)
 
 
 def _add_health(app: web.Application, health: Health) -> None:

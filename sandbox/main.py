@@ -1,11 +1,12 @@
 """sandbox: the composition root."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from aiohttp import web
 
-from service_kit import lifecycle
+from service_kit import http_limits, lifecycle
 from service_kit.health import Health
 from service_kit.logging import configure_logging, get_logger
 from service_kit.settings import load
@@ -33,20 +34,33 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             health=health,
             host=settings.http_host,
         )
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        site = web.TCPSite(runner, settings.http_host, settings.http_port, backlog=BACKLOG)
-        try:
-            await site.start()
-        except OSError as exc:
-            raise SystemExit(f"cannot listen on {settings.http_host}:{settings.http_port}: {exc}") from exc
+        runner = await stack.enter_async_context(serving(app, settings.http_host, settings.http_port))
         async with asyncio.TaskGroup() as tasks:
             chores = [tasks.create_task(health.watch()), tasks.create_task(store.run())]
             log.info("listening", address=runner.addresses[0][:2])
             await stop.wait()
             for chore in chores:
                 chore.cancel()
+
+
+@asynccontextmanager
+async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[web.AppRunner]:
+    """`app` on a port. Raises SystemExit where it is taken."""
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=SHUTDOWN_TIMEOUT,
+        keepalive_timeout=http_limits.IDLE_TIMEOUT,  # of a connection that has sent no whole head, too
+    )
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port, backlog=BACKLOG).start()
+        except OSError as exc:
+            raise SystemExit(f"cannot listen on {host}:{port}: {exc}") from exc
+        yield runner
+    finally:
+        await runner.cleanup()
 
 
 def main() -> None:

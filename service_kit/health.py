@@ -10,12 +10,12 @@ import json
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Self
 
 from service_kit.contracts.health import HealthBody
 from service_kit.errors import KitError
 from service_kit.lifecycle import heed_cancellation
+from service_kit.thread_server import BoundedHandler, BoundedServer
 
 Check = Callable[[], Awaitable[None]]
 """Raises when the part it looks at does not work; the exception's text is shown."""
@@ -121,36 +121,15 @@ class HealthServer:
     def __init__(
         self, health: Health, host: str, port: int, *, pages: Mapping[str, Page] | None = None
     ) -> None:
-        further = dict(pages or {})
-
-        class Handler(BaseHTTPRequestHandler):
-            timeout = 10.0
-
-            def do_GET(self) -> None:
-                path = self.path.split("?", 1)[0]
-                status, kind, data = 404, "application/json", b'{"code": "not_found"}'
+        class Handler(BoundedHandler):
+            def page(self, path: str) -> tuple[int, str, bytes]:
                 if (found := answer(health, path)) is not None:
-                    status, data = found[0], json.dumps(found[1].model_dump()).encode()
-                elif (page := further.get(path.rstrip("/"))) is not None:
-                    status = 200
-                    kind, data = page()
-                self.send_response(status)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
+                    return found[0], "application/json", json.dumps(found[1].model_dump()).encode()
+                if pages and (further := pages.get(path)):
+                    return 200, *further()
+                return 404, "application/json", b'{"code": "not_found"}'
 
-            def log_message(self, *_args: Any) -> None:  # noqa: ANN401 - the base class's signature
-                """A probe a second is not worth a line."""
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-            allow_reuse_address = True
-
-            def handle_error(self, *_args: object) -> None:
-                """A prober that hangs up is not worth a traceback."""
-
-        self._server = Server((host, port), Handler)
+        self._server = BoundedServer((host, port), Handler)
         # a prober that is gone before it was accepted must not leave the thread waiting for the next one
         self._server.socket.setblocking(False)
         self._thread = threading.Thread(

@@ -9,13 +9,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from service_kit.http_protocol import bounded_protocol
 from service_kit.settings import ServiceSettings
 
 if TYPE_CHECKING:
     import uvicorn
 
+App = Callable[..., Any]
+"""An ASGI application."""
 
-async def serve(app: Callable[..., Any], settings: ServiceSettings, stop: asyncio.Event) -> None:
+
+async def serve(app: App, settings: ServiceSettings, stop: asyncio.Event) -> None:
     """Answer requests on `http_host:http_port` until `stop` is set and running requests have ended.
 
     Raises:
@@ -34,7 +38,7 @@ async def serve(app: Callable[..., Any], settings: ServiceSettings, stop: asynci
         watcher.cancel()
 
 
-def _server(app: Callable[..., Any], settings: ServiceSettings) -> "uvicorn.Server":
+def _server(app: App, settings: ServiceSettings) -> "uvicorn.Server":
     import uvicorn  # noqa: PLC0415 - not every service has it
 
     class Server(uvicorn.Server):
@@ -45,13 +49,24 @@ def _server(app: Callable[..., Any], settings: ServiceSettings) -> "uvicorn.Serv
 
     return Server(
         uvicorn.Config(
-            app,
+            head_as_get(app),
             host=settings.http_host,
             port=settings.http_port,
-            http="httptools",
+            http=bounded_protocol(),
             log_config=None,
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=max(1, int(settings.drain_timeout)),
         )
     )
+
+
+def head_as_get(app: App) -> App:
+    """`app`, which answers HEAD as GET; the server leaves out the body."""
+
+    async def answer(scope: dict[str, Any], receive: App, send: App) -> None:
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}
+        await app(scope, receive, send)
+
+    return answer

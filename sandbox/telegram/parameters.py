@@ -76,7 +76,7 @@ class Parameters:
 async def read_parameters(request: web.Request) -> Parameters:
     """All parameters of a request; those of the body win over the query's."""
     values: dict[str, Any] = dict(request.query) if request.query_string else {}
-    if request.method == "POST" and request.can_read_body:
+    if request.method == "POST" and request.body_exists:
         if request.content_type == "application/json":
             values |= _object(await request.read())
         elif request.content_type in {"application/x-www-form-urlencoded", "multipart/form-data"}:

@@ -5,6 +5,10 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
+
+from sandbox.main import serving
+from service_kit import http_limits
 
 
 async def test_the_same_name_is_the_same_person(outside: Any):
@@ -114,6 +118,38 @@ async def test_the_page_loads_nothing_from_elsewhere(outside: Any):
 
 async def test_health(outside: Any):
     assert (await outside.get("/health"))["status"] == "ok"
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/live", "/health/ready"])
+async def test_head_is_answered_as_get_without_the_body(outside: Any, path: str):
+    async with (
+        outside.session.get(outside.url + path) as get,
+        outside.session.head(outside.url + path) as head,
+    ):
+        assert (head.status, head.headers["Content-Length"]) == (get.status, get.headers["Content-Length"])
+        assert await head.read() == b""
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET /health HTTP/1.1\r\nHost: x\r\nX-A: "])
+async def test_a_connection_without_a_request_is_given_up(monkeypatch, begun: bytes):
+    monkeypatch.setattr(http_limits, "IDLE_TIMEOUT", 0.2)
+    async with serving(web.Application(), "127.0.0.1", 0) as runner:
+        reader, writer = await asyncio.open_connection("127.0.0.1", runner.addresses[0][1])
+        writer.write(begun)
+        async with asyncio.timeout(20):
+            assert await reader.read() == b""
+        writer.close()
+
+
+async def test_a_body_that_does_not_come_is_given_up(outside: Any, monkeypatch):
+    monkeypatch.setattr(http_limits, "RECEIVE_TIMEOUT", 0.2)
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(outside.url.rpartition(":")[2]))
+    writer.write(
+        b"POST /openai/v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 10\r\n\r\nabc"
+    )
+    async with asyncio.timeout(20):
+        assert b"408" in await reader.read()
+    writer.close()
 
 
 @pytest.mark.parametrize(

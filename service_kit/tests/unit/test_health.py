@@ -200,3 +200,17 @@ def test_the_server_leaves_its_port(health):
         port = server.port
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=1)
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/live", "/health/ready", "/nowhere"])
+def test_head_is_answered_as_get_without_the_body(server, path):
+    said = {}
+    for method in ("GET", "HEAD"):
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+        connection.request(method, path)
+        response = connection.getresponse()
+        headers = {name: value for name, value in response.getheaders() if name != "Date"}
+        said[method] = response.status, headers, response.read()
+        connection.close()
+    assert said["HEAD"][:2] == said["GET"][:2]
+    assert said["HEAD"][2] == b""

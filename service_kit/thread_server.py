@@ -1,0 +1,99 @@
+"""The standard library's HTTP server, a thread for each connection, within `http_limits`.
+
+By itself it keeps a slow sender's thread for ever and takes a hundred headers of 64 kB each.
+"""
+
+import io
+import socket
+import time
+from contextlib import suppress
+from http.client import LineTooLong
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from service_kit import http_limits
+
+
+class BoundedServer(ThreadingHTTPServer):
+    """Hangs up on whom it has no room for, and on senders that take too long."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+    request_queue_size = http_limits.MAX_CONNECTIONS
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(address, handler)
+        self._since: dict[Any, float] = {}
+
+    def verify_request(self, *_args: object) -> bool:
+        """Whether there is room."""
+        return len(self._since) < http_limits.MAX_CONNECTIONS
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the base class's
+        """Answer in a thread."""
+        self._since[request] = time.monotonic()
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - the base class's
+        """Close what is answered or refused."""
+        self._since.pop(request, None)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """Look for senders that take too long; called after each wait for a connection."""
+        latest = time.monotonic() - http_limits.RECEIVE_TIMEOUT
+        for request, since in list(self._since.items()):
+            if since < latest:
+                with suppress(OSError):
+                    request.shutdown(socket.SHUT_RDWR)  # wakes its thread, which closes it
+
+    def handle_error(self, *_args: object) -> None:
+        """A prober that hangs up is not worth a traceback."""
+
+
+class BoundedHandler(BaseHTTPRequestHandler):
+    """Answers GET and HEAD with pages, and a head that is too long with 431."""
+
+    def page(self, path: str) -> tuple[int, str, bytes]:
+        """Status, content type and body of the page at `path`."""
+        raise NotImplementedError
+
+    def do_GET(self) -> None:
+        """Answer with the page."""
+        status, kind, body = self.page(self.path.split("?", 1)[0].rstrip("/"))
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def do_HEAD(self) -> None:
+        """Answer as to GET, without the body."""
+        self.do_GET()
+
+    def setup(self) -> None:
+        """Prepare the streams."""
+        super().setup()
+        self.rfile = _BoundedHead(self.rfile)
+
+    def log_message(self, *_args: object) -> None:
+        """A probe a second is not worth a line."""
+
+
+class _BoundedHead(io.BufferedIOBase):
+    """A request's stream that ends with an error where its head is too long."""
+
+    def __init__(self, stream: io.BufferedIOBase) -> None:
+        self._stream = stream
+        self._left = http_limits.MAX_HEAD
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = self._stream.readline(size)
+        self._left -= len(line)
+        if self._left < 0:
+            raise LineTooLong("head")
+        return line
+
+    def close(self) -> None:
+        self._stream.close()
