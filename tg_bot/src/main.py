@@ -38,6 +38,7 @@ from .services.response_handler import ResponseHandler, consumer_options, handle
 from .services.sender import Sender
 from .services.throttle import Throttle
 from .services.typing_indicator import TypingIndicator
+from .services.user_changes import UserChanges
 from .utils.texts import ENGLISH, RUSSIAN, menu
 
 SERVICE = "tg_bot"
@@ -77,6 +78,7 @@ async def process_message(bot: Bot, message: Message, update_id: int) -> Outcome
     user = await bot.rest.get_user(message.sender.id)
     if user and user.role is UserRole.BLOCKED:
         return None
+    bot.changes.saw(message.sender.id, message.date)
     text = message.text or ""
     command = parse_command(text)
     question = Question(bot.identity.bot_id, update_id, message, message.sender, user)
@@ -88,7 +90,7 @@ async def process_message(bot: Bot, message: Message, update_id: int) -> Outcome
         user = await get_or_create(bot.rest, message.sender)
         question = replace(question, user=user)
     else:
-        await keep_in_step(bot.rest, user, message.sender)
+        await keep_in_step(bot.changes, user, message.sender)
     if command:
         return await handle_command(bot, question, user, *command)
     if not text.strip():
@@ -136,14 +138,16 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         rest = await stack.enter_async_context(RestClient(AsyncRestClient(settings), redis))
         health = Health(SERVICE)
         identity = Identity()
+        changes = UserChanges(identity, rest, redis)
         typing = TypingIndicator(telegram, redis, limit=settings.telegram_typing_limit)
-        poller = _poller(settings, redis, telegram, _bot(settings, redis, identity, rest), typing)
+        bot = _bot(settings, redis, identity, rest, changes)
+        poller = _poller(settings, redis, telegram, bot, typing)
         consumer = RedisConsumer(
             settings,
             consumer_options(
                 settings.assistant_output_queue, settings.service_slot, drain_timeout=settings.drain_timeout
             ),
-            ResponseHandler(identity, _sender(settings, redis, telegram), rest, typing),
+            ResponseHandler(identity, _sender(settings, redis, telegram), rest, changes, typing),
             health=health,
         )
         health.add_check("redis", partial(_ping, redis))
@@ -151,7 +155,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         server = stack.enter_context(HealthServer(health, settings.http_host, settings.http_port))
         log.info("started", port=server.port, slot=settings.service_slot)
         async with asyncio.TaskGroup() as tasks:
-            background = [tasks.create_task(work) for work in (health.watch(), typing.run())]
+            background = [tasks.create_task(work) for work in (health.watch(), typing.run(), changes.run())]
             answering = tasks.create_task(_answer(identity, consumer, stop))
             polling = tasks.create_task(poller.run())
             await stop.wait()
@@ -169,10 +173,13 @@ async def _answer(identity: Identity, consumer: RedisConsumer, stop: asyncio.Eve
     await handle_assistant_responses(consumer, stop)
 
 
-def _bot(settings: Settings, redis: aioredis.Redis, identity: Identity, rest: RestClient) -> Bot:
+def _bot(
+    settings: Settings, redis: aioredis.Redis, identity: Identity, rest: RestClient, changes: UserChanges
+) -> Bot:
     return Bot(
         identity=identity,
         rest=rest,
+        changes=changes,
         throttle=Throttle(redis, identity),
         producer=RedisProducer(redis),
         input_queue=settings.input_queue,

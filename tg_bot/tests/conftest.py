@@ -9,7 +9,9 @@ from service_kit.changes import Topic, announce
 from service_kit.rest.client import AsyncRestClient
 from tg_bot.src.client.rest import RestClient
 from tg_bot.src.client.telegram import TelegramClient
-from tg_bot.tests.standin import RestStandIn, TelegramStandIn, client_of, rest_settings, serving
+from tg_bot.src.services.identity import Identity
+from tg_bot.src.services.user_changes import UserChanges
+from tg_bot.tests.standin import BOT_ID, RestStandIn, TelegramStandIn, client_of, rest_settings, serving
 
 
 @pytest.fixture
@@ -37,3 +39,8 @@ async def rest_standin(redis_client: aioredis.Redis) -> AsyncIterator[RestStandI
 async def rest(rest_standin: RestStandIn, redis_client: aioredis.Redis) -> AsyncIterator[RestClient]:
     async with RestClient(AsyncRestClient(rest_settings(rest_standin)), redis_client) as client:
         yield client
+
+
+@pytest.fixture
+def changes(rest: RestClient, redis_client: aioredis.Redis) -> UserChanges:
+    return UserChanges(Identity(BOT_ID), rest, redis_client)

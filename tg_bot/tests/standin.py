@@ -154,6 +154,8 @@ class RestStandIn:
         """Who was said to play."""
         self.knows_bots = True
         self.down = False
+        self.broken: set[int] = set()
+        """Users that it answers 500 for."""
         self.may_answer = asyncio.Event()
         """Cleared, it takes requests and hangs."""
         self.may_answer.set()
@@ -178,11 +180,12 @@ class RestStandIn:
     async def _answer(self, request: web.Request) -> web.Response:
         self.requests.append(f"{request.method} {request.path}")
         await self.may_answer.wait()
-        if self.down:
-            return web.json_response({}, status=503)
+        parts = request.path.removeprefix("/api/users").strip("/").split("/")
+        broken = parts[-1].isdigit() and int(parts[-1]) in self.broken
+        if self.down or broken:
+            return web.json_response({}, status=500 if broken else 503)
         if request.path == "/api/bot":
             return await self._play(request)
-        parts = request.path.removeprefix("/api/users").strip("/").split("/")
         body = await request.json() if request.can_read_body else {}
         match request.method, parts:
             case "GET", ["by-telegram-id", number]:
@@ -197,7 +200,7 @@ class RestStandIn:
                 if self._second_owner(body, int(number)):
                     return self._error(409, "there is an owner")
                 self.users[int(number)] |= body
-                return await self._changed(self.users[int(number)])
+                return await self._changed(self.users[int(number)], announced=body.keys() != {"last_seen_at"})
         raise web.HTTPNotFound
 
     async def _play(self, request: web.Request) -> web.Response:
@@ -213,8 +216,8 @@ class RestStandIn:
         owners = [one["id"] for one in self.users.values() if one["role"] == "owner"]
         return body.get("role") == "owner" and bool(set(owners) - {number})
 
-    async def _changed(self, user: dict[str, Any]) -> web.Response:
-        if self.on_change:
+    async def _changed(self, user: dict[str, Any], *, announced: bool = True) -> web.Response:
+        if self.on_change and announced:
             await self.on_change()
         return self._one(user)
 

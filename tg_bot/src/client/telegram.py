@@ -30,6 +30,8 @@ LARGEST_ANSWER = 16 * 2**20
 POOL_SIZE = 64
 """Connections kept open; further calls wait for a free one. One of them is the long poll's."""
 
+MOST_UPDATES = 100
+"""In one answer to getUpdates; the Bot API gives no more."""
 NO_PREVIEW = {"is_disabled": True}
 """`LinkPreviewOptions`: Telegram fetches an address to show its preview, and with it whatever an injected
 text made the model write into the address."""
@@ -70,7 +72,7 @@ class TelegramClient:
         offset: int | None = None,
         timeout: int = 25,  # noqa: ASYNC109 - Telegram's parameter, not ours
         *,
-        limit: int = 100,
+        limit: int = MOST_UPDATES,
     ) -> list[dict[str, Any]]:
         """Updates from `offset` on, unparsed: one that is malformed must not hide the others.
 

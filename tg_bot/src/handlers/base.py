@@ -13,6 +13,7 @@ from ..client.models import Message, Sender
 from ..client.rest import RestClient
 from ..services.identity import Identity, message_id
 from ..services.throttle import Throttle
+from ..services.user_changes import UserChanges
 from ..utils.texts import Texts, texts_for
 
 REFUSAL_PAUSE = 600
@@ -28,6 +29,7 @@ class Bot:
 
     identity: Identity
     rest: RestClient
+    changes: UserChanges
     throttle: Throttle
     producer: Producer
     input_queue: str

@@ -1,19 +1,13 @@
 """Who writes: keeps what rest_service knows of a user in step with what Telegram says."""
 
-import asyncio
 import re
 
 from service_kit.contracts.users import UserRead, UserUpdate
-from service_kit.errors import KitError
-from service_kit.logging import get_logger
 
 from ..client.models import Sender
 from ..client.rest import RestClient
+from ..services.user_changes import UserChanges
 
-log = get_logger(__name__)
-
-UPDATE_TIMEOUT = 1.5
-"""Seconds that a message waits for what is new of its writer to be stored."""
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
 
 
@@ -43,11 +37,10 @@ async def get_or_create(rest: RestClient, sender: Sender) -> UserRead:
     )
 
 
-async def keep_in_step(rest: RestClient, user: UserRead, sender: Sender) -> None:
+async def keep_in_step(changes: UserChanges, user: UserRead, sender: Sender) -> None:
     """Store what is new: a name, and that a user who could not be reached is back.
 
-    The language is stored only where none is known, for it may have been chosen on purpose. A failure
-    is not worth holding the message up: the next message tries again.
+    The language is stored only where none is known, for it may have been chosen on purpose.
     """
     seen = {
         "first_name": first_name_of(sender) or user.first_name,
@@ -55,22 +48,6 @@ async def keep_in_step(rest: RestClient, user: UserRead, sender: Sender) -> None
         "language": user.language or language_of(sender),
         "is_active": True,
     }
-    changes = {name: value for name, value in seen.items() if getattr(user, name) != value}
-    if changes:
-        await _update(rest, user, UserUpdate.model_validate(changes))
-
-
-async def set_reachable(rest: RestClient, user: UserRead, *, reachable: bool) -> None:
-    """Store whether Telegram can deliver to this user; their jobs rest while it cannot."""
-    if user.is_active != reachable:
-        await _update(rest, user, UserUpdate(is_active=reachable))
-
-
-async def _update(rest: RestClient, user: UserRead, change: UserUpdate) -> None:
-    try:
-        async with asyncio.timeout(UPDATE_TIMEOUT):
-            await rest.update_user(user, change)
-    except (KitError, TimeoutError) as exc:
-        log.warning("user_not_updated", user_id=user.id, error=str(exc) or type(exc).__name__)
-    else:
-        log.info("user_updated", user_id=user.id, fields=sorted(change.model_fields_set))
+    new = {name: value for name, value in seen.items() if getattr(user, name) != value}
+    if new:
+        await changes.apply(user.telegram_id, UserUpdate.model_validate(new))

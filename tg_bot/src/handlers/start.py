@@ -30,7 +30,7 @@ async def handle_start(bot: Bot, question: Question, payload: str) -> Outcome:
     elif payload:
         return question.answer(question.texts.already_owner)
     if user:
-        await keep_in_step(bot.rest, user, question.sender)
+        await keep_in_step(bot.changes, user, question.sender)
         return question.answer(question.texts.welcome_back.format(name=question.name))
     if bot.open_access:
         return _as(

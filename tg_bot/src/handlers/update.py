@@ -1,11 +1,11 @@
 """Updates that are no private message: groups, edits, blocks."""
 
+from service_kit.contracts.users import UserUpdate
 from service_kit.logging import get_logger
 
 from ..client.models import ChatMemberUpdated, ChatType, Message
 from ..utils.texts import texts_for
 from .base import REFUSAL_PAUSE, Bot, Outcome, notice
-from .people import set_reachable
 
 log = get_logger(__name__)
 
@@ -30,7 +30,6 @@ def ignore_edit(message: Message, update_id: int) -> None:
 async def handle_membership(bot: Bot, change: ChatMemberUpdated) -> Outcome:
     """Remember who blocked the bot, and who let it in again."""
     if change.chat.type is ChatType.PRIVATE and change.sender:
-        user = await bot.rest.get_user(change.sender.id)
-        if user:
-            await set_reachable(bot.rest, user, reachable=change.new_chat_member.status != "kicked")
+        reachable = change.new_chat_member.status != "kicked"
+        await bot.changes.apply(change.sender.id, UserUpdate(is_active=reachable))
     return None

@@ -2,15 +2,18 @@
 
 Message and offset are stored in one atomic step. What cannot be decided now (rest_service or Redis is
 away) stays at Telegram and comes again; the offset stays before it. What other chats wrote after it is
-stored all the same, and passed over when it comes again. Telegram gives 100 updates from the offset on at
-most: behind one that waits, 99 are served. What never can be decided (an update of a shape we do not know,
-a bug of ours) is logged and passed over, for one update must not stop the bot.
+stored all the same, and passed over when it comes again. What never can be decided (an update of a shape we
+do not know, an answer of rest_service that breaks the contract, a bug of ours) is logged and passed over.
+
+No update waits without end, for one must not stop the bot: after `LONGEST_WAIT` its writer is told to try
+again. Telegram gives 100 updates from the offset on at most, so behind one that waits, 99 are served; where
+that many came, who waits is told after `LONGEST_WAIT_IN_THE_WAY`, and the others are served on.
 """
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby, takewhile
 from typing import Any
 
@@ -25,6 +28,7 @@ from service_kit.queue.base import Offset, Producer
 
 from ..client.errors import ServerError
 from ..client.models import ChatType, Update
+from ..client.telegram import MOST_UPDATES
 from ..handlers.base import Outcome, notice
 from ..utils.texts import texts_for
 from .identity import Identity, message_id
@@ -36,6 +40,11 @@ Handle = Callable[[Update], Awaitable[Outcome]]
 
 PATIENCE = 2.0
 """Seconds that a batch waits for its slowest chat; more than a known user needs when rest_service hangs."""
+
+LONGEST_WAIT = 3_600.0
+"""Seconds that an update waits for rest_service, since this process first saw it."""
+LONGEST_WAIT_IN_THE_WAY = 60.0
+"""The same, while those behind it can be served and Telegram gives no more of them."""
 
 
 class HeldUpError(TransientError):
@@ -55,6 +64,7 @@ class _Decision:
     """Whether the outcome is on its queue."""
     trouble: Exception | None = None
     """Why it could not be made now."""
+    since: float = field(default_factory=lambda: asyncio.get_running_loop().time())
 
     @property
     def chat(self) -> int:
@@ -62,6 +72,11 @@ class _Decision:
         update = self.update
         about = (update.message or update.edited_message or update.my_chat_member) if update else None
         return about.chat.id if about else 0
+
+    def make(self, outcome: Outcome) -> None:
+        """The first outcome stands: who was told to try again is not answered as well."""
+        if not self.made:
+            self.made, self.outcome = True, outcome
 
 
 class Intake:
@@ -100,6 +115,7 @@ class Intake:
         before = self.next
         decisions = [decision for raw in updates if (decision := self._known(raw))]
         await self._decide_on([decision for decision in decisions if not decision.made])
+        self._give_up_overdue(decisions)
         made = list(takewhile(lambda decision: decision.made, decisions))
         await self._store_and_confirm(key, made)
         waiting = decisions[len(made) :]
@@ -156,11 +172,10 @@ class Intake:
             decision.trouble = None
             with correlated(message_id(self._identity.bot_id, decision.update_id)):
                 try:
-                    decision.outcome = await self._decide(decision.update)
+                    decision.make(await self._decide(decision.update))
                 except (TransientError, AccessError, RedisError) as exc:
                     decision.trouble = exc
                     return
-            decision.made = True
 
     async def _decide(self, update: Update | None) -> Outcome:
         if update is None:
@@ -171,6 +186,28 @@ class Intake:
             raise  # the parts we need are away, or our key is wrong: the update waits at Telegram
         except Exception:  # one update, or the bug that it meets, must not stop all others
             log.exception("update_failed")
+        return self._apology(update)
+
+    def _give_up_overdue(self, decisions: Sequence[_Decision]) -> None:
+        """Those that have waited too long; of a chat's only the first is answered."""
+        full = len(decisions) >= MOST_UPDATES and any(decision.made for decision in decisions)
+        longest = LONGEST_WAIT_IN_THE_WAY if full else LONGEST_WAIT
+        now, apologised = asyncio.get_running_loop().time(), set[int]()
+        for decision in decisions:
+            if decision.made or now - decision.since < longest:
+                continue
+            log.error(
+                "update_given_up",
+                update_id=decision.update_id,
+                waited=round(now - decision.since),
+                reason=str(_why(decision)),
+            )
+            repeated = decision.chat in apologised
+            decision.make(self._apology(decision.update) if decision.update and not repeated else None)
+            apologised.add(decision.chat)
+
+    def _apology(self, update: Update) -> Outcome:
+        """What a person hears whose message cannot be handled; nobody hears it in a group."""
         message = update.message
         if message is None or message.chat.type is not ChatType.PRIVATE:
             return None

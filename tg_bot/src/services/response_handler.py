@@ -7,24 +7,25 @@ Telegram would keep it in our place; what it will never take goes to the dead le
 import asyncio
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 
 from pydantic import BaseModel, ValidationError
 from redis.exceptions import RedisError
 
 from service_kit.contracts.base import READING
 from service_kit.contracts.messages import OutgoingMessage, OutgoingType
-from service_kit.contracts.users import UserRead, UserRole
+from service_kit.contracts.users import UserRead, UserRole, UserUpdate
 from service_kit.errors import AccessError, KitError, TransientError
 from service_kit.logging import correlated, get_logger
 from service_kit.queue.base import Consumer, ConsumerOptions, Delivery, Reject, RetryLater
 
 from ..client.errors import ChatNotFoundError, TelegramRefusedError, UnauthorizedError, UnreachableError
 from ..client.rest import RestClient
-from ..handlers.people import set_reachable
 from ..utils.markdown import render
 from .identity import Identity
 from .sender import Sender
 from .typing_indicator import TypingIndicator
+from .user_changes import UserChanges
 
 log = get_logger(__name__)
 
@@ -61,10 +62,18 @@ async def handle_assistant_responses(consumer: Consumer, stop: asyncio.Event) ->
 class ResponseHandler:
     """The queue's handler: sends one OutgoingMessage."""
 
-    def __init__(self, identity: Identity, sender: Sender, rest: RestClient, typing: TypingIndicator) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        sender: Sender,
+        rest: RestClient,
+        changes: UserChanges,
+        typing: TypingIndicator,
+    ) -> None:
         self._identity = identity
         self._sender = sender
         self._rest = rest
+        self._changes = changes
         self._typing = typing
 
     async def __call__(self, delivery: Delivery) -> Sequence[BaseModel]:
@@ -116,7 +125,8 @@ class ResponseHandler:
                 await self._sender.forget(key)
         except (UnreachableError, ChatNotFoundError):
             if user:
-                await set_reachable(self._rest, user, reachable=False)
+                with suppress(RedisError):  # the next message that is not delivered tries again
+                    await self._changes.apply(user.telegram_id, UserUpdate(is_active=False))
             raise
         finally:
             if message.in_reply_to:

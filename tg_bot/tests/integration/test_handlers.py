@@ -11,11 +11,12 @@ from service_kit.contracts.users import UserRole, UserUpdate
 from service_kit.errors import RestUnavailableError
 from service_kit.queue.producer import RedisProducer
 from tg_bot.src.client.models import Update
-from tg_bot.src.handlers import people
 from tg_bot.src.handlers.base import Bot
 from tg_bot.src.main import handle_telegram_update
+from tg_bot.src.services import user_changes
 from tg_bot.src.services.identity import Identity
 from tg_bot.src.services.throttle import Throttle
+from tg_bot.src.services.user_changes import UserChanges
 from tg_bot.src.utils.texts import ENGLISH, RUSSIAN
 from tg_bot.tests.standin import BOT_ID, NOW
 
@@ -34,6 +35,7 @@ def make_bot(rest, redis_client, **fields):
         **{
             "rest": rest,
             "identity": Identity(BOT_ID),
+            "changes": UserChanges(Identity(BOT_ID), rest, redis_client),
             "throttle": Throttle(redis_client, Identity(BOT_ID)),
             "producer": RedisProducer(redis_client),
             "input_queue": "queue:in",
@@ -247,6 +249,60 @@ async def test_blocking_the_bot_is_noted(bot, rest_standin, status, active):
     assert rest_standin.users[1]["is_active"] is active
 
 
+def membership(status, *, chat_type="private", user=1001):
+    change = {
+        "chat": {"id": 1001, "type": chat_type},
+        "from": {"id": user},
+        "new_chat_member": {"status": status},
+    }
+    return Update.model_validate({"update_id": 1, "my_chat_member": change})
+
+
+@pytest.mark.parametrize("chat_type", ["group", "supergroup", "channel"])
+async def test_who_throws_the_bot_out_of_a_group_stays_reachable(bot, rest_standin, chat_type):
+    rest_standin.add(1001)
+    assert await handle_telegram_update(bot, membership("kicked", chat_type=chat_type)) is None
+    await bot.changes.write()
+    assert rest_standin.users[1]["is_active"] is True
+
+
+@pytest.mark.parametrize("away", ["down", "hanging"])
+async def test_who_is_back_while_rest_service_is_away_is_noted(bot, rest_standin, monkeypatch, away):
+    monkeypatch.setattr(user_changes, "UPDATE_TIMEOUT", 0.02)
+    rest_standin.add(1001, is_active=False)
+    if away == "down":
+        rest_standin.down = True
+    else:
+        rest_standin.may_answer.clear()
+    async with asyncio.timeout(5):
+        assert await handle_telegram_update(bot, membership("member")) is None
+    monkeypatch.undo()
+    rest_standin.down = False
+    rest_standin.may_answer.set()
+    await bot.changes.write()
+    assert rest_standin.users[1]["is_active"] is True
+
+
+async def test_who_writes_is_reachable_again_once_rest_service_is_back(bot, rest_standin):
+    rest_standin.add(1001, is_active=False)
+    await bot.rest.get_user(1001)
+    rest_standin.down = True
+    assert isinstance(await handle_telegram_update(bot, written("I am back")), IncomingMessage)
+    rest_standin.down = False
+    await bot.changes.write()
+    assert rest_standin.users[1]["is_active"] is True
+
+
+async def test_who_writes_was_seen(bot, rest_standin):
+    rest_standin.add(1001)
+    rest_standin.add(2002, role="blocked")
+    for number, user in enumerate((1001, 2002), start=1):
+        await handle_telegram_update(bot, written("hi", number=number, user=user))
+    await bot.changes.write()
+    assert rest_standin.users[1]["last_seen_at"] == "2026-11-22T12:00:00Z"
+    assert "last_seen_at" not in rest_standin.users[2]
+
+
 async def test_while_rest_service_is_away_known_users_are_served_and_others_wait(bot, rest_standin):
     rest_standin.add(1001)
     await handle_telegram_update(bot, written("hi"))
@@ -298,7 +354,7 @@ async def test_what_is_kept_of_a_change_masks_no_later_one(rest, rest_standin, r
 
 
 async def test_a_new_name_holds_no_message_up_while_rest_service_hangs(bot, rest_standin, monkeypatch):
-    monkeypatch.setattr(people, "UPDATE_TIMEOUT", 0.02)
+    monkeypatch.setattr(user_changes, "UPDATE_TIMEOUT", 0.02)
     rest_standin.add(1001)
     await handle_telegram_update(bot, written("hi"))
     rest_standin.may_answer.clear()

@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from service_kit.contracts.errors import ErrorBody
 from service_kit.contracts.messages import IncomingMessage, OutgoingMessage
-from service_kit.errors import RestUnavailableError
+from service_kit.errors import AccessError, ContractError, RestUnavailableError
 from service_kit.lifecycle import end_tasks
 from service_kit.queue.producer import RedisProducer
 from tg_bot.src.services import intake as intake_module
@@ -18,6 +19,7 @@ from tg_bot.src.services.intake import Intake
 from tg_bot.src.services.lease import PollLease
 from tg_bot.src.services.poller import NotPollingError, Poller, PollOptions
 from tg_bot.src.services.typing_indicator import TypingIndicator
+from tg_bot.src.utils.texts import ENGLISH
 from tg_bot.tests.standin import BOT_ID, TOKEN, client_of, refusal, until
 
 pytestmark = pytest.mark.integration
@@ -192,6 +194,81 @@ async def hanging_for_the_newcomer(update):
     if update.message.sender.id == NEWCOMER:
         await asyncio.Event().wait()
     return await for_the_assistant(update)
+
+
+async def forbidding_the_newcomer(update):
+    """Our key is wrong, or does not reach that far."""
+    if update.message.sender.id == NEWCOMER:
+        raise AccessError(403, ErrorBody(code="forbidden", message="no"))
+    return await for_the_assistant(update)
+
+
+@pytest.mark.parametrize("handle", [refusing_the_newcomer, hanging_for_the_newcomer, forbidding_the_newcomer])
+async def test_who_has_waited_too_long_is_told_so_once(telegram, client, redis_client, monkeypatch, handle):
+    monkeypatch.setattr(intake_module, "PATIENCE", 0.02)
+    monkeypatch.setattr(intake_module, "LONGEST_WAIT", 0.2)
+    await telegram.write("who am I", user=NEWCOMER)
+    await telegram.write("and again", user=NEWCOMER)
+    last = await telegram.write("hello")
+    async with Rig(client, redis_client, handle=handle).running() as rig:
+        await telegram.until(lambda: not telegram.updates)
+        await rig.poller.check()
+    assert await texts(redis_client) == ["hello"]
+    (raw,) = await redis_client.lrange("queue:out", 0, -1)
+    notice = OutgoingMessage.model_validate_json(raw)
+    assert (notice.chat_id, notice.text, notice.to_stranger) == (NEWCOMER, ENGLISH.failed, True)
+    assert int(await redis_client.get(OFFSET)) == last + 1
+
+
+@pytest.mark.parametrize("handle", [refusing_the_newcomer, hanging_for_the_newcomer])
+async def test_one_that_cannot_be_decided_does_not_stop_the_bot_at_the_hundredth(
+    telegram, client, redis_client, monkeypatch, handle
+):
+    monkeypatch.setattr(intake_module, "PATIENCE", 0.02)
+    monkeypatch.setattr(intake_module, "LONGEST_WAIT_IN_THE_WAY", 0.1)
+    await telegram.write("who am I", user=NEWCOMER)
+    for number in range(150):
+        await telegram.write(f"text {number}", user=3000 + number % 7)
+    async with Rig(client, redis_client, handle=handle).running():
+        await telegram.until(lambda: not telegram.updates)
+    assert sorted(await texts(redis_client)) == sorted(f"text {number}" for number in range(150))
+    assert await texts(redis_client, "queue:out") == [ENGLISH.failed]
+
+
+async def test_while_nobody_can_be_served_all_wait(telegram, client, redis_client, monkeypatch):
+    monkeypatch.setattr(intake_module, "LONGEST_WAIT_IN_THE_WAY", 0)
+    away = True
+
+    async def handle(update):
+        if away:
+            raise RestUnavailableError("GET /api/users: ConnectError")
+        return await for_the_assistant(update)
+
+    for number in range(120):
+        await telegram.write(f"text {number}", user=3000 + number)
+    async with Rig(client, redis_client, handle=handle).running() as rig:
+        await until(lambda: len(rig.naps.seconds) >= 3)
+        away = False
+        await telegram.until(lambda: not telegram.updates)
+    assert len(await texts(redis_client)) == 120
+    assert await texts(redis_client, "queue:out") == []
+
+
+async def test_an_answer_that_breaks_the_contract_costs_one_update(telegram, client, redis_client):
+    async def handle(update):
+        if update.message.sender.id == NEWCOMER:
+            raise ContractError("GET /api/users/by-telegram-id/2002: the answer breaks the contract")
+        return await for_the_assistant(update)
+
+    await telegram.write("who am I", user=NEWCOMER)
+    await telegram.write("hello")
+    async with Rig(client, redis_client, handle=handle).running() as rig:
+        await telegram.until(lambda: not telegram.updates)
+        assert rig.naps.seconds == []
+    assert (await texts(redis_client), await texts(redis_client, "queue:out")) == (
+        ["hello"],
+        [ENGLISH.failed],
+    )
 
 
 @pytest.mark.parametrize("handle", [refusing_the_newcomer, hanging_for_the_newcomer])

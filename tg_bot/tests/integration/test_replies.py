@@ -38,11 +38,19 @@ def hands():
 
 
 @pytest.fixture
-def handler(client, rest, redis_client, hands, rest_standin):
+def sender(client, redis_client, hands):
+    return Sender(client, Pacer(30, 1, now=hands, sleep=hands.sleep), redis_client)
+
+
+@pytest.fixture
+def typing(client, redis_client):
+    return TypingIndicator(client, redis_client, limit=60)
+
+
+@pytest.fixture
+def handler(sender, rest, changes, typing, rest_standin):
     rest_standin.add(1001)
-    pacer = Pacer(30, 1, now=hands, sleep=hands.sleep)
-    typing = TypingIndicator(client, redis_client, limit=60)
-    return ResponseHandler(Identity(BOT_ID), Sender(client, pacer, redis_client), rest, typing)
+    return ResponseHandler(Identity(BOT_ID), sender, rest, changes, typing)
 
 
 def delivery(text="hello", *, attempt=0, **fields):
