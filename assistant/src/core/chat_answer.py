@@ -1,114 +1,77 @@
 """Answers of the Chat Completions protocol as ours, whole and streamed.
 
 Reading is tolerant where compatible servers differ (content as parts, missing or repeated call ids and
-indexes, arguments as an object, errors with status 200) and strict where an answer would be none.
+indexes, arguments as an object, calls in another choice than the text, errors with status 200) and strict
+where an answer would be none.
 """
 
-import json
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Any
 
-from pydantic import ConfigDict, Field
-
+from . import bounds
+from .chat_calls import CallCollector, GrowingCall, extras_of
+from .chat_shapes import Call, Choice, Completion, Said
 from .chat_wire import packed
-from .errors import BadAnswerError, CutAnswerError, ModelError, ModelRefusedError
-from .model import ModelAnswer, ToolCall, Usage
+from .errors import BadAnswerError, CutAnswerError, ModelRefusedError
+from .growing_text import GrowingText
+from .model import ModelAnswer, TextSink, Usage
 from .quirks import Quirks
-from .refusals import refusal_in_body
-from .wire import Wire, parsed
+from .refusals import error_in_answer, refusal_in_body
+from .tool_calls import tool_calls
+from .wire import cleaned, decoded, shaped, usage_of
 
 DONE = b"[DONE]"
-_THINKING, _THOUGHT = "<think>", "</think>"
-
-
-class _Function(Wire):
-    name: str | None = None
-    arguments: str | dict[str, Any] | None = None
-
-
-class _Call(Wire):
-    model_config = ConfigDict(extra="allow")
-    index: int | None = None
-    id: str | None = None
-    function: _Function = Field(default_factory=_Function)
-
-
-class _Part(Wire):
-    type: str = "text"
-    text: str | None = None
-
-
-class _Said(Wire):
-    model_config = ConfigDict(extra="allow")
-    content: str | list[_Part] | None = None
-    refusal: str | None = None
-    tool_calls: list[_Call] | None = None
-
-
-class _Choice(Wire):
-    message: _Said | None = None
-    delta: _Said | None = None
-    finish_reason: str | None = None
-
-
-class _CachedTokens(Wire):
-    cached_tokens: int | None = None
-
-
-class _Usage(Wire):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: _CachedTokens | None = None
-
-
-class _Completion(Wire):
-    """A whole answer, or one chunk of it."""
-
-    choices: list[_Choice] = Field(default_factory=list)
-    usage: _Usage | None = None
-    error: Any = None
 
 
 class AnswerReader:
-    """Puts an answer together from a whole body or from the chunks of a stream; for one answer."""
+    """Puts an answer together from a whole body or from the chunks of a stream; for one answer.
 
-    def __init__(self, provider: str, model: str, quirks: Quirks) -> None:
+    `tools` are the names that the model may call.
+    """
+
+    def __init__(self, provider: str, model: str, quirks: Quirks, *, tools: Collection[str] = ()) -> None:
         self._provider = provider
-        self._model = model
+        self._name = f"{provider}/{model}"
         self._quirks = quirks
-        self._content = ""
-        self._refusal = ""
-        self._calls: list[_Call] = []
-        self._extras: dict[str, Any] = {}
-        self._usage: _Usage | None = None
-        self._finish: str | None = None
+        self._tools = tools
+        self._choices: dict[int, _ChoiceReader] = {}
+        self._usage: Any = None
         self._begun = False
-        self.complete = False
-        """The answer has come to its end; only the usage may follow."""
+        self.size = 0
+        """Characters so far, of everything that is kept."""
         self.ended = False
         """Nothing more follows."""
 
     @property
-    def text(self) -> str:
-        """The text so far, for people: without what a model thought aloud first."""
-        return _without_thoughts(self._content) or self._refusal
+    def complete(self) -> bool:
+        """The answer has come to its end; as a rule only the usage may follow."""
+        begun = self._choices.values()
+        return self.ended or (bool(begun) and all(choice.complete for choice in begun))
 
-    def read(self, data: bytes) -> None:
-        """Take in one event's data, or a whole body.
+    def read(self, data: bytes, *, event: str = "") -> None:
+        """Take in the data of one event of this name, or a whole body.
 
         Raises:
             BadAnswerError: it is not what the protocol says.
+            AnswerTooLargeError: there is too much of it.
             ModelError: it is an error of the provider.
         """
-        if data.strip() == DONE:
-            self.complete = self.ended = True
-            return
-        part = parsed(_Completion, data, "a chat completion")
-        if part.error:
-            raise _error(part.error)
-        self._usage = part.usage or self._usage
-        if part.choices:
-            self._take(part.choices[0])
+        data = data.strip()
+        if data.upper() == DONE:
+            self.ended = True
+        elif data.startswith((b"{", b"[", b"\xef\xbb\xbf")):
+            for value in _values(data):
+                self._read(value, event)
+
+    def show(self, on_text: TextSink) -> None:
+        """Tell the text so far, if there is enough new."""
+        if self._choices:
+            self._choices[min(self._choices)].text.show(on_text)
+
+    @property
+    def shown(self) -> str:
+        """The text that was told last."""
+        return self._choices[min(self._choices)].text.shown if self._choices else ""
 
     def answer(self) -> ModelAnswer:
         """The whole answer.
@@ -121,139 +84,117 @@ class AnswerReader:
         if not self.complete:
             msg = "the answer has no end"
             raise (CutAnswerError if self._begun else BadAnswerError)(msg)
-        if self._finish == "error":
-            msg = "the provider broke the answer off"
-            raise CutAnswerError(msg)
-        if self._finish == "content_filter":
-            msg = "the provider's content filter kept the answer back"
-            raise ModelRefusedError(msg, code="content_filter")
-        text, calls = self.text, _with_own_ids(self._calls, cut=self._finish == "length")
+        told = [choice for _, choice in sorted(self._choices.items()) if choice.complete or self.ended] or [
+            _ChoiceReader(self._tools)
+        ]
+        first = told[0]
+        calling = next((choice for choice in told if choice.calls), first)
+        first.check_finish()
+        calls = tool_calls([call.written() for call in calling.calls], cut=calling.finish == "length")
+        text = first.said() if calls else next(filter(None, (choice.said() for choice in told)), "")
         if not text.strip() and not calls:
-            msg = f"an empty answer (finish_reason {self._finish!r})"
-            raise (ModelRefusedError if self._finish == "length" else BadAnswerError)(msg)
+            msg = f"an empty answer (finish_reason {first.finish!r})"
+            raise (ModelRefusedError if first.finish == "length" else BadAnswerError)(msg)
+        of_calls = extras_of(calling.calls, [call.id for call in calls], self._quirks.call_extras)
         return ModelAnswer(
             text=text,
             tool_calls=calls,
-            usage=_used(self._usage),
-            model=f"{self._provider}/{self._model}",
-            opaque=self._opaque(calls) if calls else "",
+            usage=self._used(),
+            model=self._name,
+            opaque=packed(self._provider, calling.extras(), of_calls) if calls else "",
         )
 
-    def _take(self, choice: _Choice) -> None:
+    def _read(self, value: object, event: str) -> None:
+        error = error_in_answer(value) or (refusal_in_body(value, status=None) if event == "error" else None)
+        if error is not None:
+            raise error
+        part = shaped(Completion, value, "a chat completion")
+        self._usage = part.usage or self._usage
+        for position, choice in enumerate(part.choices):
+            self._begun = self._begun or bool(choice.message or choice.delta)
+            # those of a whole answer may all be numbered 0
+            place = (choice.index or 0) if choice.message is None else position
+            reader = self._choices.setdefault(place, _ChoiceReader(self._tools))
+            self.size += reader.take(choice, self._quirks.message_extras)
+        bounds.check_size(self.size, bounds.TEXT, "characters")
+        bounds.check_size(len(self._choices), bounds.CALLS, "choices")
+
+    def _used(self) -> Usage:
+        return usage_of(self._name, self._usage, input_key="prompt_tokens", output_key="completion_tokens")
+
+
+class _ChoiceReader:
+    """One choice of an answer, as far as it has come."""
+
+    def __init__(self, tools: Collection[str]) -> None:
+        self.text = GrowingText()
+        self.finish = ""
+        self.complete = False
+        self._refusal = GrowingText()
+        self._collector = CallCollector(tools)
+        self._extras: dict[str, list[Any]] = {}
+
+    @property
+    def calls(self) -> list[GrowingCall]:
+        """The calls so far."""
+        return self._collector.calls
+
+    def take(self, choice: Choice, wanted: Collection[str]) -> int:
+        """Take in the choice or a piece of it; returns its characters. `wanted` are extras to keep."""
         said = choice.message or choice.delta
-        if said is not None:
-            self._begun = True
-            self._content += _text(said)
-            self._refusal += said.refusal or ""
-            for call in said.tool_calls or ():
-                self._take_call(call, known=None if choice.message else self._continued(call))
-            for name in self._quirks.message_extras:
-                self._extras[name] = _joined(self._extras.get(name), (said.model_extra or {}).get(name))
-        if choice.finish_reason:
-            self._finish = choice.finish_reason
-            self.complete = True
-        elif choice.message is not None:
-            self.complete = True
+        self.finish = choice.finish_reason or self.finish
+        self.complete = self.complete or bool(choice.finish_reason) or choice.message is not None
+        return 0 if said is None else self._take(said, wanted, whole=choice.message is not None)
 
-    def _take_call(self, call: _Call, *, known: _Call | None) -> None:
-        if known is None:
-            self._calls.append(call)
-            return
-        known.function.name = known.function.name or call.function.name
-        known.function.arguments = _joined(known.function.arguments, call.function.arguments)
-        known.id = known.id or call.id
-        for name, value in (call.model_extra or {}).items():
-            setattr(known, name, value)
+    def _take(self, said: Said, wanted: Collection[str], *, whole: bool) -> int:
+        self.text.add(said.content)
+        self._refusal.add(said.refusal)
+        size = len(said.content) + len(said.refusal)
+        for call in said.tool_calls:
+            size += self._collector.add(call, whole=whole)
+        bounds.check_size(len(self.calls), bounds.CALLS, "tool calls")
+        if said.function_call is not None and not said.tool_calls:
+            size += self._collector.add(Call(index=0, function=said.function_call), whole=whole)
+        for name in wanted:
+            if value := (said.model_extra or {}).get(name):
+                self._extras.setdefault(name, []).append(value)
+                size += len(value) if isinstance(value, str | list) else 1
+        return size
 
-    def _continued(self, call: _Call) -> _Call | None:
-        """The call that `call` is a further piece of; None: it is one of its own.
+    def said(self) -> str:
+        """The text, or why the model gives none."""
+        return self.text.text() or self._refusal.text()
 
-        By the index; but there are servers that send whole calls and number them all 0, or not at all.
-        """
-        last = next((known for known in reversed(self._calls) if call.index in {None, known.index}), None)
-        if last is None or (call.id and last.id and call.id != last.id):
-            return None
-        nameless = not call.function.name
-        unmarked = call.index is None and not call.id
-        if nameless or not (unmarked or (call.function.arguments and _is_whole(last))):
-            return last
-        return None
+    def extras(self) -> dict[str, Any]:
+        """What the provider wants back of the message."""
+        return {name: cleaned(_joined(values)) for name, values in self._extras.items()}
 
-    def _opaque(self, calls: tuple[ToolCall, ...]) -> str:
-        of_calls = {}
-        for call, wire in zip(calls, self._calls, strict=True):
-            extras = wire.model_extra or {}
-            of_calls[call.id] = {name: extras[name] for name in self._quirks.call_extras if extras.get(name)}
-        message = {name: value for name, value in self._extras.items() if value}
-        return packed(self._provider, message, of_calls)
+    def check_finish(self) -> None:
+        """Raise a ModelError where the choice says that it is no answer."""
+        if self.finish == "error":
+            msg = "the provider broke the answer off"
+            raise CutAnswerError(msg)
+        if self.finish == "content_filter":
+            msg = "the provider's content filter kept the answer back"
+            raise ModelRefusedError(msg, code="content_filter")
 
 
-def _is_whole(call: _Call) -> bool:
-    arguments = call.function.arguments
-    if not isinstance(arguments, str):
-        return bool(arguments)
+def _values(data: bytes) -> list[object]:
+    """The objects in an event or a body: one, a list, or one in each line."""
     try:
-        return isinstance(json.loads(arguments), dict)
-    except ValueError:
-        return False
+        value = decoded(data)
+    except BadAnswerError:
+        lines = data.split(b"\n")
+        if len(lines) < 2:
+            raise
+        return [decoded(line) for line in lines if line.strip() and line.strip().upper() != DONE]
+    return value if isinstance(value, list) else [value]
 
 
-def _error(error: object) -> ModelError:
-    """An error with status 200 or in mid-stream; its `code` may be the status that it would have had."""
-    code = error.get("code") if isinstance(error, dict) else None
-    return refusal_in_body(error, status=code if isinstance(code, int) else None)
-
-
-def _text(said: _Said) -> str:
-    if isinstance(said.content, list):
-        return "".join(part.text or "" for part in said.content if part.type in {"text", "output_text"})
-    return said.content or ""
-
-
-def _without_thoughts(text: str) -> str:
-    """Small reasoning models think aloud in their answer where the server does not take it out."""
-    start = text.lstrip()
-    if start.startswith(_THINKING):
-        return start.partition(_THOUGHT)[2].lstrip()
-    return "" if start and _THINKING.startswith(start) else text
-
-
-def _joined(one: Any, other: Any) -> Any:  # noqa: ANN401 - whatever an extra field holds
+def _joined(values: list[Any]) -> Any:  # noqa: ANN401 - whatever an extra field holds
     """Pieces of one field: texts and lists grow, anything else is replaced."""
-    if isinstance(one, str) and isinstance(other, str):
-        return one + other
-    if isinstance(one, list) and isinstance(other, list):
-        return one + other
-    return one if other is None else other
-
-
-def _with_own_ids(calls: Sequence[_Call], *, cut: bool) -> tuple[ToolCall, ...]:
-    """Every call with an id of its own, for each result names the call it answers.
-
-    `cut`: the answer ended at its limit, so that the last call without arguments is one that lost them.
-    """
-    seen: set[str] = set()
-    result: list[ToolCall] = []
-    for number, call in enumerate(calls, 1):
-        call_id = call.id or f"call_{number}"
-        while call_id in seen:
-            call_id += f"_{number}"
-        seen.add(call_id)
-        arguments = call.function.arguments
-        if isinstance(arguments, dict):
-            arguments = json.dumps(arguments, ensure_ascii=False)
-        result.append(ToolCall(id=call_id, name=call.function.name or "", arguments=arguments or "{}"))
-    if cut and result and not calls[-1].function.arguments:
-        result[-1] = ToolCall(id=result[-1].id, name=result[-1].name, arguments="{")
-    return tuple(result)
-
-
-def _used(usage: _Usage | None) -> Usage:
-    if usage is None:
-        return Usage()
-    details = usage.prompt_tokens_details
-    return Usage(
-        input_tokens=usage.prompt_tokens or 0,
-        output_tokens=usage.completion_tokens or 0,
-        cached_tokens=(details.cached_tokens or 0) if details else 0,
-    )
+    if all(isinstance(value, str) for value in values):
+        return "".join(values)
+    if all(isinstance(value, list) for value in values):
+        return [item for value in values for item in value]
+    return values[-1]

@@ -5,7 +5,6 @@ One call of `complete` is one attempt; `router` retries.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 
 from .chat_answer import AnswerReader
 from .chat_wire import request_body, streaming
@@ -31,26 +30,37 @@ class ChatCompletionsBackend:
         """The answer to one attempt; raises as `ModelBackend.complete`."""
         model = request.models[0]
         body = request_body(model, request, self._quirks, provider=self._provider.name)
-        reader = AnswerReader(self._provider.name, model, self._quirks)
+        tools = frozenset(tool.name for tool in request.tools)
+        reader = AnswerReader(self._provider.name, model, self._quirks, tools=tools)
         if on_text is None:
             reader.read(await self._provider.request("POST", PATH, body))
-        else:
-            async with self._provider.stream(PATH, streaming(body, self._quirks)) as events:
-                await _read_all(events, reader, on_text)
-        return reader.answer()
+            return reader.answer()
+        async with self._provider.stream(PATH, streaming(body, self._quirks)) as events:
+            await _read_all(events, reader, on_text)
+        answer = reader.answer()
+        if answer.text != reader.shown:
+            on_text(answer.text)
+        return answer
 
 
 async def _read_all(events: AsyncIterator[SSE], reader: AnswerReader, on_text: TextSink) -> None:
-    told = ""
-    async for event in events:
-        reader.read(event.data)
-        if (text := reader.text) != told:
-            told = text
-            on_text(text)
-        if reader.complete:
-            break
-    if reader.complete and not reader.ended:
-        with suppress(TimeoutError, ModelUnavailableError):
-            async with asyncio.timeout(USAGE_WAIT):
-                async for event in events:
-                    reader.read(event.data)
+    """Read to the end; of an answer that is complete, what follows soon.
+
+    That is the usage as a rule. Some servers say too early that they have finished, and go on.
+    """
+    loop, size = asyncio.get_running_loop(), 0
+    try:
+        async with asyncio.timeout(None) as limit:
+            async for event in events:
+                reader.read(event.data, event=event.event)
+                reader.show(on_text)
+                if reader.ended:
+                    break
+                if not reader.complete:
+                    limit.reschedule(None)
+                elif limit.when() is None or reader.size > size:
+                    limit.reschedule(loop.time() + USAGE_WAIT)
+                size = reader.size
+    except (TimeoutError, ModelUnavailableError):
+        if not reader.complete:
+            raise

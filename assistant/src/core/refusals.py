@@ -122,6 +122,20 @@ def refusal_in_body(body: object, *, status: int | None, retry_after: float | No
     )
 
 
+def error_in_answer(answer: object) -> ModelError | None:
+    """The error that came with status 200, or in mid-stream, in the place of an answer; None: it is none.
+
+    Its `code` may be the status that it would have had.
+    """
+    if not isinstance(answer, Mapping):
+        return None
+    error = answer.get("error")
+    if not error and "error" not in {answer.get("object"), answer.get("type")}:
+        return None
+    code = error.get("code") if isinstance(error, Mapping) else answer.get("code")
+    return refusal_in_body(answer, status=code if isinstance(code, int) else None)
+
+
 def _message(said: object) -> str:
     if isinstance(said, Mapping):
         said = said.get("detail")

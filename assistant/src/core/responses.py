@@ -5,16 +5,18 @@ the history is sent along, nothing is stored at the provider, and what the model
 of tool calls goes back to it encrypted.
 """
 
-import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from .errors import BadAnswerError, CutAnswerError, ModelRefusedError
+from . import bounds
+from .errors import CutAnswerError, ModelRefusedError
+from .growing_text import GrowingText
 from .model import ModelAnswer, ModelRequest, TextSink
 from .provider import Provider
-from .refusals import refusal_in_body
+from .refusals import error_in_answer, refusal_in_body
 from .responses_wire import Response, answer_of, input_items, parse_response, response_body
 from .sse import SSE
+from .wire import decoded, text_of
 
 PATH = "/responses"
 
@@ -57,36 +59,42 @@ async def ask(provider: Provider, body: Mapping[str, Any], on_text: TextSink | N
         CutAnswerError: a stream without its last event.
     """
     if on_text is None:
-        response = parse_response(await provider.request("POST", PATH, body))
-    else:
-        async with provider.stream(PATH, {**body, "stream": True}) as events:
-            response = await _streamed(events, on_text)
+        response = parse_response(decoded(await provider.request("POST", PATH, body)))
+        return answer_of(response, model=body["model"], provider=provider.name)
+    text = GrowingText()
+    async with provider.stream(PATH, {**body, "stream": True}) as events:
+        response = await _streamed(events, text, on_text)
     answer = answer_of(response, model=body["model"], provider=provider.name)
-    if on_text is not None and answer.text:
+    if answer.text != text.shown:
         on_text(answer.text)
     return answer
 
 
-async def _streamed(events: AsyncIterator[SSE], on_text: TextSink) -> Response:
+async def _streamed(events: AsyncIterator[SSE], text: GrowingText, on_text: TextSink) -> Response:
     """Reads to the event that ends the response: a connection may end at any time, without an error."""
-    text = ""
     items: list[Any] = []
+    size = 0
     async for raw in events:
         if raw.whole:
-            return parse_response(raw.data)
-        event = _parsed(raw.data)
+            return parse_response(decoded(raw.data))
+        event = _event(raw.data)
         match event.get("type") or raw.event:
             case "response.output_text.delta" | "response.refusal.delta":
-                text += str(event.get("delta") or "")
-                on_text(text)
-            case "response.output_item.added" if text:
-                text += "\n\n"
+                text.add(text_of(event.get("delta")))
+                text.show(on_text)
+            case "response.output_item.added" if text.size:
+                text.add("\n\n")
             case "response.output_item.done":
                 items.append(event.get("item"))
-            case "error":
-                raise refusal_in_body(event, status=None)
+                size += len(raw.data)
             case kind if kind in _TERMINAL:
                 return _finished(event.get("response"), items)
+            case "error":
+                raise error_in_answer(event) or refusal_in_body(event, status=None)
+            case _ if (error := error_in_answer(event)) is not None:
+                raise error
+        bounds.check_size(text.size, bounds.TEXT, "characters")
+        bounds.check_size(size, bounds.BODY, "bytes")
     raise CutAnswerError("the stream ended before the response did")
 
 
@@ -94,14 +102,10 @@ def _finished(response: object, items: list[Any]) -> Response:
     """The response in the last event; some servers leave its output to the events before."""
     if isinstance(response, dict) and not response.get("output") and response.get("status") != "failed":
         response = response | {"output": items}
-    return parse_response(json.dumps(response).encode())
+    return parse_response(response)
 
 
-def _parsed(data: bytes) -> dict[str, Any]:
-    if data == b"[DONE]":
-        return {}
-    try:
-        event = json.loads(data)
-    except ValueError as exc:
-        raise BadAnswerError("an event that is not JSON") from exc
+def _event(data: bytes) -> dict[str, Any]:
+    """The object in an event; empty where there is another thing in it, such as null or `[DONE]`."""
+    event = decoded(data) if data.lstrip().startswith(b"{") else {}
     return event if isinstance(event, dict) else {}

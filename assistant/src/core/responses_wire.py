@@ -4,13 +4,13 @@ Shapes: https://platform.openai.com/docs/api-reference/responses; function tools
 strict unless they say otherwise.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, ValidationError
 
 from ..utils.text import compact_json
+from . import bounds
 from .errors import BadAnswerError, ModelRefusedError
 from .model import (
     AssistantMessage,
@@ -20,13 +20,14 @@ from .model import (
     ToolCall,
     ToolMessage,
     ToolSpec,
-    Usage,
     UserMessage,
 )
 from .quirks import MODEL_QUIRKS
-from .refusals import refusal
+from .refusals import error_in_answer, refusal
 from .strict import strict_schema
-from .wire import Wire, parsed
+from .thoughts import without_thoughts
+from .tool_calls import WrittenCall, tool_calls
+from .wire import AsObject, AsObjects, Wire, Word, cleaned, objects, shaped, text_of, usage_of
 
 Item = dict[str, Any]
 
@@ -36,50 +37,34 @@ _FAULTS_OF_THE_SERVER = frozenset({"server_error", "rate_limit_exceeded", "vecto
 """Codes of a failed response that another try may get over."""
 
 
-class _Part(Wire):
-    type: str = "output_text"
-    text: str | None = None
-    refusal: str | None = None
-
-
 class _Output(Wire):
     # kept whole: what is not understood here (reasoning) goes back to the provider as it came
     model_config = ConfigDict(extra="allow")
 
-    type: str
-    content: list[_Part] | None = None
-    call_id: str | None = None
-    name: str | None = None
-    arguments: str | dict[str, Any] | None = None
+    type: Word = ""
+    content: Any = None
+    call_id: Word = ""
+    name: Word = ""
+    arguments: Any = None
 
 
 class _Error(Wire):
-    code: str | None = None
-    message: str = "no reason given"
+    code: Word = ""
+    message: Word = "no reason given"
 
 
 class _Incomplete(Wire):
-    reason: str | None = None
-
-
-class _CachedTokens(Wire):
-    cached_tokens: int | None = None
-
-
-class _Usage(Wire):
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    input_tokens_details: _CachedTokens | None = None
+    reason: Word = ""
 
 
 class Response(Wire):
     """A response object, as far as it is used."""
 
-    status: Literal["completed", "failed", "in_progress", "cancelled", "queued", "incomplete"] = "completed"
-    output: list[_Output] = Field(default_factory=list)
-    error: _Error | None = None
-    incomplete_details: _Incomplete | None = None
-    usage: _Usage | None = None
+    status: Word = ""
+    output: Annotated[list[_Output], AsObjects] = Field(default_factory=list)
+    error: Annotated[_Error | None, AsObject] = None
+    incomplete_details: Annotated[_Incomplete | None, AsObject] = None
+    usage: Any = None
 
 
 class _Opaque(Wire):
@@ -181,13 +166,17 @@ def _with_unique_calls(items: Sequence[Item]) -> Iterator[Item]:
             yield item | {"call_id": made.get(call_id, call_id)}
 
 
-def parse_response(payload: bytes) -> Response:
-    """The response object in a body or an event.
+def parse_response(value: object) -> Response:
+    """The response object in a decoded body or event.
 
     Raises:
         BadAnswerError: it is none.
+        ModelError: it is an error of the provider.
     """
-    return parsed(Response, payload, "a response")
+    is_response = isinstance(value, dict) and value.get("status")
+    if not is_response and (error := error_in_answer(value)) is not None:
+        raise error
+    return shaped(Response, cleaned(value), "a response")
 
 
 def answer_of(response: Response, *, model: str, provider: str) -> ModelAnswer:
@@ -195,6 +184,7 @@ def answer_of(response: Response, *, model: str, provider: str) -> ModelAnswer:
 
     Raises:
         BadAnswerError: it is not finished, or empty, or ends within a call.
+        AnswerTooLargeError: it has too much text, or too many calls.
         ModelUnavailableError: it failed for a reason that may pass.
         ModelRefusedError: it failed for good, or there was no room for an answer.
     """
@@ -203,27 +193,32 @@ def answer_of(response: Response, *, model: str, provider: str) -> ModelAnswer:
         raise refusal(
             error.message, status=None if error.code in _FAULTS_OF_THE_SERVER else 400, code=error.code
         )
-    if response.status not in {"completed", "incomplete"}:
-        msg = f"a response that is {response.status}"
+    if response.status not in {"completed", "incomplete", ""}:
+        msg = f"a response that is {response.status[:20]}"
         raise BadAnswerError(msg)
-    text = "\n\n".join(filter(None, map(_text, response.output)))
-    calls = tuple(_call(item) for item in response.output if item.type == "function_call")
+    text = without_thoughts("\n\n".join(filter(None, map(_said_in, response.output))))
+    bounds.check_size(len(text), bounds.TEXT, "characters")
+    made = [item for item in response.output if item.type == "function_call"]
+    calls = tool_calls([_written(item) for item in made])
     if response.status == "incomplete":
         _check_cut(response, text, calls)
     if not text.strip() and not calls:
         raise BadAnswerError("an empty answer")
+    for item, call in zip(made, calls, strict=True):
+        item.call_id = call.id
+    name = f"{provider}/{model}"
     return ModelAnswer(
         text=text,
         tool_calls=calls,
-        usage=_used(response.usage),
-        model=f"{provider}/{model}",
-        opaque=_opaque(f"{provider}/{model}", response.output) if calls else "",
+        usage=usage_of(name, response.usage, input_key="input_tokens", output_key="output_tokens"),
+        model=name,
+        opaque=_opaque(name, response.output) if calls else "",
     )
 
 
 def _check_cut(response: Response, text: str, calls: tuple[ToolCall, ...]) -> None:
     """A text that was cut is an answer; a call that was cut is none."""
-    reason = response.incomplete_details.reason if response.incomplete_details else None
+    reason = response.incomplete_details.reason if response.incomplete_details else ""
     if calls:
         msg = f"the answer ends within a call ({reason})"
         raise BadAnswerError(msg)
@@ -232,33 +227,21 @@ def _check_cut(response: Response, text: str, calls: tuple[ToolCall, ...]) -> No
         raise ModelRefusedError(msg, code=reason)
 
 
-def _text(item: _Output) -> str:
+def _said_in(item: _Output) -> str:
     if item.type != "message":
         return ""
-    return "".join(part.text or part.refusal or "" for part in item.content or ())
+    if not isinstance(item.content, list):
+        return text_of(item.content)
+    return "".join(text_of(part) or text_of(part.get("refusal")) for part in objects(item.content))
 
 
-def _call(item: _Output) -> ToolCall:
-    if not item.call_id or not item.name:
-        raise BadAnswerError("a call without id or name")
-    arguments = item.arguments
-    if isinstance(arguments, dict):
-        arguments = json.dumps(arguments, ensure_ascii=False)
-    return ToolCall(id=item.call_id, name=item.name, arguments=arguments or "{}")
+def _written(item: _Output) -> WrittenCall:
+    if not item.name:
+        raise BadAnswerError("a call without a name")
+    return WrittenCall(item.call_id or text_of((item.model_extra or {}).get("id")), item.name, item.arguments)
 
 
 def _opaque(model: str, output: Sequence[_Output]) -> str:
     if not any(item.type == "reasoning" for item in output):
         return ""
     return compact_json({"model": model, "items": [item.model_dump(exclude_unset=True) for item in output]})
-
-
-def _used(usage: _Usage | None) -> Usage:
-    if usage is None:
-        return Usage()
-    details = usage.input_tokens_details
-    return Usage(
-        input_tokens=usage.input_tokens or 0,
-        output_tokens=usage.output_tokens or 0,
-        cached_tokens=(details.cached_tokens or 0) if details else 0,
-    )

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
 
+from . import bounds
 from .errors import (
     CutAnswerError,
     ModelError,
@@ -21,6 +22,7 @@ from .errors import (
     ModelUnavailableError,
     ThreadLostError,
 )
+from .growing_text import GrowingText
 from .model import Message, ModelAnswer, ModelRequest, TextSink
 from .provider import Provider
 from .refusals import refusal_in_body
@@ -32,6 +34,7 @@ from .runs_wire import (
     Runs,
     answer_of_run,
     open_run,
+    parse_run,
     run_body,
     thread_messages,
     tool_outputs,
@@ -39,7 +42,7 @@ from .runs_wire import (
 from .spoken import note_lack
 from .sse import SSE
 from .threads import Definition, Identity, kept_if_whole
-from .wire import Made, parsed
+from .wire import Made, decoded, parsed, shaped
 
 T = TypeVar("T")
 
@@ -177,7 +180,7 @@ class RunsBackend:
     ) -> Run:
         """The run that the request begins or continues, when it has ended or wants tools."""
         if on_text is None:
-            return await self._awaited(thread_id, parsed(Run, await self._post(path, body), "a run"))
+            return await self._awaited(thread_id, parse_run(await self._post(path, body)))
         async with self._provider.stream(path, {**body, "stream": True}, headers=BETA) as events:
             run = await _streamed(events, on_text)
         return await self._awaited(thread_id, run)
@@ -191,7 +194,7 @@ class RunsBackend:
                         await asyncio.sleep(pause)
                         pause = min(pause * 1.5, LONGEST_PAUSE)
                         path = f"{PATH}/{thread_id}/runs/{run.id}"
-                        run = parsed(Run, await self._provider.request("GET", path, headers=BETA), "a run")
+                        run = parse_run(await self._provider.request("GET", path, headers=BETA))
         except TimeoutError as exc:
             await self._cancel(thread_id, run.id)
             msg = f"the run was still {run.status} after {self._run_timeout:g} s"
@@ -215,10 +218,10 @@ class RunsBackend:
         path = f"{PATH}/{thread_id}/runs/{run_id}"
         with suppress(ModelError, TimeoutError):
             async with asyncio.timeout(CANCEL_WAIT):
-                run = parsed(Run, await self._post(f"{path}/cancel", {}), "a run")
+                run = parse_run(await self._post(f"{path}/cancel", {}))
                 while run.is_active:
                     await asyncio.sleep(FIRST_LOOK)
-                    run = parsed(Run, await self._provider.request("GET", path, headers=BETA), "a run")
+                    run = parse_run(await self._provider.request("GET", path, headers=BETA))
 
     async def _post(self, path: str, body: Mapping[str, Any]) -> bytes:
         return await self._provider.request("POST", path, body, headers=BETA)
@@ -242,17 +245,20 @@ async def delete_thread(provider: Provider, thread_id: str) -> None:
 
 async def _streamed(events: AsyncIterator[SSE], on_text: TextSink) -> Run:
     """Reads to the run's last event."""
-    text = ""
+    text = GrowingText()
     async for event in events:
+        if event.event != "error" and not event.data.lstrip().startswith(b"{"):
+            continue  # null, or the end of the stream
         if event.whole:
-            return parsed(Run, event.data, "a run")
+            return parse_run(event.data)
         if event.event == "thread.message.delta":
-            text += parsed(MessageDelta, event.data, "a piece of a message").text
-            on_text(text)
+            text.add(shaped(MessageDelta, decoded(event.data), "a piece of a message").text)
+            bounds.check_size(text.size, bounds.TEXT, "characters")
+            text.show(on_text)
         elif event.event == "error":
             raise _error(event.data)
         elif event.event.startswith(_RUN_EVENT) and not event.event.startswith("thread.run.step."):
-            run = parsed(Run, event.data, "a run")
+            run = parse_run(event.data)
             if not run.goes_on:
                 return run
     raise CutAnswerError("the stream ended before the run did")

@@ -1,15 +1,19 @@
 """The classic Assistants protocol, both directions: threads, messages and runs (`assistants=v2`)."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
 from ..utils.text import compact_json
+from . import bounds
+from .chat_shapes import Call
 from .errors import BadAnswerError, ContextOverflowError, ModelRefusedError, ModelUnavailableError
-from .model import AssistantMessage, Message, ModelAnswer, ModelRequest, ToolCall, ToolMessage, Usage
-from .refusals import refusal
-from .wire import Wire
+from .model import AssistantMessage, Message, ModelAnswer, ModelRequest, ToolCall, ToolMessage
+from .refusals import error_in_answer, refusal
+from .thoughts import without_thoughts
+from .tool_calls import WrittenCall, tool_calls
+from .wire import AsObject, AsObjects, Made, Text, Wire, Word, cleaned, decoded, shaped, usage_of
 
 _GOING_ON = frozenset({"queued", "in_progress", "cancelling"})
 _ACTIVE = _GOING_ON | {"requires_action"}
@@ -17,47 +21,31 @@ _NO_QUOTA = "exceeded your current quota"
 """In a run that failed with `rate_limit_exceeded`, which elsewhere means a limit that passes."""
 
 
-class _Function(Wire):
-    name: str
-    arguments: str = "{}"
-
-
-class _Call(Wire):
-    id: str
-    function: _Function
-
-
 class _Wanted(Wire):
-    tool_calls: list[_Call] = Field(min_length=1)
+    tool_calls: Annotated[list[Call], AsObjects] = Field(default_factory=list)
 
 
 class _Action(Wire):
-    submit_tool_outputs: _Wanted
+    submit_tool_outputs: Annotated[_Wanted | None, AsObject] = None
 
 
 class _Error(Wire):
-    code: str | None = None
-    message: str = "no reason given"
+    code: Word = ""
+    message: Word = "no reason given"
 
 
 class _Incomplete(Wire):
-    reason: str | None = None
+    reason: Word = ""
 
 
-class _Usage(Wire):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-
-class Run(Wire):
+class Run(Made):
     """A run object, as far as it is used."""
 
-    id: str
-    status: str
-    required_action: _Action | None = None
-    last_error: _Error | None = None
-    incomplete_details: _Incomplete | None = None
-    usage: _Usage | None = None
+    status: Word
+    required_action: Annotated[_Action | None, AsObject] = None
+    last_error: Annotated[_Error | None, AsObject] = None
+    incomplete_details: Annotated[_Incomplete | None, AsObject] = None
+    usage: Any = None
 
     @property
     def goes_on(self) -> bool:
@@ -73,51 +61,38 @@ class Run(Wire):
 class Runs(Wire):
     """A page of runs."""
 
-    data: list[Run]
-
-
-class _Text(Wire):
-    value: str = ""
-
-
-class _Part(Wire):
-    type: str
-    text: _Text | None = None
+    data: Annotated[list[Run], AsObjects]
 
 
 class _Said(Wire):
-    role: str
-    content: list[_Part]
+    role: Word = ""
+    content: Text = ""
 
 
 class Messages(Wire):
     """A page of messages."""
 
-    data: list[_Said]
+    data: Annotated[list[_Said], AsObjects]
 
     @property
     def text(self) -> str:
         """What the assistant says in them."""
-        said = [
-            "".join(part.text.value for part in message.content if part.text)
-            for message in self.data
-            if message.role == "assistant"
-        ]
-        return "\n\n".join(filter(None, said))
+        said = [message.content for message in self.data if message.role == "assistant"]
+        return without_thoughts("\n\n".join(filter(None, said)))
 
 
 class MessageDelta(Wire):
     """The data of `thread.message.delta`."""
 
     class _Delta(Wire):
-        content: list[_Part] = Field(default_factory=list)
+        content: Text = ""
 
-    delta: _Delta
+    delta: Annotated[_Delta | None, AsObject] = None
 
     @property
     def text(self) -> str:
         """What is added to the message."""
-        return "".join(part.text.value for part in self.delta.content if part.text)
+        return self.delta.content if self.delta else ""
 
 
 class _Opaque(Wire):
@@ -154,6 +129,19 @@ def run_body(assistant_id: str, request: ModelRequest) -> dict[str, Any]:
     return body
 
 
+def parse_run(payload: bytes) -> Run:
+    """The run object in a body or an event.
+
+    Raises:
+        BadAnswerError: it is none.
+        ModelError: it is an error of the provider.
+    """
+    value = cleaned(decoded(payload))
+    if (error := error_in_answer(value)) is not None:
+        raise error
+    return shaped(Run, value, "a run")
+
+
 def tool_outputs(messages: Sequence[Message]) -> dict[str, Any]:
     """The results among `messages`, for `submit_tool_outputs`."""
     results = [message for message in messages if isinstance(message, ToolMessage)]
@@ -172,20 +160,22 @@ def answer_of_run(run: Run, text: str, *, model: str, provider: str) -> ModelAns
     """What an ended or waiting run says; `text` is that of its messages.
 
     Raises:
+        AnswerTooLargeError: it has too much text, or too many calls.
         ModelUnavailableError: it expired, was cancelled, or failed for a reason that may pass.
         ContextOverflowError: the thread is too long.
         ModelRefusedError: it failed for good.
     """
     calls: tuple[ToolCall, ...] = ()
-    if run.status == "requires_action" and run.required_action is not None:
-        wanted = run.required_action.submit_tool_outputs.tool_calls
-        calls = tuple(
-            ToolCall(call.id, call.function.name, call.function.arguments or "{}") for call in wanted
+    if run.status == "requires_action":
+        wanted = run.required_action and run.required_action.submit_tool_outputs
+        made = wanted.tool_calls if wanted else []
+        calls = tool_calls(
+            [WrittenCall(call.id, call.function.name, call.function.arguments) for call in made]
         )
     elif run.status == "failed":
         raise _failure(run)
     elif run.status == "incomplete":
-        reason = run.incomplete_details.reason if run.incomplete_details else None
+        reason = run.incomplete_details.reason if run.incomplete_details else ""
         if reason == "max_prompt_tokens":
             raise ContextOverflowError("the run's prompt is too long", code=reason)
         if not text.strip():
@@ -196,12 +186,13 @@ def answer_of_run(run: Run, text: str, *, model: str, provider: str) -> ModelAns
         raise ModelUnavailableError(msg)
     if not text.strip() and not calls:
         raise BadAnswerError("an empty answer")
-    used = run.usage or _Usage()
+    bounds.check_size(len(text), bounds.TEXT, "characters")
+    name = f"{provider}/{model}"
     return ModelAnswer(
         text=text,
         tool_calls=calls,
-        usage=Usage(used.prompt_tokens, used.completion_tokens),
-        model=f"{provider}/{model}",
+        usage=usage_of(name, run.usage, input_key="prompt_tokens", output_key="completion_tokens"),
+        model=name,
         opaque=compact_json({"run": run.id}) if calls else "",
     )
 

@@ -1,10 +1,26 @@
-"""Reading what providers send, the same for every protocol: tolerant of more than we know, strict of less."""
+"""Reading what providers send, the same for every protocol.
 
-from typing import TypeVar
+Tolerant of more than we know, of less where it can be done without, and of another type where the meaning is
+plain: a server that is a little wrong still answers. Strict where what is read would be no answer.
+"""
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+import json
+import math
+from typing import Annotated, Any, TypeVar
 
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic_core import from_json
+
+from service_kit.logging import get_logger
+
+from ..utils.text import well_formed
 from .errors import BadAnswerError, CutAnswerError
+from .model import Usage
+
+log = get_logger(__name__)
+
+MOST_TOKENS = 10**7
+"""Of one answer; ten times the largest window."""
 
 
 class Wire(BaseModel):
@@ -13,31 +29,147 @@ class Wire(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
 
+def _word(value: object) -> str:
+    """An id or a name, which some servers write as a number."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return ""
+    return str(value)
+
+
+def text_of(value: object) -> str:
+    """A text: as such, as an object that holds one, or as a list of parts of which some are text."""
+    match value:
+        case list():
+            return "".join(map(text_of, value))
+        case {"type": str(kind)} if kind not in {"text", "output_text", "input_text"}:
+            return ""
+        case {"text": text} | {"value": text}:
+            return text_of(text)
+        case _:
+            return _word(value)
+
+
+def _number(value: object) -> int | None:
+    try:
+        return int(_word(value))
+    except ValueError:
+        return None
+
+
+def objects(value: object) -> list[dict[str, Any]]:
+    """The objects in a list, or the only one where there is no list around it."""
+    if isinstance(value, dict):
+        return [value]
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def first_object(value: object) -> dict[str, Any] | None:
+    """The object, or the first in a list."""
+    return next(iter(objects(value)), None)
+
+
+# the `str` of pydantic refuses lone surrogates, which two pieces of a stream may hold the halves of
+Word = Annotated[str, PlainValidator(_word)]
+Text = Annotated[str, PlainValidator(text_of)]
+Index = Annotated[int | None, PlainValidator(_number)]
+AsObjects = BeforeValidator(objects)
+"""For a list of objects that may be null, hold nulls, or lack the list around its only object."""
+AsObject = BeforeValidator(first_object)
+"""For an object that may be something else: then it is None."""
+
+
 class Made(Wire):
     """What was made: whatever it is, it has an id."""
 
-    id: str
+    id: Annotated[str, BeforeValidator(_word), Field(min_length=1)]
 
 
 Shape = TypeVar("Shape", bound=Wire)
+
+
+def decoded(payload: bytes) -> object:
+    """The JSON value in a body or an event; texts in it may hold lone surrogates.
+
+    Raises:
+        BadAnswerError: it is not JSON.
+        CutAnswerError: its end is missing.
+    """
+    text = payload.decode("utf-8-sig", "replace")
+    try:
+        return json.loads(text, parse_int=_whole_number)
+    except (ValueError, RecursionError) as exc:
+        raise (CutAnswerError("cut JSON") if _is_cut(text) else BadAnswerError("not JSON")) from exc
+
+
+def _is_cut(text: str) -> bool:
+    """Whether it is JSON as far as it goes."""
+    try:
+        from_json(text)
+    except ValueError as exc:
+        return bool(text.strip()) and "EOF while parsing" in str(exc)
+    return False
+
+
+def _whole_number(digits: str) -> int | float:
+    """Python refuses to read a number of thousands of digits; here it is only too large."""
+    return int(digits) if len(digits) < 100 else math.inf
+
+
+def cleaned(value: object) -> object:
+    """A JSON value without lone surrogates."""
+    match value:
+        case str():
+            return well_formed(value)
+        case dict():
+            return {cleaned(key): cleaned(item) for key, item in value.items()}
+        case list():
+            return [cleaned(item) for item in value]
+    return value
 
 
 def parsed(shape: type[Shape], payload: bytes, what: str) -> Shape:
     """The object in a body or an event; `what` names it in the error, such as "a response".
 
     Raises:
-        BadAnswerError: it is none. What it holds instead is not told: it may be anything.
+        BadAnswerError: it is none.
         CutAnswerError: its end is missing.
     """
+    return shaped(shape, cleaned(decoded(payload)), what)
+
+
+def shaped(shape: type[Shape], value: object, what: str) -> Shape:
+    """The object in a decoded value; `what` names it in the error.
+
+    Raises:
+        BadAnswerError: it is none. What it holds instead is not told: it may be anything.
+    """
     try:
-        return shape.model_validate_json(payload)
+        return shape.model_validate(value)
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         msg = f"not {what}: {place or 'body'}: {first['msg']}"
-        raise (CutAnswerError if _is_cut(payload, first["msg"]) else BadAnswerError)(msg) from exc
+        raise BadAnswerError(msg) from exc
 
 
-def _is_cut(payload: bytes, reason: str) -> bool:
-    """Whether it is JSON as far as it goes."""
-    return bool(payload.strip()) and "EOF while parsing" in reason
+def usage_of(model: str, usage: object, *, input_key: str, output_key: str) -> Usage:
+    """The usage in an answer of `model`, by the protocol's own keys.
+
+    Counts are bookkeeping, and some servers get them wrong: whatever they are, they never end an answer.
+    """
+    counts = usage if isinstance(usage, dict) else {}
+    details = counts.get(f"{input_key}_details")
+    cached = details.get("cached_tokens") if isinstance(details, dict) else None
+    given = [counts.get(input_key), counts.get(output_key), cached]
+    known = [_count(value) for value in given]
+    if any(value is not None and value != right for value, right in zip(given, known, strict=True)):
+        log.warning("usage_clamped", model=model, counts=[str(value)[:20] for value in given])
+    return Usage(*known)
+
+
+def _count(value: object) -> int:
+    try:
+        count = float(_word(value) or 0)
+    except (ValueError, OverflowError):
+        return 0
+    return 0 if math.isnan(count) else int(min(max(count, 0), MOST_TOKENS))

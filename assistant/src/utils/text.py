@@ -25,3 +25,11 @@ def compact_json(value: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
 def canonical_json(value: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
     """The same text for equal values, however their keys were ordered."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+def well_formed(text: str) -> str:
+    """`text` with U+FFFD in the place of each lone surrogate, which UTF-8 and pydantic refuse.
+
+    Two halves of a pair that came one after the other are joined.
+    """
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -1,0 +1,160 @@
+"""What models think aloud in their answers, where the server does not take it out: not for people.
+
+Reasoning stands between two marks, at whatever place; before a closing mark alone (the opening one was part
+of the prompt); or behind an opening one at the start of a line that nothing closes. Marks within code are
+what the answer is about. Takes time in proportion to the text, whatever a server sends.
+"""
+
+import re
+from bisect import bisect_left
+
+_TAGS = "think|thinking|thought|thoughts|reasoning|reflection|scratchpad|analysis|seed:think"
+_PAIRS = (
+    (rf"<(?:{_TAGS})>", rf"</(?:{_TAGS})>"),
+    (r"\[think\]", r"\[/think\]"),  # Mistral
+    (r"◁think▷", r"◁/think▷"),  # Kimi
+    (r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>"),
+    (r"<\|start_thinking\|>", r"<\|end_thinking\|>"),  # Cohere
+    (r"<\|channel>thought", r"<channel\|>"),  # Gemma
+)
+_MARK = re.compile(
+    "|".join(f"(?P<open{n}>{one})|(?P<close{n}>{other})" for n, (one, other) in enumerate(_PAIRS)),
+    re.IGNORECASE,
+)
+_SIGNS = "<[◁"
+"""What marks begin with."""
+_LONGEST_MARK = 32
+
+_CHANNEL = re.compile(
+    r"(?:<\|start\|>assistant)?<\|channel\|>(\w+)[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>", re.IGNORECASE
+)
+"""Where a message of Harmony (gpt-oss) begins; of its channels only `final` is for people."""
+_END_OF_MESSAGE = re.compile(r"<\|(?:end|return|call|start)\|>", re.IGNORECASE)
+_START_OF_MESSAGE = re.compile(r"<\|start\|>[a-z]*$", re.IGNORECASE)
+_BARE_HARMONY = re.compile(r"\s*analysis.*?assistantfinal", re.IGNORECASE | re.DOTALL)
+"""The same where a server dropped the special tokens alone."""
+
+_WRAPPED = re.compile(r"\s*<answer>(.*?)(?:</answer>\s*)?$", re.IGNORECASE | re.DOTALL)
+_FENCE = re.compile("`+|~{3,}")
+
+
+def without_thoughts(text: str, *, growing: bool = False) -> str:
+    """The text for people; of one that is still `growing`, what is sure to be for them."""
+    if (bare := _BARE_HARMONY.match(text)) is not None:
+        return text[bare.end() :].lstrip()
+    if not any(sign in text for sign in _SIGNS):
+        return text
+    kept = _without_pairs(_without_channels(text), growing=growing)
+    if growing:
+        kept = _without_half_a_mark(kept)
+    if kept == text:
+        return text
+    wrapped = _WRAPPED.match(kept)
+    return (wrapped[1] if wrapped else kept).lstrip()
+
+
+def _without_channels(text: str) -> str:
+    code = _Code(text)
+    messages = [mark for mark in _CHANNEL.finditer(text) if not code.holds(mark.start())]
+    if not messages:
+        return text
+    ends = [*(mark.start() for mark in messages[1:]), len(text)]
+    final = [
+        _END_OF_MESSAGE.split(text[mark.end() : end], maxsplit=1)[0]
+        for mark, end in zip(messages, ends, strict=True)
+        if mark[1].lower() == "final"
+    ]
+    before = text[: messages[0].start()]
+    # a prompt that ends with a channel's mark leaves its name and `<|message|>` at the start
+    return "".join(final) if final or "<|message|>" in before else before
+
+
+def _without_pairs(text: str, *, growing: bool) -> str:
+    code = _Code(text)
+    kept: list[str] = []
+    place = 0
+    marks = [(mark, code.holds(mark.start())) for mark in _MARK.finditer(text)]
+    closings = _Closings(marks)
+    for number, (mark, in_code) in enumerate(marks):
+        if mark.start() < place or in_code:
+            continue
+        kind = mark.lastgroup or ""
+        if kind.startswith("close"):
+            kept, place = [], mark.end()  # all before was reasoning
+            continue
+        end = closings.after(kind.removeprefix("open"), mark.end())
+        if end is None:
+            before = marks[number - 1][0].end() if number else 0
+            if not growing and not _begins_line(text, before, mark.start()):
+                continue  # prose about the mark
+            end = len(text)
+        kept.append(text[place : mark.start()])
+        place = end
+    return "".join([*kept, text[place:]])
+
+
+def _begins_line(text: str, mark_before: int, place: int) -> bool:
+    """Whether only white space is between the mark and its line's start, or the text's, or a mark."""
+    return not text[mark_before:place].rpartition("\n")[2].strip()
+
+
+def _without_half_a_mark(text: str) -> str:
+    """The text without what may be the beginning of a mark at its end."""
+    channel = text.rfind("<|channel|>")
+    if channel >= 0 and "<|message|>" not in text[channel:]:
+        text = text[:channel]
+    tail = max(0, len(text) - _LONGEST_MARK)
+    start = max(text.rfind(sign, tail) for sign in _SIGNS)
+    if start >= 0 and not re.search(r"[\s>\]▷]", text[start:]):
+        text = text[:start]
+    return _START_OF_MESSAGE.sub("", text)
+
+
+class _Closings:
+    """The closing marks by kind, found without reading the text again for each opening one."""
+
+    def __init__(self, marks: list[tuple[re.Match[str], bool]]) -> None:
+        self._found: dict[tuple[str, bool], tuple[list[int], list[int]]] = {}
+        for mark, in_code in marks:
+            if (mark.lastgroup or "").startswith("close"):
+                key = ((mark.lastgroup or "").removeprefix("close"), in_code)
+                starts, ends = self._found.setdefault(key, ([], []))
+                starts.append(mark.start())
+                ends.append(mark.end())
+
+    def after(self, kind: str, place: int) -> int | None:
+        """Where the thought that begins at `place` is over; marks in code count where there are no others."""
+        for in_code in (False, True):
+            starts, ends = self._found.get((kind, in_code), ([], []))
+            if (number := bisect_left(starts, place)) < len(starts):
+                return ends[number]
+        return None
+
+
+class _Code:
+    """Where code stands in a text: between two equal rows of backticks or tildes, short ones on one line."""
+
+    def __init__(self, text: str) -> None:
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+        fences = list(_FENCE.finditer(text))
+        following: dict[str, int] = {}
+        closed_by: list[int | None] = [None] * len(fences)
+        for number in range(len(fences) - 1, -1, -1):
+            closed_by[number] = following.get(fences[number][0])
+            following[fences[number][0]] = number
+        number = 0
+        while number < len(fences):
+            opening, closing = fences[number], closed_by[number]
+            number += 1
+            if closing is not None:
+                end = fences[closing].start()
+                if len(opening[0]) >= 3 or text.find("\n", opening.end(), end) < 0:
+                    self._starts.append(opening.start())
+                    self._ends.append(end)
+                    number = closing + 1
+
+    def holds(self, place: int) -> bool:
+        """Whether the character at this place is code."""
+        number = bisect_left(self._starts, place)
+        return number > 0 and place < self._ends[number - 1]

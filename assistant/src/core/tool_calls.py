@@ -1,0 +1,84 @@
+"""The calls in a model's answer, as servers of every protocol write them, in one form."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..utils.text import well_formed
+from . import bounds
+from .model import ToolCall
+from .wire import cleaned
+
+_BROKEN = "{"
+"""Arguments that are none: the model is told so."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenCall:
+    """One call as it came; `arguments` are JSON text, or the value itself."""
+
+    id: str
+    name: str
+    arguments: object
+
+
+def tool_calls(written: Sequence[WrittenCall], *, cut: bool = False) -> tuple[ToolCall, ...]:
+    """The calls, each with an id of its own, for each result names the call it answers.
+
+    `cut`: the answer ended at its limit, so that a last call without arguments is one that lost them.
+
+    Raises:
+        AnswerTooLargeError: there are too many.
+    """
+    bounds.check_size(len(written), bounds.CALLS, "tool calls")
+    seen: set[str] = set()
+    calls: list[ToolCall] = []
+    for number, call in enumerate(written, 1):
+        call_id = well_formed(call.id) or f"call_{number}"
+        while call_id in seen:
+            call_id += f"_{number}"
+        seen.add(call_id)
+        lost = cut and number == len(written) and not call.arguments
+        arguments = _BROKEN if lost else arguments_text(call.arguments)
+        calls.append(ToolCall(call_id, well_formed(call.name), arguments))
+    return tuple(calls)
+
+
+def arguments_text(given: object) -> str:
+    """The arguments as one JSON object's text; broken JSON stays as it is, for the model to be told.
+
+    Servers write them as an object instead of its text, as text within text, begin with an empty object,
+    repeat the whole at the end of its pieces, or write an empty list for no arguments.
+    """
+    values = json_values(given) if isinstance(given, str) else [given]
+    if values is None:
+        return well_formed(str(given))
+    if len(values) == 1 and isinstance(values[0], str):
+        return arguments_text(values[0])
+    filled = [value for value in values if value]
+    if not filled:
+        return "{}"
+    if len(values) == 1 and isinstance(given, str) and "\\ud" not in given.lower():
+        return well_formed(given)
+    if not all(_holds(filled[-1], value) for value in filled):
+        return well_formed(str(given))
+    return json.dumps(cleaned(filled[-1]), ensure_ascii=False)
+
+
+def json_values(text: str) -> list[object] | None:
+    """The JSON values that stand one after another in the text; None where something else does."""
+    decoder, values, place = json.JSONDecoder(), list[object](), 0
+    while (rest := text[place:].lstrip()) if len(values) < bounds.CALLS else "":
+        place = len(text) - len(rest)
+        try:
+            value, place = decoder.raw_decode(text, place)
+        except (ValueError, RecursionError):
+            return None
+        values.append(value)
+    return values
+
+
+def _holds(whole: object, part: object) -> bool:
+    if isinstance(whole, dict) and isinstance(part, dict):
+        return part.items() <= whole.items()
+    return whole == part
