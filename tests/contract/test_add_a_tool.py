@@ -37,7 +37,7 @@ WHOLE_FILE, TOOL_ROW, LINK_ROW = ROWS
 
 def test_its_unit_test_passes_in_a_copy_of_the_service(tmp_path):
     shutil.copytree(ROOT / "assistant", tmp_path / "assistant", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("service_kit", "ops", "conftest.py", "pyproject.toml"):
+    for name in ("service_kit", "ops", "tests", "conftest.py", "pyproject.toml"):
         (tmp_path / name).symlink_to(ROOT / name)
     for path, text in FILES.items():
         assert not (ROOT / path).exists()
