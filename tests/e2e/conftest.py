@@ -12,7 +12,7 @@ import pytest
 from ops.embedded import ThrowAwayServers, find_binaries
 from tests.harness.chat import Person
 from tests.harness.rest_rows import Changes
-from tests.harness.suite import Suite, call_json
+from tests.harness.suite import Suite
 
 QUICK = {"TELEGRAM_CHAT_RATE_LIMIT": "0", "OPENAI_TIMEOUT": "4", "MESSAGE_TIMEOUT": "10"}
 """A hanging model is given up soon, and a chat is not held to one message a second."""
@@ -40,10 +40,10 @@ def faults(suite: Suite) -> Iterator[Callable[..., None]]:
     """Puts faults of the outside world in force; all are over after the test."""
 
     def inject(**fault: Any) -> None:
-        call_json("POST", f"{suite.sandbox_url}/control/faults", fault)
+        suite.sandbox("POST", "/control/faults", fault)
 
     yield inject
-    call_json("DELETE", f"{suite.sandbox_url}/control/faults")
+    suite.sandbox("DELETE", "/control/faults")
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def model_takes(suite: Suite) -> Iterator[Callable[[float], None]]:
     """Sets the seconds that the model thinks; none after the test."""
 
     def think(seconds: float) -> None:
-        call_json("POST", f"{suite.sandbox_url}/control/model", {"latency": seconds})
+        suite.sandbox("POST", "/control/model", {"latency": seconds})
 
     yield think
     think(0)

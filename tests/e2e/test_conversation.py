@@ -119,5 +119,5 @@ def test_a_consent_url_for_the_calendar(suite: Suite, owner: Person):
 
 def last_system_prompt(suite: Suite) -> str:
     """The system message of the newest request that the model got."""
-    stats = call_json("GET", f"{suite.sandbox_url}/control/requests?target=openai&limit=1")
+    stats = suite.sandbox("GET", "/control/requests?target=openai&limit=1")
     return str(stats["requests"][-1]["messages"][0]["content"])

@@ -81,7 +81,7 @@ def test_nobody_notices_that_the_provider_lost_the_conversation(
 
 def model_calls(suite: Suite) -> Counter[str]:
     """How often the model was asked so far, by protocol."""
-    calls = call_json("GET", f"{suite.sandbox_url}/control/stats")["calls"]
+    calls = suite.sandbox("GET", "/control/stats")["calls"]
     return Counter({protocol: calls.get(protocol, 0) for protocol in (CHAT, RESPONSES)})
 
 

@@ -74,7 +74,7 @@ def test_a_broken_model_gives_one_friendly_sentence(
     assert len(answer) < 300
     for leak in ("Traceback", "Error(", "openai", "500", "429", "http", "{"):
         assert leak not in answer, answer
-    call_json("DELETE", f"{suite.sandbox_url}/control/faults")
+    suite.sandbox("DELETE", "/control/faults")
     assert person.ask("Hello again")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from tests.harness.suite import OWNER_CODE, Suite, call_json
+from tests.harness.suite import OWNER_CODE, Suite, ask_sandbox
 
 T = TypeVar("T")
 
@@ -39,10 +39,10 @@ class Person:
     """Messages that this person has sent."""
 
     @classmethod
-    def join(cls, suite: Suite, name: str) -> "Person":
-        """The person of this name; not yet known to the bot."""
-        made = call_json("POST", f"{suite.sandbox_url}/chat/people", {"name": name})
-        return cls(url=suite.sandbox_url, id=made["id"])
+    def join(cls, suite: Suite, name: str, *, url: str | None = None) -> "Person":
+        """The person of this name, in the sandbox at `url` (None: the first one); not yet known to the bot."""
+        url = url or suite.sandbox_url
+        return cls(url=url, id=ask_sandbox(url, "POST", "/chat/people", {"name": name})["id"])
 
     @classmethod
     def owner(cls, suite: Suite) -> "Person":
@@ -62,7 +62,7 @@ class Person:
     def say(self, text: str) -> None:
         """Send without waiting."""
         self.asked += 1
-        call_json("POST", f"{self.url}/chat/people/{self.id}/messages", {"text": text})
+        ask_sandbox(self.url, "POST", f"/chat/people/{self.id}/messages", {"text": text})
 
     def ask(self, text: str) -> str:
         """Send and wait for the next answer."""
@@ -86,6 +86,7 @@ class Person:
 
     def history(self, *, after: int = 0, wait: int = 0) -> list[dict[str, Any]]:
         """Messages with a number above `after`."""
-        answer = call_json("GET", f"{self.url}/chat/people/{self.id}/messages?after={after}&wait={wait}")
+        path = f"/chat/people/{self.id}/messages?after={after}&wait={wait}"
+        answer = ask_sandbox(self.url, "GET", path)
         messages: list[dict[str, Any]] = answer["messages"]
         return messages

@@ -28,6 +28,7 @@ ADMIN_KEY = "test-admin-key-0123456789abcdef"
 SERVICE_KEY = "test-service-key-0123456789abcdef"
 OWNER_CODE = "test-owner-code-42"
 FERNET_KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+SANDBOX_SECRET = "test-sandbox-secret-0123456789"
 BOT_TOKEN = "100000:harness-token-of-no-real-bot-000000"
 MODULES = {
     "rest_service": "rest_service.app.main",
@@ -156,6 +157,10 @@ class Suite:
         """Ask rest_service as the admin; the answer's JSON (None for 204)."""
         return call_json(method, self.rest_url + path, body, {"Authorization": f"Bearer {ADMIN_KEY}"})
 
+    def sandbox(self, method: str, path: str, body: Any = None) -> Any:
+        """Ask the sandbox's chat interface or its control; the answer's JSON."""
+        return ask_sandbox(self.sandbox_url, method, path, body)
+
     @property
     def assistants(self) -> list[str]:
         """The names of the assistant processes."""
@@ -180,9 +185,20 @@ class Suite:
             process.popen.terminate()
             process.popen.wait(40)
 
-    def start(self, name: str) -> None:
-        """Start it (again) and wait until it is healthy."""
+    def start(self, name: str, **changed: str) -> None:
+        """Start it (again), with these settings changed, and wait until it is healthy."""
+        self.processes[name].environment |= changed
         self._launch_and_wait([name])
+
+    def start_world(self, name: str) -> str:
+        """Start another sandbox beside the first one; its base URL."""
+        port = free_port()
+        environment = self.processes["sandbox"].environment | {"HTTP_PORT": str(port), "SERVICE_SLOT": name}
+        process = Process(name, MODULES["sandbox"], port, environment, self.home / f"{name}.log")
+        process.log.touch()
+        self.processes[name] = process
+        self.start(name)
+        return f"http://127.0.0.1:{port}"
 
     def logs(self, name: str | None = None, **fields: str) -> list[dict[str, Any]]:
         """All JSON log lines of all processes (or the one of this name) whose fields have these values."""
@@ -243,6 +259,7 @@ class Suite:
             "SERVICE_API_KEY": SERVICE_KEY,
             "CREDENTIALS_ENCRYPTION_KEYS": FERNET_KEY,
             "OWNER_CODE": OWNER_CODE,
+            "SANDBOX_SECRET": SANDBOX_SECRET,
             "TELEGRAM_TOKEN": BOT_TOKEN,
             "TELEGRAM_API_URL": f"{outside}/telegram",
             "OPENAI_API_KEY": "sk-harness-0000000000000000",
@@ -298,6 +315,11 @@ class Suite:
 def _process(process: Process) -> psutil.Process:
     assert process.popen is not None
     return psutil.Process(process.popen.pid)
+
+
+def ask_sandbox(url: str, method: str, path: str, body: Any = None) -> Any:
+    """One JSON request to the chat interface or the control of the sandbox at `url`."""
+    return call_json(method, url + path, body, {"Authorization": f"Bearer {SANDBOX_SECRET}"})
 
 
 def call_json(method: str, url: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Any:
