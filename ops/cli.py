@@ -158,6 +158,10 @@ def _add_keeping(
     )
     into.add_argument("file", metavar="FILE", help="the file; - is standard input")
     into.set_defaults(run=commands.Commands.import_file)
+    owner = subparsers.add_parser(
+        "owner", parents=[common], help="a new code for whoever shall own the bot; prints it"
+    )
+    owner.set_defaults(run=commands.Commands.owner)
     rotate = subparsers.add_parser(
         "rotate-keys", parents=[common], help="encrypt the calendar tokens with another key"
     )

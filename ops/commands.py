@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from ops import chat, configuration, environment, keys, lock, report
+from ops import chat, configuration, environment, keys, lock, owner, report
 from ops.docker_runtime import DockerRuntime
 from ops.errors import OpsError
 from ops.local_runtime import LocalRuntime
@@ -152,6 +152,14 @@ class Commands:
     def import_file(self) -> None:
         """Bring the configuration of a file in; a dry run shows the difference."""
         configuration.import_from(self._project(), self._args.file, dry_run=self._shell.dry_run)
+
+    def owner(self) -> None:
+        """Another code that makes an owner."""
+        with self._one_at_a_time():
+            project = self._project(write=True)
+            runtime = self._runtime(project, changing=True)
+            self._note(project, runtime)
+            owner.renew(self._shell, self._project, lambda project: self._make(runtime.name, project))
 
     def rotate_keys(self) -> int:
         """Encrypt the calendar tokens with another key."""

@@ -48,16 +48,16 @@ class Conversation:
         The first person is the owner and proves it with the code from `.env`; others become members.
         """
         user = self._user()
-        if user is not None:
-            if user["role"] == "blocked":
-                way = f"PATCH {self._rest}/api/users/{user['id']}"
-                msg = f"{self.name} is blocked; the admin may change that: {way}"
-                raise OpsError(msg)
-            return None
+        if user is not None and user["role"] == "blocked":
+            way = f"PATCH {self._rest}/api/users/{user['id']}"
+            msg = f"{self.name} is blocked; the admin may change that: {way}"
+            raise OpsError(msg)
         if self._default and not self._has_owner():
             welcome = next(iter(self.ask(f"/start {self._values['OWNER_CODE']}", timeout)), None)
             if self._user() is not None:
                 return welcome
+        if user is not None:
+            return None
         body = {"telegram_id": self.person_id, "first_name": self.name[:256], "role": "member"}
         self._admin("POST", "/api/users", body)
         return None

@@ -40,7 +40,7 @@ class Person:
 
     @classmethod
     def join(cls, suite: Suite, name: str, *, url: str | None = None) -> "Person":
-        """The person of this name, in the sandbox at `url` (None: the first one); not yet known to the bot."""
+        """The person of this name, in the sandbox at `url` (None: the first); not yet known to the bot."""
         url = url or suite.sandbox_url
         return cls(url=url, id=ask_sandbox(url, "POST", "/chat/people", {"name": name})["id"])
 

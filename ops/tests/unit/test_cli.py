@@ -36,6 +36,7 @@ EVERY_COMMAND = [
     ["test", "--service", "ops", "--", "-x", "-k", "name"],
     ["chat", "--say", "hi"],
     ["export", "assistants.json"],
+    ["owner"],
     ["rotate-keys"],
     ["rotate-keys", "--drop-old"],
     ["rotate-keys", "--forget"],

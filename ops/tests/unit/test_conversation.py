@@ -42,6 +42,7 @@ class World:
         sent = self.add(person, "user", text)
         known = any(user["telegram_id"] == person for user in self.users)
         if text == f"/start {CODE}" and not any(user["role"] == "owner" for user in self.users):
+            self.users = [user for user in self.users if user["telegram_id"] != person]
             self.users.append({"id": 1, "telegram_id": person, "role": "owner"})
             self.add(person, "bot", "Welcome!")
         elif known and not self.mute:
@@ -134,6 +135,14 @@ def test_the_default_person_is_a_member_where_somebody_else_is_the_owner(
     conversation.admit(5)
     assert world[0].users[-1]["role"] == "member"
     assert all(CODE not in message["text"] for message in world[0].messages[conversation.person_id])
+
+
+def test_the_default_person_takes_the_place_of_an_owner_who_was_dismissed(
+    world: tuple[World, int], suite: Project
+):
+    world[0].users.append({"id": 1, "telegram_id": world[0].person("You"), "role": "member"})
+    assert Conversation(suite, None).admit(5) is not None
+    assert [user["role"] for user in world[0].users] == ["owner"]
 
 
 def test_somebody_blocked_is_told_how_to_change_it(world: tuple[World, int], suite: Project):

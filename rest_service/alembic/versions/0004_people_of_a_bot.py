@@ -1,4 +1,4 @@
-"""People belong to the bot they talk to (ADR 0020).
+"""People belong to the bot they talk to (ADR 0021).
 
 Of an installation that is upgraded: who has a number of the sandbox belongs to the sandbox's bot, everybody
 else to the first other bot that plays. Telegram gives nobody numbers that low any more; the sandbox counts
