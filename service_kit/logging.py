@@ -32,15 +32,16 @@ _SECRET_TEXTS = (
     (re.compile(r"(bot)\d{3,}:[A-Za-z0-9_-]{10,}"), r"\1***"),  # Telegram: /bot<token>/method
     (re.compile(r"\b\d{6,}:[A-Za-z0-9_-]{30,}\b"), "***"),  # the token alone
     (re.compile(r"\b(sk-|ya29\.|1//|GOCSPX-|gAAAAA)[A-Za-z0-9._/=-]{8,}"), r"\1***"),
-    (re.compile(r"(?i)(bearer\s+)[A-Za-z0-9._~+/=-]{6,}"), r"\1***"),
+    (re.compile(r"(?i)(bearer\s+)(?![a-z]{1,15}(?![\w.~+/=-]))[A-Za-z0-9._~+/=-]{6,}"), r"\1***"),
     (re.compile(r"(://[^:/@\s]*:)[^@/\s]+@"), r"\1***@"),  # user:password@ in any URL
     (
         re.compile(r"(?i)([?&](?:code|state|access_token|refresh_token|client_secret|key)=)[^&\s\"']+"),
         r"\1***",
     ),
-    (  # name and value, as in a dictionary or an environment
+    (  # name and value, as in a dictionary or an environment; not a sentence ("…_TOKEN: stop the other one")
         re.compile(
-            r"(?i)((?:password|passwd|secret|api_?key|_token|_verifier)[\"']?\s*[:=]\s*[\"']?)[^\s\"',&;)}]+"
+            r"(?i)((?:password|passwd|secret|api_?key|_token|_verifier)(?!:\s+[^\W\d_]{1,7}(?![\w-]))"
+            r"[\"']?\s*[:=]\s*[\"']?)[^\s\"',&;)}]+"
         ),
         r"\1***",
     ),
@@ -55,8 +56,8 @@ _NOISY = (
     *("google_auth_oauthlib", "requests_oauthlib", "oauthlib"),
 )
 """They log each request, with the whole URL or the tokens in it; services log what matters themselves."""
-_SHORTEST_SECRET = 8
-"""Characters; a shorter value of a secret setting may be an everyday word, and is known by its name only."""
+_EVERYDAY = re.compile(r".{0,7}|[^\W\d_]{0,15}")
+"""A secret setting's value that may be a word of any text: it is known by its name only."""
 _known_secrets: list[str] = []
 
 
@@ -114,7 +115,7 @@ def _secrets_of(settings: ServiceSettings) -> list[str]:
     """The values of all secret settings, longest first; a list separated by commas counts one by one."""
     values = _secrets_in(settings)
     parts = {part.strip() for value in values for part in (value, *value.split(","))}
-    return sorted((part for part in parts if len(part) >= _SHORTEST_SECRET), key=len, reverse=True)
+    return sorted((part for part in parts if not _EVERYDAY.fullmatch(part)), key=len, reverse=True)
 
 
 def configure_logging(service: str, settings: ServiceSettings) -> None:

@@ -226,6 +226,10 @@ def test_everyday_names_are_not(lines, name):
         ("ya29.a0AfH6SMBx and 1//0gLongRefresh", "ya29.*** and 1//***"),
         ("{'client_secret': 'xyz', 'a': 1}", "{'client_secret': '***', 'a': 1}"),
         ('{"refresh_token": "xyz"}', '{"refresh_token": "***"}'),
+        ("password: hunter2, then", "password: ***, then"),
+        ("password: correcthorsebattery", "password: ***"),
+        ("REDIS_PASSWORD=stop LOG", "REDIS_PASSWORD=*** LOG"),
+        ("{'password': 'stop'}", "{'password': '***'}"),
         ("REDIS_PASSWORD=hunter2 LOG_LEVEL=INFO", "REDIS_PASSWORD=*** LOG_LEVEL=INFO"),
     ],
 )
@@ -237,6 +241,9 @@ def test_what_looks_like_a_secret_is_hidden_in_any_text(text, expected):
     "text",
     [
         "the secretary: Ada",
+        "Two bots poll with this TELEGRAM_TOKEN: stop the other one",
+        "wrong password: check it, then start again",
+        "the bearer already has it",
         "12:30 and 2026-11-22T12:30:00+00:00",
         "tg:123456789 job:12:1795338966",
         "max_tokens=2000",
@@ -265,14 +272,16 @@ def test_the_process_never_writes_the_secrets_of_its_own_settings(configured, wr
 
 
 def test_of_a_secret_that_holds_another_one_nothing_is_left(configured, written):
-    configured(service_api_key="abcdefgh", encryption_keys="abcdefgh-and-longer")
-    get_logger("a").info("event", header="x abcdefgh-and-longer")
+    configured(service_api_key="abcdefg1", encryption_keys="abcdefg1-and-longer")
+    get_logger("a").info("event", header="x abcdefg1-and-longer")
     assert json.loads(written.getvalue())["header"] == "x ***"
 
 
-def test_a_short_secret_does_not_blot_out_everyday_words(lines):
-    get_logger("a").info("user_blocked")
-    assert lines()[0]["event"] == "user_blocked"
+@pytest.mark.parametrize("secret", ["stop", "postgres", "пароль", "superassistant"])
+def test_a_secret_that_is_a_word_does_not_blot_it_out(configured, written, secret):
+    configured(service_api_key=secret)
+    get_logger("a").info("event", hint=f"then {secret} it")
+    assert json.loads(written.getvalue())["hint"] == f"then {secret} it"
 
 
 def test_fields_of_any_type_can_be_written(lines):
