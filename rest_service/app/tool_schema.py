@@ -2,7 +2,8 @@
 
 Beyond the meta-schema: the top level is an `object` (function parameters are), what is required is
 defined, references stay inside the document (validation must not fetch addresses from a row) and lead
-somewhere, nesting is bounded. The length of the text is bounded by the contract.
+somewhere, nesting is bounded, and so is what the references expand to: definitions that each use the one
+before twice double the work with each. The length of the text is bounded by the contract.
 """
 
 import json
@@ -14,12 +15,14 @@ from jsonschema.exceptions import SchemaError
 from jsonschema.validators import Draft202012Validator, validator_for
 
 MAX_DEPTH = 32
+MAX_EXPANDED = 10_000
+"""Objects and lists in the schema with each reference replaced by what it leads to."""
 TYPES = ("string", "number", "integer", "boolean", "array", "object", "null")
-_COMPOSED = frozenset(
-    {"$ref", "$dynamicRef", "$recursiveRef", "allOf", "anyOf", "oneOf", "if", "patternProperties"}
-)
+_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+_COMPOSED = frozenset({*_REFERENCES, "allOf", "anyOf", "oneOf", "if", "patternProperties"})
 
 Schema = Any
+_NOWHERE: Schema = object()
 
 
 def problem(text: str) -> str | None:
@@ -34,7 +37,12 @@ def problem(text: str) -> str | None:
         return 'The schema\'s top level must be an object: {"type": "object", "properties": {…}}.'
     if _depth(schema) > MAX_DEPTH:
         return f"The schema nests deeper than {MAX_DEPTH} levels."
-    return _reference_problem(schema) or _meta_schema_problem(schema) or _required_problem(schema)
+    return (
+        _reference_problem(schema)
+        or _size_problem(schema)
+        or _meta_schema_problem(schema)
+        or _required_problem(schema)
+    )
 
 
 def _reference_problem(schema: dict[str, Any]) -> str | None:
@@ -47,7 +55,63 @@ def _reference_problem(schema: dict[str, Any]) -> str | None:
     return None
 
 
+def _size_problem(schema: dict[str, Any]) -> str | None:
+    try:
+        size = _Expansion(schema).size(schema)
+    except RecursionError:
+        size = MAX_EXPANDED + 1
+    if size <= MAX_EXPANDED:
+        return None
+    return (
+        f"The schema's references expand to more than {MAX_EXPANDED} parts. Use each definition less often, "
+        "or describe the arguments more simply."
+    )
+
+
+class _Expansion:
+    """Counts a schema's values with its references followed; one that leads back into itself counts once."""
+
+    def __init__(self, schema: dict[str, Any]) -> None:
+        self._root = schema
+        self._anchors = {
+            f"#{value[key].lstrip('#')}": value
+            for _, value in _walk(schema)
+            if isinstance(value, dict)
+            for key in ("$anchor", "$dynamicAnchor", "$id")
+            if isinstance(value.get(key), str)
+        }
+        self._sizes: dict[int, int] = {}
+        self._open: set[int] = set()
+
+    def size(self, value: Schema) -> int:
+        """How many objects and lists `value` is."""
+        if not isinstance(value, dict | list):
+            return 0
+        if id(value) in self._open:
+            return 1
+        if id(value) not in self._sizes:
+            self._open.add(id(value))
+            self._sizes[id(value)] = 1 + sum(map(self.size, self._parts(value)))
+            self._open.remove(id(value))
+        return self._sizes[id(value)]
+
+    def _parts(self, value: dict[str, Any] | list[Any]) -> Iterator[Schema]:
+        if isinstance(value, list):
+            yield from value
+            return
+        for key, part in value.items():
+            if key in _REFERENCES and isinstance(part, str):
+                yield self._anchors[part] if part in self._anchors else _target(self._root, part)
+            else:
+                yield part
+
+
 def _leads_somewhere(schema: Schema, reference: str) -> bool:
+    return _target(schema, reference) is not _NOWHERE
+
+
+def _target(schema: Schema, reference: str) -> Schema:
+    """What a JSON pointer leads to; `_NOWHERE` where it leads nowhere."""
     for part in unquote(reference).split("/")[1:]:
         name = part.replace("~1", "/").replace("~0", "~")  # RFC 6901
         if isinstance(schema, dict) and name in schema:
@@ -55,8 +119,8 @@ def _leads_somewhere(schema: Schema, reference: str) -> bool:
         elif isinstance(schema, list) and name.isdecimal() and int(name) < len(schema):
             schema = schema[int(name)]
         else:
-            return False
-    return True
+            return _NOWHERE
+    return schema
 
 
 def _meta_schema_problem(schema: dict[str, Any]) -> str | None:
@@ -134,6 +198,6 @@ def _depth(schema: Schema) -> int:
 def _references(schema: Schema) -> Iterator[str]:
     for _, value in _walk(schema):
         if isinstance(value, dict):
-            for key in ("$ref", "$dynamicRef", "$recursiveRef"):
+            for key in _REFERENCES:
                 if isinstance(value.get(key), str):
                     yield value[key]

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -76,3 +77,43 @@ values = st.recursive(
 )
 def test_no_document_breaks_the_check(keywords):
     problem(json.dumps({"type": "object"} | keywords))
+
+
+def doubling(times: int, use: Callable[[str], object], *, anchors: bool = False) -> str:
+    """Definitions that each use the one before twice."""
+    definitions: dict[str, object] = {"d0": {"type": "string", "$anchor": "d0"}}
+    for number in range(1, times):
+        reference = f"#d{number - 1}" if anchors else f"#/$defs/d{number - 1}"
+        definitions[f"d{number}"] = {"$anchor": f"d{number}", **use(reference)}
+    last = {"$ref": f"#/$defs/d{times - 1}"}
+    return json.dumps({"type": "object", "properties": {"a": last}, "$defs": definitions})
+
+
+USES = [
+    lambda reference: {"allOf": [{"$ref": reference}, {"$ref": reference}]},
+    lambda reference: {"anyOf": [{"type": "array", "items": {"$ref": reference}}] * 2},
+    lambda reference: {"properties": {"x": {"$ref": reference}, "y": {"$ref": reference}}},
+    lambda reference: {"properties": {"$defs": {"allOf": [{"$ref": reference}] * 2}}},
+    lambda reference: {"if": {"$ref": reference}, "then": {"$ref": reference}},
+]
+
+
+@pytest.mark.parametrize("anchors", [False, True])
+@pytest.mark.parametrize("use", USES)
+def test_references_that_double_are_refused(use, anchors):
+    assert problem(doubling(5, use, anchors=anchors)) is None
+    assert "expand to more than" in str(problem(doubling(20, use, anchors=anchors)))
+
+
+def test_a_long_chain_of_references_is_refused_too():
+    definitions = {f"d{n}": {"$ref": f"#/$defs/d{n + 1}"} for n in range(2000)} | {
+        "d2000": {"type": "string"}
+    }
+    schema = {"type": "object", "properties": {"a": {"$ref": "#/$defs/d0"}}, "$defs": definitions}
+    assert "expand to more than" in str(problem(json.dumps(schema)))
+
+
+def test_a_tree_may_refer_to_itself():
+    node = {"type": "object", "properties": {"left": {"$ref": "#/$defs/n"}, "right": {"$ref": "#/$defs/n"}}}
+    schema = {"type": "object", "properties": {"tree": {"$ref": "#/$defs/n"}}, "$defs": {"n": node}}
+    assert problem(json.dumps(schema)) is None
