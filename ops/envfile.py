@@ -1,7 +1,9 @@
 r"""`.env`: read it with errors that name the line, make it on the first start, complete it later.
 
 The format is the common one of docker compose and python-dotenv without interpolation: `NAME=value`,
-`'literal'`, `"with \n escapes"`, comments after ` #`. Values are never shown: most are secrets.
+`'literal'`, `"with \n escapes"`, comments after ` #`. Values are never shown: most are secrets. What a word
+processor or a web page has put in unseen (typographic quotes, invisible characters) is refused: as a part of
+a key it would only show as a refusal by whoever the key is for.
 """
 
 import base64
@@ -17,6 +19,7 @@ from ops.errors import OpsError
 
 _ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)", re.DOTALL)
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./*-]*")
+_TYPOGRAPHIC = "“”„‟«»‹›‘’‚‛″′＂＇"
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 
 GENERATORS: dict[str, Callable[[], str]] = {
@@ -51,7 +54,9 @@ def parse(text: str, *, source: str = ".env") -> list[Line]:
     """The lines of `text`. Raises EnvFileError naming the first line that is wrong."""
     lines: list[Line] = []
     seen: dict[str, int] = {}
-    for number, raw in enumerate(text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n"), 1):
+    for number, raw in enumerate(
+        text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1
+    ):
         line = raw.strip()
         if not line or line.startswith("#"):
             lines.append(Line(raw))
@@ -175,7 +180,14 @@ def _value(raw: str) -> str:
         value = re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), match[1])
         return _before_comment(value, text[match.end() :])
     comment = re.search(r"\s#", raw)
-    return (raw[: comment.start()] if comment else raw).strip()
+    value = (raw[: comment.start()] if comment else raw).strip()
+    if value[:1] in {*_TYPOGRAPHIC} or value[-1:] in {*_TYPOGRAPHIC}:
+        msg = "has typographic quotes: write straight ones, ' or \", or none"
+        raise ValueError(msg)
+    if not value.isprintable():
+        msg = "has an invisible character in it: type the line anew"
+        raise ValueError(msg)
+    return value
 
 
 def _before_comment(value: str, rest: str) -> str:

@@ -37,6 +37,11 @@ def test_a_whole_file_is_read_back(settings: dict[str, str]):
         ('A="two\\nlines \\"quoted\\""  # why', 'two\nlines "quoted"'),
         ("A=$NOT_EXPANDED", "$NOT_EXPANDED"),
         ("\ufeffA=x\r\n", "x"),
+        ("A=x\r", "x"),
+        ("\u00a0A\u00a0=\u00a0x\u00a0", "x"),
+        ("  export\tA =  x  # a comment", "x"),
+        ("A='“quoted”'", "“quoted”"),
+        ("A=it’s", "it’s"),
     ],
 )
 def test_forms_of_a_value(line: str, value: str):
@@ -51,6 +56,12 @@ def test_forms_of_a_value(line: str, value: str):
         ("A=1\nB=2\nA=3", r"line 3: A is set a second time \(first in line 1\)"),
         ("A='open", "line 1: the value of A has an opening ' without"),
         ('A="open', 'line 1: the value of A has an opening " without'),
+        *(
+            (f"A=1\nB={quoted}", "line 2: the value of B has typographic quotes: write straight ones")
+            for quoted in ("“x”", "«x»", "„x“", "‘x’", "’x’", "x” # a comment", "“x y”")
+        ),
+        ("A=sk-\u200bx", "line 1: the value of A has an invisible character"),
+        ("A=\ufeffx", "line 1: the value of A has an invisible character"),
         ("A='x'y", "line 1: the value of A goes on after its closing quote"),
     ],
 )

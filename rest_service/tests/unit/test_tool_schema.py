@@ -79,7 +79,7 @@ def test_no_document_breaks_the_check(keywords):
     problem(json.dumps({"type": "object"} | keywords))
 
 
-def doubling(times: int, use: Callable[[str], object], *, anchors: bool = False) -> str:
+def doubling(times: int, use: Callable[[str], dict[str, object]], *, anchors: bool = False) -> str:
     """Definitions that each use the one before twice."""
     definitions: dict[str, object] = {"d0": {"type": "string", "$anchor": "d0"}}
     for number in range(1, times):
@@ -89,7 +89,7 @@ def doubling(times: int, use: Callable[[str], object], *, anchors: bool = False)
     return json.dumps({"type": "object", "properties": {"a": last}, "$defs": definitions})
 
 
-USES = [
+USES: list[Callable[[str], dict[str, object]]] = [
     lambda reference: {"allOf": [{"$ref": reference}, {"$ref": reference}]},
     lambda reference: {"anyOf": [{"type": "array", "items": {"$ref": reference}}] * 2},
     lambda reference: {"properties": {"x": {"$ref": reference}, "y": {"$ref": reference}}},
