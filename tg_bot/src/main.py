@@ -9,7 +9,7 @@ import redis.asyncio as aioredis
 
 from service_kit import lifecycle
 from service_kit.contracts.messages import MAX_INCOMING_TEXT, IncomingMessage
-from service_kit.contracts.users import UserRole
+from service_kit.contracts.users import UserRead, UserRole
 from service_kit.health import Health, HealthServer
 from service_kit.lifecycle import end_tasks
 from service_kit.logging import configure_logging, get_logger
@@ -73,13 +73,13 @@ async def process_message(bot: Bot, message: Message, update_id: int) -> Outcome
 
     Raises as `handle_telegram_update`.
     """
-    if message.sender is None:
+    if message.sender is None or message.is_service:
         return None
     user = await bot.rest.get_user(message.sender.id)
     if user and user.role is UserRole.BLOCKED:
         return None
     bot.changes.saw(message.sender.id, message.date)
-    text = message.text or ""
+    text = message.words
     command = parse_command(text)
     question = Question(bot.identity.bot_id, update_id, message, message.sender, user)
     if command and command[0] == "start":
@@ -93,8 +93,18 @@ async def process_message(bot: Bot, message: Message, update_id: int) -> Outcome
         await keep_in_step(bot.changes, user, message.sender)
     if command:
         return await handle_command(bot, question, user, *command)
+    return await _said(bot, question, user, text)
+
+
+async def _said(bot: Bot, question: Question, user: UserRead, text: str) -> Outcome:
+    """What a known user's words lead to."""
+    message = question.message
+    first = True
+    if message.media_group_id or not text.strip():  # an album's caption stands at one of its pictures
+        first = await bot.throttle.once(
+            f"not_text:{message.chat.id}", question.update_id, seconds=NOT_TEXT_PAUSE
+        )
     if not text.strip():
-        first = await bot.throttle.once(f"not_text:{message.chat.id}", update_id, seconds=NOT_TEXT_PAUSE)
         return question.answer(question.texts.not_text) if first else None
     if len(text) > MAX_INCOMING_TEXT:
         return question.answer(question.texts.too_long)

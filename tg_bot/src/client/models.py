@@ -1,13 +1,34 @@
 """The part of the Bot API's objects that the bot reads, and what it writes. Unknown fields are ignored."""
 
+import re
 from enum import StrEnum
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from service_kit.contracts.messages import MAX_INCOMING_TEXT
+from service_kit.contracts.users import TelegramId
+
+from ..utils.addresses import with_addresses
+
+_LONE_SURROGATES_AND_NUL = re.compile("[\ud800-\udfff\0]")
+
+
+def _storable(value: object) -> object:
+    """A text that UTF-8 and PostgreSQL can hold."""
+    return _LONE_SURROGATES_AND_NUL.sub("\ufffd", value) if isinstance(value, str) else value
 
 
 class _Read(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_null(cls, data: Any) -> Any:  # noqa: ANN401 - whatever came in, pydantic judges what goes out
+        """Null is as good as absent."""
+        if not isinstance(data, dict):
+            return data
+        return {name: _storable(value) for name, value in data.items() if value is not None}
 
 
 class ChatType(StrEnum):
@@ -22,28 +43,55 @@ class ChatType(StrEnum):
 class Chat(_Read):
     """A chat; a private chat has the id of its user."""
 
-    id: int
+    id: TelegramId
     type: ChatType
 
 
 class Sender(_Read):
     """Telegram's `User`."""
 
-    id: int
+    id: TelegramId
     is_bot: bool = False
     first_name: str = ""
     username: str | None = None
     language_code: str | None = None
 
 
+ATTACHMENTS = (
+    "animation", "audio", "checklist", "contact", "dice", "document", "game", "invoice", "location",
+    "paid_media", "photo", "poll", "sticker", "story", "venue", "video", "video_note", "voice",
+)  # fmt: skip
+"""What a person can send instead of a text, or with one as its caption (Bot API, Message). What has neither
+is a service message: something was pinned, a title changed, somebody joined."""
+
+
 class Message(_Read):
-    """A message; `text` is None where it is a photo, a voice message, a sticker and so on."""
+    """A message: a text, an attachment perhaps with a caption, or a service message."""
 
     message_id: int
     date: AwareDatetime
     chat: Chat
     sender: Sender | None = Field(default=None, alias="from")
-    text: str | None = None
+    text: str = ""
+    caption: str = ""
+    entities: list[Any] = Field(default_factory=list)
+    """Of the text; raw, for one that is malformed must not hide the message."""
+    caption_entities: list[Any] = Field(default_factory=list)
+    media_group_id: str | None = None
+    """The album that it is a part of."""
+    attachment: Any = Field(default=None, validation_alias=AliasChoices(*ATTACHMENTS))
+
+    @property
+    def words(self) -> str:
+        """What the person wrote, with the addresses behind linked words as far as there is room."""
+        text, entities = (self.text, self.entities) if self.text else (self.caption, self.caption_entities)
+        text_and_addresses = with_addresses(text, entities)
+        return text_and_addresses if len(text_and_addresses) <= MAX_INCOMING_TEXT else text
+
+    @property
+    def is_service(self) -> bool:
+        """Whether nobody says anything with it."""
+        return not (self.text or self.caption or self.attachment)
 
 
 class ChatMember(_Read):

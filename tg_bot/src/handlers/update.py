@@ -12,6 +12,8 @@ log = get_logger(__name__)
 
 async def handle_group(bot: Bot, message: Message, update_id: int) -> Outcome:
     """One friendly sentence that the bot talks in private; not at every message."""
+    if message.is_service:
+        return None
     if not await bot.throttle.once(f"group:{message.chat.id}", update_id, seconds=REFUSAL_PAUSE):
         return None
     log.info("group_declined", chat_id=message.chat.id)

@@ -139,7 +139,7 @@ class Intake:
     def _known(self, raw: dict[str, Any]) -> _Decision | None:
         """What is known of the update; None where it has not even an id."""
         update_id = raw.get("update_id")
-        if not isinstance(update_id, int):
+        if not isinstance(update_id, int) or isinstance(update_id, bool) or not 0 < update_id < 2**53:
             log.error("update_without_id", fields=sorted(raw))
             return None
         if update_id not in self._open:

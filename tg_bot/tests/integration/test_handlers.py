@@ -1,6 +1,7 @@
 """What each kind of update leads to, with real Redis and rest_service's stand-in."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -10,7 +11,7 @@ from service_kit.contracts.messages import IncomingMessage, IncomingType, Outgoi
 from service_kit.contracts.users import UserRole, UserUpdate
 from service_kit.errors import RestUnavailableError
 from service_kit.queue.producer import RedisProducer
-from tg_bot.src.client.models import Update
+from tg_bot.src.client.models import ATTACHMENTS, Update
 from tg_bot.src.handlers.base import Bot
 from tg_bot.src.main import handle_telegram_update
 from tg_bot.src.services import user_changes
@@ -188,7 +189,6 @@ async def test_who_writes_again_is_reachable_again_and_new_names_are_kept(bot, r
         ("/timezone 12345", f"I do not know the time zone “12345”. {ENGLISH.zone_how}"),
         ("/status", ENGLISH.status.format(waiting=0, busy="", zone=ENGLISH.zone_unknown)),
         ("x" * 40_000, ENGLISH.too_long),
-        (None, ENGLISH.not_text),
         ("   ", ENGLISH.not_text),
     ],
 )
@@ -211,8 +211,117 @@ async def test_a_time_zone_is_set_by_its_city(bot, rest_standin):
 
 async def test_ten_photos_get_one_answer(bot, rest_standin):
     rest_standin.add(1001)
-    outcomes = [await handle_telegram_update(bot, written(None, number=one)) for one in range(1, 11)]
+    photos = [written(number=one, photo=[{"file_id": "x"}]) for one in range(1, 11)]
+    outcomes = [await handle_telegram_update(bot, photo) for photo in photos]
     assert sum(outcome is not None for outcome in outcomes) == 1
+
+
+@pytest.mark.parametrize("kind", ATTACHMENTS)
+async def test_a_caption_is_text(bot, rest_standin, kind):
+    rest_standin.add(1001)
+    content = {"file_id": "x"}
+    outcome = await handle_telegram_update(
+        bot, written(caption="What is the capital of France?", **{kind: content})
+    )
+    assert isinstance(outcome, IncomingMessage)
+    assert outcome.text == "What is the capital of France?"
+    bare = await told(bot, written(number=2, **{kind: content}))
+    assert bare.text == ENGLISH.not_text
+
+
+async def test_a_caption_may_be_a_command(bot, rest_standin):
+    rest_standin.add(1001)
+    outcome = await handle_telegram_update(bot, written(caption="/new", photo=[{"file_id": "x"}]))
+    assert isinstance(outcome, IncomingMessage)
+    assert outcome.type is IncomingType.RESET
+
+
+async def test_of_an_album_only_the_caption_is_answered(bot, rest_standin):
+    rest_standin.add(1001)
+    album = {"media_group_id": "a", "photo": [{"file_id": "x"}]}
+    updates = [written(number=number, **album) for number in range(2, 5)]
+    outcomes = [
+        await handle_telegram_update(bot, one) for one in (written(caption="Look!", **album), *updates)
+    ]
+    assert isinstance(outcomes[0], IncomingMessage)
+    assert outcomes[1:] == [None, None, None]
+
+
+SERVICE_MESSAGES = {
+    "pinned_message": {"message_id": 1, "date": NOW, "chat": {"id": 1001, "type": "private"}, "text": "hi"},
+    "message_auto_delete_timer_changed": {"message_auto_delete_time": 86_400},
+    "new_chat_title": "Friends",
+    "new_chat_members": [{"id": 5, "is_bot": False, "first_name": "Bob"}],
+    "users_shared": {"request_id": 1, "users": []},
+    "chat_background_set": {"type": {"type": "fill"}},
+    "forum_topic_created": {"name": "x", "icon_color": 1},
+    "a_kind_of_next_year": {"anything": True},
+}
+
+
+@pytest.mark.parametrize("kind", SERVICE_MESSAGES)
+@pytest.mark.parametrize("chat_type", ["private", "group", "supergroup"])
+async def test_service_messages_get_no_reply(bot, rest_standin, kind, chat_type):
+    rest_standin.add(1001)
+    for number, user in enumerate((1001, 2002), start=1):  # a known user, a stranger
+        chat = {"id": user if chat_type == "private" else -500, "type": chat_type}
+        update = written(number=number, user=user, chat=chat, **{kind: SERVICE_MESSAGES[kind]})
+        assert await handle_telegram_update(bot, update) is None
+    assert set(rest_standin.users) == {1}
+
+
+async def test_the_address_behind_a_linked_word_reaches_the_assistant(bot, rest_standin):
+    rest_standin.add(1001)
+    link = {"type": "text_link", "offset": 7, "length": 4, "url": "https://example.com/a"}
+    said: list[dict[str, Any]] = [{"text": "😀 see here"}, {"caption": "😀 see here", "photo": [1]}]
+    for number, fields in enumerate(said, start=1):
+        entities = "entities" if "text" in fields else "caption_entities"
+        outcome = await handle_telegram_update(bot, written(number=number, **fields, **{entities: [link]}))
+        assert isinstance(outcome, IncomingMessage)
+        assert outcome.text == "😀 see here (https://example.com/a)"
+
+
+async def test_addresses_make_no_message_too_long(bot, rest_standin):
+    rest_standin.add(1001)
+    links = [
+        {"type": "text_link", "offset": one, "length": 1, "url": "https://e.com/" + "x" * 2000}
+        for one in range(50)
+    ]
+    outcome = await handle_telegram_update(bot, written("a" * 50, entities=links))
+    assert isinstance(outcome, IncomingMessage)
+    assert outcome.text == "a" * 50
+
+
+@pytest.mark.parametrize(
+    "person",
+    [
+        {"first_name": None},
+        {"first_name": None, "last_name": None, "username": None, "language_code": None, "is_bot": None},
+        {},
+        {"first_name": "\ud83d Ada\0", "username": "\ud800"},
+        {"first_name": "  "},
+        {"first_name": "x" * 500, "username": "y" * 500, "language_code": "z" * 500},
+        {"first_name": "Ada", "a_field_of_next_year": {"a": 1}},
+    ],
+)
+@pytest.mark.parametrize("known", [True, False])
+async def test_whatever_a_person_is_called_they_are_answered(rest, redis_client, rest_standin, person, known):
+    bot = make_bot(rest, redis_client, open_access=True)
+    if known:
+        rest_standin.add(1001)
+    outcome = await handle_telegram_update(bot, written("hi", **{"from": {"id": 1001} | person}))
+    assert isinstance(outcome, IncomingMessage)
+    greeting = await told(bot, written("/start", number=2, **{"from": {"id": 1001} | person}))
+    assert greeting.text.startswith("Hello again")
+
+
+async def test_a_text_that_utf_8_cannot_hold_is_answered(bot, rest_standin):
+    rest_standin.add(1001)
+    link = {"type": "text_link", "offset": 0, "length": 2, "url": "https://e.com/\ud83d"}
+    outcome = await handle_telegram_update(bot, written("hi \ud83d there", entities=[link]))
+    assert isinstance(outcome, IncomingMessage)
+    assert outcome.text == "hi (https://e.com/?) \ufffd there"
+    outcome.model_dump_json()
 
 
 async def test_new_asks_the_assistant_to_forget(bot, rest_standin):

@@ -3,6 +3,8 @@
 import asyncio
 import json
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,8 @@ from service_kit.contracts.messages import IncomingMessage, OutgoingMessage
 from service_kit.errors import AccessError, ContractError, RestUnavailableError
 from service_kit.lifecycle import end_tasks
 from service_kit.queue.producer import RedisProducer
+from tg_bot.src.handlers.base import Bot
+from tg_bot.src.main import handle_telegram_update
 from tg_bot.src.services import intake as intake_module
 from tg_bot.src.services import lease as lease_module
 from tg_bot.src.services import poller as poller_module
@@ -18,9 +22,11 @@ from tg_bot.src.services.identity import Identity
 from tg_bot.src.services.intake import Intake
 from tg_bot.src.services.lease import PollLease
 from tg_bot.src.services.poller import NotPollingError, Poller, PollOptions
+from tg_bot.src.services.throttle import Throttle
 from tg_bot.src.services.typing_indicator import TypingIndicator
+from tg_bot.src.services.user_changes import UserChanges
 from tg_bot.src.utils.texts import ENGLISH
-from tg_bot.tests.standin import BOT_ID, TOKEN, client_of, refusal, until
+from tg_bot.tests.standin import BOT_ID, NOW, TOKEN, client_of, refusal, until
 
 pytestmark = pytest.mark.integration
 
@@ -145,6 +151,71 @@ async def test_a_malformed_update_is_passed_over(telegram, client, redis_client)
         await telegram.until(lambda: not telegram.updates)
     assert int(await redis_client.get(OFFSET)) == 6002
     assert rig.naps.seconds == []
+
+
+PERSON: dict[str, Any] = {"id": 1001, "first_name": "Ada"}
+PRIVATE = {"id": 1001, "type": "private"}
+BODY: dict[str, Any] = {"message_id": 1, "date": NOW, "chat": PRIVATE, "from": PERSON, "text": "hi"}
+ODD_UPDATES: list[dict[str, Any]] = [
+    {},
+    {"message": None},
+    {"message": BODY | {"from": None}},
+    {"message": {name: value for name, value in BODY.items() if name != "from"}},
+    {"message": BODY | {"chat": {"id": 1001, "type": "a_kind_of_next_year"}}},
+    {"message": BODY | {"chat": None}},
+    {"message": BODY | {"date": 10**18}},
+    {"message": BODY | {"from": PERSON | {"id": 2**60}, "chat": {"id": 2**60, "type": "private"}}},
+    {"message": BODY | {"from": PERSON | {"id": 2**70}}},
+    {"message": BODY | {"from": PERSON | {"id": "Ada"}}},
+    {"message": BODY | {"text": {"rich": True}}},
+    {"message": []},
+    {"message": "hi"},
+    {"channel_post": BODY | {"chat": {"id": -100, "type": "channel"}}},
+    {"edited_channel_post": BODY},
+    {"business_message": BODY | {"business_connection_id": "x"}},
+    {"business_connection": {"id": "x", "user": PERSON}},
+    {"inline_query": {"id": "1", "from": PERSON, "query": ""}},
+    {"callback_query": {"id": "1", "from": PERSON}},
+    {"my_chat_member": {"chat": PRIVATE}},
+    {"my_chat_member": {"chat": PRIVATE, "from": None, "new_chat_member": {"status": "member"}}},
+    {"edited_message": BODY | {"text": None}},
+    {"a_kind_of_next_year": {"anything": [1, 2, 3]}},
+    {"message": BODY | {"a_field_of_next_year": {"a": 1}, "entities": [None, 5, {"type": 7}]}},
+]
+
+
+async def test_updates_of_every_shape_pass_harmlessly(telegram, client, rest, rest_standin, redis_client):
+    rest_standin.add(1001)
+    bot = Bot(
+        identity=Identity(BOT_ID),
+        rest=rest,
+        changes=UserChanges(Identity(BOT_ID), rest, redis_client),
+        throttle=Throttle(redis_client, Identity(BOT_ID)),
+        producer=RedisProducer(redis_client),
+        input_queue="queue:in",
+        input_queue_limit=1000,
+        owner_code=None,
+        open_access=True,
+    )
+    for number, update in enumerate(ODD_UPDATES, start=7000):
+        await telegram.push({"update_id": number} | update)
+    last = 7000 + len(ODD_UPDATES)
+    await telegram.push({"update_id": last, "message": BODY | {"text": "good"}})
+    async with Rig(client, redis_client, handle=partial(handle_telegram_update, bot)).running() as rig:
+        await until(has(redis_client, "hi", "good"))
+        await rig.poller.check()
+    assert int(await redis_client.get(OFFSET)) == last + 1
+    assert await texts(redis_client, "queue:out") == []
+    assert set(rest_standin.users) == {1}
+
+
+async def test_an_update_without_a_usable_id_moves_no_offset(client, redis_client):
+    rig = Rig(client, redis_client)
+    odd = (True, None, "7100", 2**53, 2**70, -1, 0, [7101])
+    updates = [{"update_id": number, "message": BODY} for number in odd]
+    await rig.intake.take(OFFSET, [*updates, {"update_id": 7000, "message": BODY | {"text": "good"}}])
+    assert await texts(redis_client) == ["good"]
+    assert rig.intake.next == int(await redis_client.get(OFFSET)) == 7001
 
 
 async def test_a_bug_in_a_handler_costs_one_update_and_says_so(telegram, client, redis_client):
