@@ -85,8 +85,9 @@ def state_of(containers: Sequence[Container]) -> tuple[State, str]:
 def _translate(status: str, health: str, said: str) -> tuple[State, str]:
     """The engine's words for a container and its probe (`healthy` where it has none), in ours."""
     if status == "running":
+        # a healthy one's probe says what is worth a note
         if health == "healthy":
-            return "healthy", ""
+            return "healthy", said
         return ("starting" if health == "starting" else "unhealthy"), said
     if status in ("created", "removing"):
         return "starting", status

@@ -28,7 +28,6 @@ SANDBOX_INSIDE = "http://sandbox:8010"
 """The sandbox's address in the compose network."""
 OUTSIDE = (
     "ASYNC_DATABASE_URL",
-    "GOOGLE_API_URL",
     "GOOGLE_TOKEN_URL",
     "LMSTUDIO_BASE_URL",
     "MODEL_PROVIDERS",

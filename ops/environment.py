@@ -119,7 +119,7 @@ def sandboxed(values: Mapping[str, str]) -> Sandboxed:
     provider, slash, _ = values.get("OPENAI_DEFAULT_MODEL", "").partition("/")
     elsewhere = slash and provider != "openai"  # such as anthropic/claude-…
     llm = not (values.get("OPENAI_API_KEY") or values.get("OPENAI_BASE_URL") or elsewhere)
-    google = not any(values.get(name) for name in ("GOOGLE_CLIENT_ID", "GOOGLE_AUTH_URL", "GOOGLE_API_URL"))
+    google = not (values.get("GOOGLE_CLIENT_ID") or values.get("GOOGLE_AUTH_URL"))
     weather_given = values.get("WEATHER_API_URL") or values.get("WEATHER_GEOCODING_URL")
     # Open-Meteo needs no key: only a machine that talks to nobody else keeps the weather at home as well.
     return Sandboxed(telegram, llm, google, weather=telegram and llm and not weather_given)
@@ -148,7 +148,6 @@ def outside_world(values: Mapping[str, str], *, inner: str, outer: str) -> dict[
             "GOOGLE_CLIENT_SECRET": SANDBOX_KEY,
             "GOOGLE_AUTH_URL": f"{outer}/google/o/oauth2/auth",
             "GOOGLE_TOKEN_URL": f"{inner}/google/token",
-            "GOOGLE_API_URL": f"{inner}/google",
         }
     if played.weather:
         result |= {"WEATHER_API_URL": f"{inner}/weather", "WEATHER_GEOCODING_URL": f"{inner}/weather"}
@@ -163,6 +162,8 @@ def suite_values(project: Project, *, sandbox: str) -> dict[str, str]:
     computed = outside_world(project.values, inner=sandbox, outer=project.url("SANDBOX_PORT"))
     if not project.values.get("GOOGLE_REDIRECT_URI"):
         computed["GOOGLE_REDIRECT_URI"] = f"{project.url('GOOGLE_CALENDAR_SERVICE_PORT')}/auth/callback"
+    callers = [project.values[name] for name in CALLERS_OF_CALENDAR if project.values.get(name)]
+    computed["CALLER_KEY_HASHES"] = ",".join(hashlib.sha256(key.encode()).hexdigest() for key in callers)
     return {name: value for name, value in {**project.values, **computed}.items() if value}
 
 
@@ -176,7 +177,7 @@ def local_environment(project: Project, service: str, *, replica: int = 0) -> di
         "SANDBOX_STATE": str(project.local / "data" / "sandbox" / "state.sqlite"),
     }
     everything = {**suite_values(project, sandbox=project.url("SANDBOX_PORT")), **addresses}
-    everything |= _keys(everything, service)
+    everything |= _own(everything, service)
     entry = SERVICES[service]
     return {
         **{name: everything[name] for name in entry.variables if name in everything},
@@ -187,11 +188,10 @@ def local_environment(project: Project, service: str, *, replica: int = 0) -> di
     }
 
 
-def _keys(values: Mapping[str, str], service: str) -> dict[str, str]:
-    """The keys that mean something else for each service: its own, and its callers'."""
+def _own(values: Mapping[str, str], service: str) -> dict[str, str]:
+    """The variables that mean something else for each service: its own key."""
     own = values.get(OWN_KEYS.get(service, "")) or values.get("SERVICE_API_KEY", "")
-    callers = [values[name] for name in CALLERS_OF_CALENDAR if name in values]
-    return {"SERVICE_API_KEY": own, "CALLER_API_KEYS": ",".join(callers)}
+    return {"SERVICE_API_KEY": own}
 
 
 def from_the_system() -> dict[str, str]:

@@ -27,12 +27,12 @@ def http_health(port: int, path: str = "/health") -> tuple[State, str]:
         return "unhealthy", "answers something else than its health page"
     finally:
         connection.close()
+    found = body if isinstance(body, dict) else {}
+    wrong = {name: text for name, text in (found.get("checks") or {}).items() if text != "ok"}
+    said = "; ".join(f"{name}: {text}" for name, text in (wrong | (found.get("notes") or {})).items())
     if answer.status == 200:
-        return "healthy", ""
-    checks = body.get("checks") if isinstance(body, dict) else None
-    wrong = [f"{name}: {text}" for name, text in (checks or {}).items() if text != "ok"]
-    state: State = "starting" if isinstance(body, dict) and body.get("status") == "starting" else "unhealthy"
-    return state, "; ".join(wrong)
+        return "healthy", said
+    return ("starting" if found.get("status") == "starting" else "unhealthy"), said
 
 
 def redis(port: int, password: str) -> tuple[State, str]:

@@ -30,8 +30,8 @@ OWN_KEYS = {
     "google_calendar_service": "CALENDAR_API_KEY",
 }
 """The variable with the key that a service shows as its SERVICE_API_KEY, where that is set."""
-CALLERS_OF_CALENDAR = ("SERVICE_API_KEY", "ASSISTANT_API_KEY", "TG_BOT_API_KEY")
-"""The keys of those who may ask google_calendar_service."""
+CALLERS_OF_CALENDAR = ("ADMIN_API_KEY", "SERVICE_API_KEY", "ASSISTANT_API_KEY", "TG_BOT_API_KEY")
+"""The keys of those who may ask google_calendar_service, which gets their hashes alone."""
 
 
 @dataclass(frozen=True)
@@ -88,16 +88,13 @@ SERVICES: dict[str, Service] = {
             variables=(
                 *_EVERY,
                 *_REDIS,
-                *_QUEUES,
                 *_REST,
-                "ADMIN_API_KEY",
-                "CALLER_API_KEYS",
+                "CALLER_KEY_HASHES",
                 "GOOGLE_CLIENT_ID",
                 "GOOGLE_CLIENT_SECRET",
                 "GOOGLE_REDIRECT_URI",
                 "GOOGLE_AUTH_URL",
                 "GOOGLE_TOKEN_URL",
-                "GOOGLE_API_URL",
                 "CORS_ORIGINS",
             ),
             browsable=True,

@@ -19,6 +19,8 @@ from service_kit.thread_server import BoundedHandler, BoundedServer
 
 Check = Callable[[], Awaitable[None]]
 """Raises when the part it looks at does not work; the exception's text is shown."""
+Look = Callable[[], Awaitable[str | None]]
+"""What should be known of an optional part, in a sentence; None where it works."""
 Page = Callable[[], tuple[str, bytes]]
 """Content type and body of a page of a service's own; called in the server's thread."""
 
@@ -37,12 +39,18 @@ class Health:
         self._stale_after = stale_after
         self._checks: dict[str, Check] = {}
         self._results: dict[str, str] = {}
+        self._looks: dict[str, Look] = {}
+        self._notes: dict[str, str] = {}
         self._beat = time.monotonic()
 
     def add_check(self, name: str, check: Check) -> None:
         """Readiness depends on `check` from now on."""
         self._checks[name] = check
         self._results[name] = "starting"
+
+    def add_note(self, name: str, look: Look) -> None:
+        """Show what `look` says beside the checks; the service is ready whatever it says."""
+        self._looks[name] = look
 
     def set(self, name: str, result: str = "ok") -> None:
         """Report a part that is not polled, such as the age of the last successful poll."""
@@ -64,15 +72,15 @@ class Health:
 
     def body(self) -> HealthBody:
         """What `/health` answers."""
-        results = dict(self._results)
+        results, notes = dict(self._results), dict(self._notes)
         if not self.live:
             results["event_loop"] = f"no heartbeat for {time.monotonic() - self._beat:.0f} s"
         if self.ready:
-            status = HealthBody(service=self.service, status="ok", checks=results)
+            status = HealthBody(service=self.service, status="ok", checks=results, notes=notes)
         elif self.live and any(result == "starting" for result in results.values()):
-            status = HealthBody(service=self.service, status="starting", checks=results)
+            status = HealthBody(service=self.service, status="starting", checks=results, notes=notes)
         else:
-            status = HealthBody(service=self.service, status="unhealthy", checks=results)
+            status = HealthBody(service=self.service, status="unhealthy", checks=results, notes=notes)
         return status
 
     async def watch(self) -> None:
@@ -82,7 +90,10 @@ class Health:
             heed_cancellation()
             self.beat()
             if time.monotonic() - last_check >= CHECK_EVERY:
-                await asyncio.gather(*(self._run(name, check) for name, check in self._checks.items()))
+                await asyncio.gather(
+                    *(self._run(name, check) for name, check in self._checks.items()),
+                    *(self._look(name, look) for name, look in self._looks.items()),
+                )
                 last_check = time.monotonic()
             await asyncio.sleep(BEAT_EVERY)
 
@@ -98,6 +109,17 @@ class Health:
             self._results[name] = type(exc).__name__
         else:
             self._results[name] = "ok"
+
+    async def _look(self, name: str, look: Look) -> None:
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT):
+                note = await look()
+        except Exception as exc:  # noqa: BLE001 - whatever it is, an optional part is no reason to stop
+            note = f"cannot be looked at: {type(exc).__name__}"
+        if note:
+            self._notes[name] = note
+        else:
+            self._notes.pop(name, None)
 
 
 def answer(health: Health, path: str) -> tuple[int, HealthBody] | None:

@@ -15,35 +15,36 @@ LONGEST = 64_000
 """Bytes of an answer that are read."""
 
 
-def problem(port: int, host: str = "127.0.0.1", timeout: float = TIMEOUT) -> str | None:
-    """What is wrong with the service on `port`, in a line; None where its `/health` answers 200."""
+def look(port: int, host: str = "127.0.0.1", timeout: float = TIMEOUT) -> tuple[bool, str]:
+    """Whether the service's `/health` on `port` answers 200, and what is wrong or worth a note, in a line."""
     try:
         with socket.create_connection((host, port), timeout=timeout) as connection:
             connection.sendall(f"GET /health HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
             with connection.makefile("rb") as stream:
                 head, _, body = stream.read(LONGEST).partition(b"\r\n\r\n")
     except OSError as exc:
-        return f"no answer: {exc}"
+        return False, f"no answer: {exc}"
     status = head.partition(b"\r\n")[0].decode("latin-1")
-    return None if status.split(" ")[1:2] == ["200"] else _reason(body) or status or "an empty answer"
+    said = _findings(body)
+    return (True, said) if status.split(" ")[1:2] == ["200"] else (False, said or status or "an empty answer")
 
 
-def _reason(body: bytes) -> str:
-    """The checks of a `HealthBody` that do not pass; nothing where it is none."""
+def _findings(body: bytes) -> str:
+    """The checks of a `HealthBody` that do not pass, and its notes; nothing where it is none."""
     try:
-        checks: dict[str, str] = json.loads(body)["checks"]
-        return "; ".join(f"{name}: {result}" for name, result in checks.items() if result != "ok")
+        found: dict[str, dict[str, str]] = json.loads(body)
+        wrong = {name: result for name, result in found["checks"].items() if result != "ok"}
+        return "; ".join(f"{name}: {text}" for name, text in (wrong | found.get("notes", {})).items())
     except (ValueError, LookupError, TypeError, AttributeError):
         return ""
 
 
 def main() -> int:
     """The probe's exit code; `docker inspect` and `./manage.py status` show what is printed."""
-    reason = problem(int(os.environ["HTTP_PORT"]))
-    if reason is None:
-        return 0
-    print(reason)  # noqa: T201 - a program's output
-    return 1
+    healthy, said = look(int(os.environ["HTTP_PORT"]))
+    if said:
+        print(said)  # noqa: T201 - a program's output
+    return 0 if healthy else 1
 
 
 if __name__ == "__main__":

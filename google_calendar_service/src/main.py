@@ -19,6 +19,7 @@ from .api.dependencies import Parts
 from .api.routes import health_router, router
 from .config.settings import Settings, is_plain_http
 from .services.calendar import GoogleCalendarService
+from .services.google_threads import GoogleThreads
 from .services.redis_service import RedisService
 from .services.rest_service import RestService
 
@@ -53,10 +54,13 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         redis = kit_redis.connect(settings)
         stack.push_async_callback(redis.aclose)
         rest = await stack.enter_async_context(AsyncRestClient(settings))
+        google = GoogleThreads()
+        stack.callback(google.close)
         health = Health(SERVICE)
         parts = Parts(
             settings=settings,
             calendar=GoogleCalendarService(settings),
+            google=google,
             redis=RedisService(redis),
             rest=RestService(rest),
             health=health,

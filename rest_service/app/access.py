@@ -6,13 +6,13 @@ one without a rule fails. Comparison takes the same time for every wrong key.
 
 `SERVICE_API_KEY` is the key that all services may share. Where the services have keys of their own,
 each reaches only as far as its role; and once the calendar service has its own, tokens are for that
-key alone.
+key alone, as roles of users are for the bot's.
 """
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from pydantic import SecretStr
@@ -30,26 +30,32 @@ _SCHEME = b"bearer "
 class Scope(StrEnum):
     """What a route is about."""
 
-    READ = "read"
-    """Every row of every table; no tokens."""
     BOT = "bot"
     """Say which bot plays."""
-    USERS = "users"
-    """Make and change users."""
+    USER = "user"
+    """Read one user."""
+    PROFILE = "profile"
+    """Change what a user is called, their language and time zone, and when they were last seen."""
+    MEMBERS = "members"
+    """Make users; change their role and everything else of them."""
+    CONFIGURATION = "configuration"
+    """Read assistants, tools and links."""
     THREADS = "threads"
-    """Make, change and delete provider-side threads, and what is to be forgotten there."""
+    """Provider-side threads, and what is to be forgotten there."""
     JOBS = "jobs"
-    """Make, change and delete jobs."""
+    """Read one job; make, change and delete jobs."""
+    SCHEDULE = "schedule"
+    """List jobs."""
     FIRINGS = "firings"
-    """Claim firings and report on them."""
+    """Read and claim firings, and report on them."""
     USAGE = "usage"
     """Store what answering has cost."""
     CALENDAR = "calendar"
-    """Note that a grant was revoked; forget it."""
+    """Whether a user has linked a calendar; note that a grant was revoked; forget it."""
     TOKENS = "tokens"
     """Read and store calendar tokens."""
     ADMIN = "admin"
-    """Shape the assistants, import and export them, and what cannot be undone."""
+    """Shape the assistants, import and export them, look at everything, and what cannot be undone."""
 
 
 class Role(StrEnum):
@@ -64,11 +70,26 @@ class Role(StrEnum):
 
 
 _OF_SERVICES: dict[Role, frozenset[Scope]] = {
-    Role.ASSISTANT: frozenset({Scope.READ, Scope.USERS, Scope.THREADS, Scope.JOBS, Scope.USAGE}),
-    Role.TG_BOT: frozenset({Scope.READ, Scope.BOT, Scope.USERS, Scope.THREADS, Scope.JOBS, Scope.CALENDAR}),
-    Role.CRON_SERVICE: frozenset({Scope.READ, Scope.FIRINGS}),
-    Role.CALENDAR: frozenset({Scope.READ, Scope.CALENDAR, Scope.TOKENS}),
+    Role.ASSISTANT: frozenset(
+        {
+            Scope.USER,
+            Scope.PROFILE,
+            Scope.CONFIGURATION,
+            Scope.THREADS,
+            Scope.JOBS,
+            Scope.SCHEDULE,
+            Scope.USAGE,
+        }
+    ),
+    Role.TG_BOT: frozenset({Scope.BOT, Scope.USER, Scope.PROFILE, Scope.MEMBERS}),
+    Role.CRON_SERVICE: frozenset({Scope.USER, Scope.SCHEDULE, Scope.FIRINGS}),
+    Role.CALENDAR: frozenset({Scope.USER, Scope.CALENDAR, Scope.TOKENS}),
 }
+_ONLY: dict[Role, frozenset[Scope]] = {
+    Role.CALENDAR: frozenset({Scope.TOKENS}),
+    Role.TG_BOT: frozenset({Scope.BOT, Scope.MEMBERS}),
+}
+"""Scopes that the services' common key loses as soon as the service they are made for has its own key."""
 SCOPES: dict[Role, frozenset[Scope]] = {
     # the admin has no use for tokens, so a leak of this key gives none away
     Role.ADMIN: frozenset(Scope) - {Scope.TOKENS},
@@ -83,8 +104,7 @@ class Keyring:
 
     def __init__(self, keys: Mapping[Role, SecretStr]) -> None:
         reach = dict(SCOPES)
-        if Role.CALENDAR in keys:
-            reach[Role.SERVICE] -= {Scope.TOKENS}
+        reach[Role.SERVICE] -= frozenset().union(*(_ONLY[role] for role in _ONLY.keys() & keys))
         self._keys = [(key.get_secret_value().encode(), reach[role]) for role, key in keys.items()]
 
     def scopes(self, header: bytes) -> frozenset[Scope]:
@@ -140,15 +160,32 @@ class Allow:
 
     async def __call__(self, request: Request) -> None:
         """Raises ForbiddenError where the caller's key does not reach so far."""
-        if self.scope not in request.state.scopes:
-            reaching = [role for role in Role if role is not Role.SERVICE and self.scope in SCOPES[role]]
-            msg = f"This key does not reach so far: this needs the key of {' or '.join(reaching)}."
-            raise ForbiddenError(msg)
+        require(self.scope, request.state.scopes)
+
+
+def require(scope: Scope, scopes: Collection[Scope]) -> None:
+    """Raises ForbiddenError where `scope` is not among the caller's `scopes`."""
+    if scope not in scopes:
+        reaching = [role for role in Role if role is not Role.SERVICE and scope in SCOPES[role]]
+        msg = f"This key does not reach so far: this needs the key of {' or '.join(reaching)}."
+        raise ForbiddenError(msg)
+
+
+async def _scopes(request: Request) -> frozenset[Scope]:
+    scopes: frozenset[Scope] = request.state.scopes
+    return scopes
+
+
+CallerScopes = Annotated[frozenset[Scope], Depends(_scopes)]
+"""What the caller's key opens; for rules that depend on the body."""
 
 
 def _rule(scope: Scope) -> list[Any]:
     return [Depends(Allow(scope))]
 
 
-READ, BOT, USERS, THREADS, JOBS, FIRINGS, USAGE, CALENDAR, TOKENS, ADMIN = (_rule(scope) for scope in Scope)
+BOT, USER, PROFILE, MEMBERS = map(_rule, (Scope.BOT, Scope.USER, Scope.PROFILE, Scope.MEMBERS))
+CONFIGURATION = _rule(Scope.CONFIGURATION)
+THREADS, JOBS, SCHEDULE, FIRINGS = map(_rule, (Scope.THREADS, Scope.JOBS, Scope.SCHEDULE, Scope.FIRINGS))
+USAGE, CALENDAR, TOKENS, ADMIN = map(_rule, (Scope.USAGE, Scope.CALENDAR, Scope.TOKENS, Scope.ADMIN))
 """`dependencies=` of a route."""

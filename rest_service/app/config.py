@@ -79,7 +79,7 @@ class DatabaseSettings(ServiceSettings):
 
 
 class CredentialSettings(DatabaseSettings):
-    """And what opens the tokens in it."""
+    """What the rotation of the keys needs on top."""
 
     credentials_encryption_keys: SecretStr = Field(
         description="Fernet keys, comma separated: the first encrypts, all decrypt."
@@ -88,22 +88,17 @@ class CredentialSettings(DatabaseSettings):
     @field_validator("credentials_encryption_keys")
     @classmethod
     def _fernet_keys(cls, value: SecretStr) -> SecretStr:
-        keys = split(value.get_secret_value())
-        if not keys:
-            msg = "no key given; make one with ./manage.py start or `openssl rand -base64 32 | tr +/ -_`"
-            raise ValueError(msg)
-        for number, key in enumerate(keys, start=1):
-            try:
-                Fernet(key)
-            except ValueError:
-                msg = f"key {number} of {len(keys)} is not a Fernet key (32 bytes in URL-safe base64)"
-                raise ValueError(msg) from None
+        parse_fernet_keys(value)
         return value
 
 
-class Settings(CredentialSettings, RedisSettings):
+class Settings(DatabaseSettings, RedisSettings):
     """What the API needs on top."""
 
+    # looked at when it is needed: without the calendar the rest of the suite goes on
+    credentials_encryption_keys: SecretStr | None = Field(
+        default=None, description="Fernet keys, comma separated: the first encrypts, all decrypt."
+    )
     admin_api_key: SecretStr = Field(
         min_length=1, description="The admin's key; opens everything but tokens."
     )
@@ -119,6 +114,22 @@ class Settings(CredentialSettings, RedisSettings):
     cors_origins: str = Field(
         default="", description="Origins of web pages that may call the API, comma separated."
     )
+
+
+def parse_fernet_keys(keys: SecretStr) -> list[Fernet]:
+    """The keys in `keys`; raises ValueError, which names the wrong one by its number and shows none."""
+    given = split(keys.get_secret_value())
+    if not given:
+        msg = "no key given; make one with ./manage.py start or `openssl rand -base64 32 | tr +/ -_`"
+        raise ValueError(msg)
+    parsed = []
+    for number, key in enumerate(given, start=1):
+        try:
+            parsed.append(Fernet(key))
+        except ValueError:
+            msg = f"key {number} of {len(given)} is not a Fernet key (32 bytes in URL-safe base64)"
+            raise ValueError(msg) from None
+    return parsed
 
 
 def split(text: str) -> list[str]:

@@ -1,30 +1,75 @@
 """The stored tokens as a whole: can they be opened at all, and are they encrypted with the newest key?
 
-Plain `Connection`s: a start looks through `run_sync`, the rotation runs by itself.
+Plain `Connection`s: the service looks through `run_sync`, the rotation runs by itself.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from pydantic import SecretStr
 from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy.exc import DBAPIError
 
 from service_kit.logging import get_logger
 
-from .config import CredentialSettings
 from .crypto import MisplacedTokenError, TokenBox, UnknownKeyError
 from .database import Database
+from .errors.api import ConflictError, UnavailableError
 from .models import calendar_credentials
 
 log = get_logger(__name__)
 
 COLUMNS = ("access_token", "refresh_token")
 SAMPLE = 200
-"""Rows that a start looks at, the newest first."""
+"""Rows that are looked at to tell whether the keys are right, the newest first."""
 _table = calendar_credentials
 
 
-class WrongKeyError(Exception):
-    """The keys open none of the stored tokens; the text says what to do."""
+class CalendarKeysError(ConflictError):
+    """The keys cannot be used, or open none of the stored tokens; the message says what to do."""
+
+    code = "calendar_keys"
+
+
+class CalendarKeys:
+    """The keys of the stored tokens, used once they are known to be right.
+
+    The calendar is optional: while its keys are wrong nothing else stops, and nothing is encrypted with
+    them, for a typing error in `.env` must not make anybody link a calendar again.
+    """
+
+    def __init__(self, database: Database, keys: SecretStr | None) -> None:
+        self._database = database
+        self._keys = keys
+        self._box: TokenBox | None = None
+
+    async def box(self) -> TokenBox:
+        """What opens the tokens; raises CalendarKeysError."""
+        if self._box is None:
+            self._box = await self._checked()
+        return self._box
+
+    async def problem(self) -> str | None:
+        """Why the calendar does not work, in a sentence; None where it does, or where nobody can tell."""
+        try:
+            await self.box()
+        except CalendarKeysError as exc:
+            return exc.message
+        except (UnavailableError, DBAPIError):
+            return None  # the check of the database says it
+        return None
+
+    async def _checked(self) -> TokenBox:
+        try:
+            box = TokenBox(self._keys or SecretStr(""))
+        except ValueError as exc:
+            msg = f"CREDENTIALS_ENCRYPTION_KEYS cannot be used: {exc}. Correct it in .env, then start again."
+            raise CalendarKeysError(msg) from exc
+        async with self._database.reading() as unit:
+            closed = await unit.connection.run_sync(unreadable, box)
+        if closed:
+            log.error("credentials_unreadable", users=closed, advice="link these calendars again")
+        return box
 
 
 @dataclass(slots=True)
@@ -37,29 +82,11 @@ class Rotation:
     misplaced: list[int] = field(default_factory=list)
 
 
-async def require_readable(settings: CredentialSettings) -> None:
-    """Return when the keys open the stored tokens; those of single users that stay closed are logged.
-
-    Raises:
-        SystemExit: they open none; the text says what to do.
-    """
-    database = Database(settings)
-    try:
-        async with database.engine.connect() as connection:
-            closed = await connection.run_sync(unreadable, TokenBox(settings.credentials_encryption_keys))
-    except WrongKeyError as exc:
-        raise SystemExit(str(exc)) from None
-    finally:
-        await database.aclose()
-    if closed:
-        log.error("credentials_unreadable", users=closed, advice="link these calendars again")
-
-
 def unreadable(connection: Connection, box: TokenBox) -> list[int]:
     """Users among the newest whose tokens no key opens.
 
     Raises:
-        WrongKeyError: that is all of them.
+        CalendarKeysError: that is all of them.
     """
     newest = select(_table.c.user_id, *(_table.c[name] for name in COLUMNS)).order_by(
         _table.c.updated_at.desc()
@@ -72,7 +99,7 @@ def unreadable(connection: Connection, box: TokenBox) -> list[int]:
             "key they were encrypted with. Put that key back into .env (behind others, after a comma), or, "
             "where it is lost, let them go: ./manage.py rotate-keys --forget."
         )
-        raise WrongKeyError(msg)
+        raise CalendarKeysError(msg)
     return closed
 
 

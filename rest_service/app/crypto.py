@@ -7,10 +7,10 @@ new key in front and encrypt the rows anew (`rotate`).
 
 import json
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.fernet import InvalidToken, MultiFernet
 from pydantic import SecretStr
 
-from .config import split
+from .config import parse_fernet_keys
 
 
 class UnreadableTokenError(Exception):
@@ -30,10 +30,10 @@ class MisplacedTokenError(UnreadableTokenError):
 
 
 class TokenBox:
-    """Encrypts and decrypts the tokens of `calendar_credentials`."""
+    """Encrypts and decrypts the tokens of `calendar_credentials`. Raises ValueError for unusable keys."""
 
     def __init__(self, keys: SecretStr) -> None:
-        fernets = [Fernet(key) for key in split(keys.get_secret_value())]
+        fernets = parse_fernet_keys(keys)
         self._first = fernets[0]
         self._fernet = MultiFernet(fernets)
 

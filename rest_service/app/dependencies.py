@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from service_kit.clock import Clock
 
 from .announcements import Announcer
+from .credentials import CalendarKeys
 from .crypto import TokenBox
 from .database import Database, Unit
 from .model_names import ModelNames
@@ -30,7 +31,7 @@ class Parts:
 
     database: Database
     announcer: Announcer
-    tokens: TokenBox
+    calendar_keys: CalendarKeys
     tool_types: ToolTypes
     model_names: ModelNames
     clock: Clock
@@ -69,7 +70,7 @@ async def _clock(parts: GivenParts) -> Clock:
 
 
 async def _tokens(parts: GivenParts) -> TokenBox:
-    return parts.tokens
+    return await parts.calendar_keys.box()
 
 
 async def _tool_types(parts: GivenParts) -> ToolTypes:

@@ -23,8 +23,7 @@ from . import openapi
 from .access import Gate, Keyring, Role
 from .announcements import Announcer
 from .config import Settings, split
-from .credentials import require_readable
-from .crypto import TokenBox
+from .credentials import CalendarKeys
 from .database import Database
 from .dependencies import Parts
 from .errors import handlers
@@ -132,10 +131,11 @@ def _lifespan(settings: Settings, metrics: Metrics) -> Lifespan:
             redis = connect_blocking(settings, block=0)  # the one kind that does not retry by itself
             stack.push_async_callback(redis.aclose)
             announcer = await stack.enter_async_context(Announcer(redis))
+            keys = CalendarKeys(database, settings.credentials_encryption_keys)
             app.state.parts = Parts(
                 database,
                 announcer,
-                TokenBox(settings.credentials_encryption_keys),
+                keys,
                 ToolTypes(redis),
                 ModelNames(redis),
                 SystemClock(),
@@ -143,6 +143,7 @@ def _lifespan(settings: Settings, metrics: Metrics) -> Lifespan:
             metrics.watch(database)
             app.state.health = Health(NAME)
             app.state.health.add_check("database", database.check)
+            app.state.health.add_note("calendar", keys.problem)
             await stack.enter_async_context(_running(app.state.health))
             yield
 
@@ -164,11 +165,9 @@ async def start(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until `stop` is set.
 
     Raises:
-        SystemExit: the database is away, its schema is not the one this version needs, or the keys do
-            not open the tokens in it.
+        SystemExit: the database is away, or its schema is not the one this version needs.
     """
     await require_head(settings)
-    await require_readable(settings)
     app = create_app(settings)
     log.info("started", host=settings.http_host, port=settings.http_port)
     await serve(app, settings, stop)

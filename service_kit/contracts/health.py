@@ -17,3 +17,8 @@ class HealthBody(BaseModel):
         description="Each part: `ok`, or what is wrong.",
         examples=[{"database": "ok"}],
     )
+    notes: dict[str, str] = Field(
+        default_factory=dict,
+        description="What does not stop the service and should be looked at.",
+        examples=[{"calendar": "The calendar keys open none of the stored tokens."}],
+    )

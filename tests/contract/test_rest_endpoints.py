@@ -14,7 +14,14 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from rest_service.app.main import create_app
-from rest_service.tests.support import SERVICE_KEY, empty, make_settings, migrated_database, running
+from rest_service.tests.support import (
+    ADMIN_KEY,
+    SERVICE_KEY,
+    empty,
+    make_settings,
+    migrated_database,
+    running,
+)
 from service_kit.contracts.assistants import AssistantRead, ToolRead
 from service_kit.contracts.bots import BotPut
 from service_kit.contracts.calendar import CalendarTokensWrite, CalendarUpdate
@@ -86,8 +93,9 @@ async def test_users(world):
     assert await send(endpoints.user_by_telegram_id(42)) == world.user
     changed = await send(endpoints.update_user(world.user.id, UserUpdate(timezone="Asia/Tokyo")))
     assert (changed.timezone, changed.first_name) == ("Asia/Tokyo", "Ada")
-    assert await send(endpoints.users()) == [changed]
-    assert await send(endpoints.users(role="owner")) == []
+    async with client_of(world.app, ADMIN_KEY) as admin:
+        assert await admin.send(endpoints.users()) == [changed]
+        assert await admin.send(endpoints.users(role="owner")) == []
     with pytest.raises(ConflictError, match="telegram_id"):
         await send(endpoints.create_user(UserCreate(telegram_id=42)))
     with pytest.raises(NotFoundError):
@@ -225,7 +233,8 @@ async def test_calendars(world):
 async def test_all_pages_are_read(world):
     for telegram_id in range(100, 100 + endpoints.PAGE + 5):
         await world.client.send(endpoints.create_user(UserCreate(telegram_id=telegram_id)))
-    rows = await world.client.all_pages(endpoints.users)
+    async with client_of(world.app, ADMIN_KEY) as admin:
+        rows = await admin.all_pages(endpoints.users)
     assert len({row.id for row in rows}) == endpoints.PAGE + 6
 
 

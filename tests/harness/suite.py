@@ -270,7 +270,6 @@ class Suite:
             "GOOGLE_REDIRECT_URI": f"http://127.0.0.1:{ports['google_calendar_service']}/auth/callback",
             "GOOGLE_AUTH_URL": f"{outside}/google/o/oauth2/auth",
             "GOOGLE_TOKEN_URL": f"{outside}/google/token",
-            "GOOGLE_API_URL": f"{outside}/google",
             "WEATHER_API_URL": f"{outside}/weather",
             "WEATHER_GEOCODING_URL": f"{outside}/weather",
         }

@@ -83,7 +83,7 @@ def scenarios() -> list[Scenario]:
         return get(f"/api/assistants/{assistant_id(chosen.randrange(ASSISTANTS))}", SERVICE_KEY)
 
     def page() -> bytes:
-        return get(f"/api/users?limit=100&offset={chosen.randrange(USERS - 100)}", SERVICE_KEY)
+        return get(f"/api/users?limit=100&offset={chosen.randrange(USERS - 100)}", ADMIN_KEY)
 
     def tree() -> bytes:
         return get(f"/api/assistants/{chosen.choice(roots)}/tree", SERVICE_KEY)

@@ -23,7 +23,10 @@ SETTINGS = {
 }
 SET_BY_THE_IMAGE = {"HTTP_HOST", "HTTP_PORT", "SERVICE_SLOT"}
 SECRETS = {
-    "ADMIN_API_KEY": {"rest_service", "google_calendar_service"},
+    "ADMIN_API_KEY": {"rest_service"},
+    "ASSISTANT_API_KEY": {"rest_service"},
+    "TG_BOT_API_KEY": {"rest_service"},
+    "CRON_SERVICE_API_KEY": {"rest_service"},
     "CALENDAR_API_KEY": {"rest_service"},
     "CREDENTIALS_ENCRYPTION_KEYS": {"rest_service"},
     "GOOGLE_CLIENT_SECRET": {"google_calendar_service"},

@@ -1,4 +1,8 @@
-"""How handlers get what the composition root made, and who may call them."""
+"""How handlers get what the composition root made, and who may call them.
+
+All of it is `async`: FastAPI runs plain functions in its threads, where a hanging call would hold up the
+key check and the health page.
+"""
 
 import hmac
 from dataclasses import dataclass
@@ -9,8 +13,9 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from service_kit.health import Health
 
-from ..config.settings import Settings
+from ..config.settings import Settings, hash_key
 from ..services.calendar import GoogleCalendarService
+from ..services.google_threads import GoogleThreads
 from ..services.redis_service import RedisService
 from ..services.rest_service import RestService
 from .errors import UnauthorizedError
@@ -22,12 +27,13 @@ class Parts:
 
     settings: Settings
     calendar: GoogleCalendarService
+    google: GoogleThreads
     redis: RedisService
     rest: RestService
     health: Health
 
 
-def _parts(request: Request) -> Parts:
+async def _parts(request: Request) -> Parts:
     parts: Parts = request.app.state.parts
     return parts
 
@@ -36,11 +42,11 @@ PartsDep = Annotated[Parts, Depends(_parts)]
 _bearer = HTTPBearer(auto_error=False, description="SERVICE_API_KEY or ADMIN_API_KEY")
 
 
-def require_key(
+async def require_key(
     parts: PartsDep, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> None:
     """Let only the services and the admin in; all keys are compared, each in constant time."""
-    offered = given.credentials.encode() if given else b""
-    matches = [hmac.compare_digest(offered, key.encode()) for key in parts.settings.api_keys]
+    offered = hash_key(given.credentials if given else "")
+    matches = [hmac.compare_digest(offered, key) for key in parts.settings.key_hashes]
     if not any(matches):
         raise UnauthorizedError

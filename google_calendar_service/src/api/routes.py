@@ -37,7 +37,7 @@ async def auth_url(user_id: UserId, parts: PartsDep) -> AuthUrl:
     """The address of Google's consent page for this user."""
     user = await parts.rest.get_user(user_id)
     state = parts.redis.new_state()
-    consent = parts.calendar.get_auth_url(state)
+    consent = await parts.google.run(parts.calendar.get_auth_url, state)
     await parts.redis.save_consent(
         state, PendingConsent(user_id=user.id, code_verifier=consent.code_verifier)
     )

@@ -1,5 +1,6 @@
 """Settings of google_calendar_service, from the process environment."""
 
+import hashlib
 import ipaddress
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -7,6 +8,15 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr
 
 from service_kit.settings import RedisSettings, RestClientSettings, ServiceSettings
+
+
+def hash_key(key: str) -> str:
+    """How a key is compared. A plain hash is enough: keys are random, nobody guesses one from it."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _items(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
 
 
 def is_plain_http(url: str) -> bool:
@@ -42,7 +52,7 @@ class GoogleSettings(ServiceSettings):
     )
     google_client_secret: SecretStr | None = Field(default=None, description="Its secret.")
     google_redirect_uri: str = Field(
-        default="http://localhost:8001/auth/callback",
+        default="http://127.0.0.1:8001/auth/callback",
         description="Where the browser comes back to; registered with the OAuth client, letter by letter.",
     )
     google_auth_url: Endpoint = Field(
@@ -56,9 +66,8 @@ class GoogleSettings(ServiceSettings):
 class Settings(GoogleSettings, RedisSettings, RestClientSettings):
     """All that google_calendar_service reads."""
 
-    admin_api_key: SecretStr | None = Field(default=None, description="The admin's key; it opens here too.")
-    caller_api_keys: SecretStr = Field(
-        default=SecretStr(""), description="Keys of services that may call this one, separated by commas."
+    caller_key_hashes: str = Field(
+        default="", description="SHA-256 (hex) of the keys that may call this service, separated by commas."
     )
     cors_origins: str = Field(
         default="", description="Origins of web pages that may call the APIs, separated by commas."
@@ -67,14 +76,12 @@ class Settings(GoogleSettings, RedisSettings, RestClientSettings):
     @property
     def allowed_origins(self) -> list[str]:
         """`cors_origins` as a list."""
-        return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
+        return _items(self.cors_origins)
 
     @property
-    def api_keys(self) -> list[str]:
-        """The keys that open this service."""
-        keys = (self.service_api_key, self.admin_api_key)
-        callers = self.caller_api_keys.get_secret_value().split(",")
-        return [
-            *(key.get_secret_value() for key in keys if key is not None),
-            *(caller.strip() for caller in callers if caller.strip()),
-        ]
+    def key_hashes(self) -> list[str]:
+        """Hashes of the keys that open this service: its callers' and its own.
+
+        Hashes, so that whoever reads this process's environment gets nobody else's key.
+        """
+        return [*_items(self.caller_key_hashes), hash_key(self.service_api_key.get_secret_value())]

@@ -25,8 +25,12 @@ class Consent:
 class GoogleCalendarService:
     """What is asked of Google, for any user."""
 
-    SCOPES = ("https://www.googleapis.com/auth/calendar.events",)
-    """Reading and writing events, and no more: one scope cannot be granted by halves (docs/adr)."""
+    SCOPES = (
+        "https://www.googleapis.com/auth/calendar.events",
+        "https://www.googleapis.com/auth/calendar.calendarlist.readonly",
+        "https://www.googleapis.com/auth/calendar.freebusy",
+    )
+    """Events, the names of the calendars, free and busy times, and no more (docs/adr/0009)."""
 
     def __init__(self, settings: GoogleSettings) -> None:
         self._settings = settings

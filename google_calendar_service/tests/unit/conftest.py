@@ -1,13 +1,14 @@
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import httpx2
 import pytest
 
 from google_calendar_service.src.api.dependencies import Parts
-from google_calendar_service.src.config.settings import Settings
+from google_calendar_service.src.config.settings import Settings, hash_key
 from google_calendar_service.src.main import create_app
 from google_calendar_service.src.schemas.auth import PendingConsent
 from google_calendar_service.src.services.calendar import GoogleCalendarService
+from google_calendar_service.src.services.google_threads import GoogleThreads
 from google_calendar_service.src.services.redis_service import RedisService
 from google_calendar_service.src.services.rest_service import RestService
 from service_kit.health import Health
@@ -45,6 +46,13 @@ def fake_redis() -> FakeRedisService:
 
 
 @pytest.fixture
+def google_threads() -> Iterator[GoogleThreads]:
+    threads = GoogleThreads(threads=4, timeout=60)
+    yield threads
+    threads.close()
+
+
+@pytest.fixture
 def rest_answers() -> dict[str, httpx2.Response]:
     """What rest_service answers, by path; everything else is 404."""
     return {"/api/users/7": httpx2.Response(200, json=USER)}
@@ -55,10 +63,10 @@ def settings() -> Settings:
     return Settings.model_validate(
         {
             "service_api_key": "key-of-the-services",
-            "admin_api_key": "key-of-the-admin",
+            "caller_key_hashes": f"{hash_key('key-of-the-admin')}, {hash_key('key-of-the-bot')}",
             "google_client_id": "client.apps.googleusercontent.com",
             "google_client_secret": "GOCSPX-secret-of-the-client",
-            "google_redirect_uri": "http://localhost:8001/auth/callback",
+            "google_redirect_uri": "http://127.0.0.1:8001/auth/callback",
             "cors_origins": "https://calendar.example, https://other.example",
         }
     )
@@ -69,7 +77,10 @@ Client = Callable[..., httpx2.AsyncClient]
 
 @pytest.fixture
 async def client(
-    settings: Settings, fake_redis: FakeRedisService, rest_answers: dict[str, httpx2.Response]
+    settings: Settings,
+    fake_redis: FakeRedisService,
+    google_threads: GoogleThreads,
+    rest_answers: dict[str, httpx2.Response],
 ) -> AsyncIterator[httpx2.AsyncClient]:
     """The real app, called in process with the services' key."""
 
@@ -82,6 +93,7 @@ async def client(
         parts = Parts(
             settings=settings,
             calendar=GoogleCalendarService(settings),
+            google=google_threads,
             redis=fake_redis,
             rest=RestService(rest),
             health=health,

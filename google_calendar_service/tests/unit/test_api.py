@@ -1,3 +1,5 @@
+import asyncio
+import threading
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
@@ -8,8 +10,10 @@ from structlog.testing import capture_logs
 
 from google_calendar_service.src.api.dependencies import require_key
 from google_calendar_service.src.api.routes import health_router, router
-from google_calendar_service.src.config.settings import Settings
+from google_calendar_service.src.config.settings import Settings, hash_key
 from google_calendar_service.src.schemas.auth import PendingConsent
+from google_calendar_service.src.services.calendar import GoogleCalendarService
+from google_calendar_service.src.services.google_threads import GoogleThreads
 from service_kit.contracts.errors import ErrorBody
 from service_kit.contracts.health import HealthBody
 
@@ -54,9 +58,41 @@ async def test_without_the_right_key_nothing_is_told(client, fake_redis, headers
     assert fake_redis.consents == {}
 
 
-async def test_the_admins_key_opens_too(client):
-    answer = await client.get("/auth/url/7", headers={"Authorization": "Bearer key-of-the-admin"})
+@pytest.mark.parametrize("key", ["key-of-the-admin", "key-of-the-bot"])
+async def test_the_keys_of_the_callers_open_too_and_their_hashes_do_not(client, key):
+    answer = await client.get("/auth/url/7", headers={"Authorization": f"Bearer {key}"})
     assert answer.status_code == 200
+    stolen = await client.get("/auth/url/7", headers={"Authorization": f"Bearer {hash_key(key)}"})
+    assert stolen.status_code == 401
+
+
+async def test_while_google_hangs_health_and_the_key_check_answer(client, monkeypatch):
+    release = threading.Event()
+    monkeypatch.setattr(GoogleCalendarService, "get_auth_url", lambda *_: release.wait())
+    # more than all threads there are, Google's and those in which FastAPI runs plain functions
+    hanging = [asyncio.create_task(client.get("/auth/url/7")) for _ in range(60)]
+    try:
+        async with asyncio.timeout(20):
+            await asyncio.sleep(0)
+            assert (await client.get("/health")).status_code == 200
+            refused = await client.get("/auth/url/7", headers={"Authorization": "Bearer wrong"})
+        assert refused.status_code == 401
+        assert not any(task.done() for task in hanging)
+    finally:
+        release.set()
+        for task in hanging:
+            task.cancel()
+        await asyncio.wait(hanging)
+
+
+async def test_a_call_of_google_that_hangs_is_given_up():
+    threads, release = GoogleThreads(threads=1, timeout=0.05), threading.Event()
+    try:
+        with pytest.raises(TimeoutError):
+            await threads.run(release.wait)
+    finally:
+        release.set()
+        threads.close()
 
 
 def test_every_route_but_health_asks_for_the_key():

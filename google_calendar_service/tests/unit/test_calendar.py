@@ -18,8 +18,10 @@ def test_the_consent_page_is_asked_for_offline_access_with_pkce(settings):
     assert query == {
         "response_type": "code",
         "client_id": "client.apps.googleusercontent.com",
-        "redirect_uri": "http://localhost:8001/auth/callback",
-        "scope": "https://www.googleapis.com/auth/calendar.events",
+        "redirect_uri": "http://127.0.0.1:8001/auth/callback",
+        "scope": "https://www.googleapis.com/auth/calendar.events "
+        "https://www.googleapis.com/auth/calendar.calendarlist.readonly "
+        "https://www.googleapis.com/auth/calendar.freebusy",
         "state": "the-state",
         "access_type": "offline",
         "prompt": "consent",

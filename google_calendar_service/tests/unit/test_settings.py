@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from google_calendar_service.src.config.settings import Settings, is_plain_http
+from google_calendar_service.src.config.settings import Settings, hash_key, is_plain_http
 
 
 def settings(**fields: str) -> Settings:
@@ -34,11 +34,11 @@ def test_lists_are_separated_by_commas():
     assert settings().allowed_origins == []
 
 
-def test_the_admins_key_is_optional():
-    assert settings().api_keys == ["s"]
-    assert settings(admin_api_key="a").api_keys == ["s", "a"]
+def test_callers_are_known_by_the_hashes_of_their_keys():
+    hashes = settings(caller_key_hashes=f"{hash_key('admin')},, {hash_key('bot')} ").key_hashes
+    assert hashes == [hash_key("admin"), hash_key("bot"), hash_key("s")]
+    assert settings().key_hashes == [hash_key("s")]
 
 
-def test_the_services_own_key_the_admins_and_the_callers_open():
-    keys = settings(admin_api_key="a", caller_api_keys="s, assistant,, bot ").api_keys
-    assert keys == ["s", "a", "s", "assistant", "bot"]
+def test_the_default_redirect_is_the_address_that_the_suite_uses():
+    assert settings().google_redirect_uri == "http://127.0.0.1:8001/auth/callback"

@@ -3,6 +3,7 @@
 import importlib
 import socket
 import stat
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -153,7 +154,10 @@ def test_a_port_that_is_none_is_named(project: Project):
             {"POSTGRES_PASSWORD", "ADMIN_API_KEY", "TELEGRAM_TOKEN", "CREDENTIALS_ENCRYPTION_KEYS"},
         ),
         ("cron_service", {"POSTGRES_PASSWORD", "ADMIN_API_KEY", "TELEGRAM_TOKEN", "OPENAI_API_KEY"}),
-        ("google_calendar_service", {"POSTGRES_PASSWORD", "TELEGRAM_TOKEN", "CREDENTIALS_ENCRYPTION_KEYS"}),
+        (
+            "google_calendar_service",
+            {"POSTGRES_PASSWORD", "TELEGRAM_TOKEN", "CREDENTIALS_ENCRYPTION_KEYS", "ADMIN_API_KEY"},
+        ),
         ("rest_service", {"TELEGRAM_TOKEN", "OPENAI_API_KEY", "GOOGLE_CLIENT_SECRET", "OWNER_CODE"}),
         (
             "sandbox",
@@ -173,8 +177,14 @@ def test_each_service_shows_its_own_key_and_the_common_one_where_it_has_none(pro
         assert local_environment(full, service)["SERVICE_API_KEY"] == full.values[variable]
         assert local_environment(own, service)["SERVICE_API_KEY"] == full.values["SERVICE_API_KEY"]
     assert local_environment(full, "rest_service")["SERVICE_API_KEY"] == full.values["SERVICE_API_KEY"]
-    callers = local_environment(full, "google_calendar_service")["CALLER_API_KEYS"].split(",")
-    assert callers == [full.values[name] for name in CALLERS_OF_CALENDAR]
+
+
+def test_the_calendar_service_knows_its_callers_without_holding_their_keys(project: Project):
+    full = Project(project.root, {name: value or f"of {name}" for name, value in project.values.items()})
+    seen = local_environment(full, "google_calendar_service")
+    keys = [full.values[name] for name in CALLERS_OF_CALENDAR]
+    assert seen["CALLER_KEY_HASHES"].split(",") == [sha256(key.encode()).hexdigest() for key in keys]
+    assert not set(keys) & set(",".join(seen.values()).split(","))
 
 
 def test_who_hands_in_a_common_key_gets_no_others(checkout: Path):

@@ -7,7 +7,7 @@ from fastapi import Query, Response
 
 from service_kit.contracts.assistants import AssistantToolCreate, AssistantToolRead, AssistantToolUpdate
 
-from ..access import ADMIN, READ
+from ..access import ADMIN, CONFIGURATION
 from ..dependencies import Page, Reading, Writing, set_total
 from ..repositories.links import LinkRepository
 from ..routing import BODY, CLASH, MISSING, TOTAL
@@ -24,7 +24,7 @@ class LinkFilter(Page):
     is_active: bool | None = None
 
 
-@router.get("", dependencies=READ, responses=TOTAL)
+@router.get("", dependencies=CONFIGURATION, responses=TOTAL)
 async def list_assistant_tools(
     unit: Reading, response: Response, query: Annotated[LinkFilter, Query()]
 ) -> list[AssistantToolRead]:
@@ -42,7 +42,7 @@ async def create_assistant_tool(unit: Writing, body: AssistantToolCreate) -> Ass
     return await LinkRepository(unit).create(body)
 
 
-@router.get("/{link_id}", dependencies=READ, responses=MISSING)
+@router.get("/{link_id}", dependencies=CONFIGURATION, responses=MISSING)
 async def get_assistant_tool(unit: Reading, link_id: UUID) -> AssistantToolRead:
     """One link."""
     return await LinkRepository(unit).get(link_id)

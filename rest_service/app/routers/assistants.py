@@ -13,7 +13,7 @@ from service_kit.contracts.assistants import (
     AssistantUpdate,
 )
 
-from ..access import ADMIN, READ
+from ..access import ADMIN, CONFIGURATION
 from ..dependencies import JSON, GivenModelNames, Page, Reading, SearchText, TypeName, Writing, set_total
 from ..repositories.assistants import DEFAULT_FIRST, AssistantRepository
 from ..repositories.tree import read_tree
@@ -33,7 +33,7 @@ class AssistantFilter(Page):
     """Part of the name, in any case."""
 
 
-@router.get("", dependencies=READ, responses=TOTAL)
+@router.get("", dependencies=CONFIGURATION, responses=TOTAL)
 async def list_assistants(
     unit: Reading, response: Response, query: Annotated[AssistantFilter, Query()]
 ) -> list[AssistantRead]:
@@ -54,13 +54,15 @@ async def create_assistant(models: GivenModelNames, unit: Writing, body: Assista
     return await models.saved(await AssistantRepository(unit).create(body))
 
 
-@router.get("/{assistant_id}", dependencies=READ, responses=MISSING)
+@router.get("/{assistant_id}", dependencies=CONFIGURATION, responses=MISSING)
 async def get_assistant(unit: Reading, assistant_id: UUID) -> AssistantRead:
     """One assistant."""
     return await AssistantRepository(unit).get(assistant_id)
 
 
-@router.get("/{assistant_id}/tree", dependencies=READ, responses=MISSING, response_model=AssistantTree)
+@router.get(
+    "/{assistant_id}/tree", dependencies=CONFIGURATION, responses=MISSING, response_model=AssistantTree
+)
 async def get_assistant_tree(unit: Reading, assistant_id: UUID) -> Response:
     """The assistant with all tools, links and sub-assistants it can reach; active rows only."""
     return Response(await read_tree(unit, assistant_id), media_type=JSON)

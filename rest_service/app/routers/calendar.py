@@ -12,7 +12,7 @@ from service_kit.contracts.calendar import (
     CalendarUpdate,
 )
 
-from ..access import CALENDAR, READ, TOKENS
+from ..access import ADMIN, CALENDAR, TOKENS
 from ..dependencies import Page, Reading, RowPath, Tokens, Writing, set_total
 from ..repositories.calendar import CalendarRepository
 from ..routing import BODY, CLASH, MISSING, TOTAL
@@ -27,7 +27,7 @@ class CalendarFilter(Page):
     status: CalendarStatus | None = None
 
 
-@router.get("", dependencies=READ, responses=TOTAL)
+@router.get("", dependencies=ADMIN, responses=TOTAL)
 async def list_calendars(
     unit: Reading, response: Response, query: Annotated[CalendarFilter, Query()]
 ) -> list[CalendarRead]:
@@ -38,7 +38,7 @@ async def list_calendars(
     return rows
 
 
-@router.get("/{user_id}", dependencies=READ, responses=MISSING)
+@router.get("/{user_id}", dependencies=CALENDAR, responses=MISSING)
 async def get_calendar(unit: Reading, user_id: RowPath) -> CalendarRead:
     """Whether a user has linked a calendar; no tokens."""
     return await CalendarRepository(unit).get(user_id)
@@ -59,7 +59,7 @@ async def delete_calendar(unit: Writing, user_id: RowPath) -> None:
 
 @router.get("/{user_id}/tokens", dependencies=TOKENS, responses=MISSING | CLASH)
 async def get_calendar_tokens(unit: Reading, user_id: RowPath, box: Tokens) -> CalendarTokens:
-    """The tokens in clear. The services' key only: the admin has no use for them."""
+    """The tokens in clear. For the calendar service alone: the admin has no use for them."""
     return await CalendarRepository(unit).tokens(user_id, box)
 
 

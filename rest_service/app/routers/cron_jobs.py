@@ -17,7 +17,7 @@ from service_kit.contracts.cron import (
     FiringUpdate,
 )
 
-from ..access import FIRINGS, JOBS, READ
+from ..access import FIRINGS, JOBS, SCHEDULE
 from ..dependencies import (
     BigRowPath,
     GivenClock,
@@ -94,7 +94,7 @@ Firings = Annotated[FiringRepository, Depends(_firings, scope="function")]
 FiringsToRead = Annotated[FiringRepository, Depends(_firings_to_read, scope="function")]
 
 
-@router.get("", dependencies=READ, responses=TOTAL)
+@router.get("", dependencies=SCHEDULE, responses=TOTAL)
 async def list_cron_jobs(
     jobs: JobsToRead, response: Response, query: Annotated[JobFilter, Query()]
 ) -> list[CronJobRead]:
@@ -127,7 +127,7 @@ async def create_cron_job(jobs: Jobs, response: Response, body: CronJobCreate) -
     return job
 
 
-@router.get("/firings", dependencies=READ, responses=TOTAL)
+@router.get("/firings", dependencies=FIRINGS, responses=TOTAL)
 async def list_firings(
     firings: FiringsToRead, response: Response, query: Annotated[FiringFilter, Query()]
 ) -> list[FiringRead]:
@@ -139,7 +139,7 @@ async def list_firings(
     return rows
 
 
-@router.get("/{job_id}", dependencies=READ, responses=MISSING)
+@router.get("/{job_id}", dependencies=JOBS, responses=MISSING)
 async def get_cron_job(jobs: JobsToRead, job_id: RowPath) -> CronJobRead:
     """One job."""
     return await jobs.get(job_id)
@@ -163,7 +163,7 @@ async def delete_cron_job(jobs: Jobs, job_id: RowPath) -> None:
     await jobs.delete(job_id)
 
 
-@router.get("/{job_id}/firings", dependencies=READ, responses=MISSING | TOTAL)
+@router.get("/{job_id}/firings", dependencies=FIRINGS, responses=MISSING | TOTAL)
 async def list_firings_of_job(
     jobs: JobsToRead,
     firings: FiringsToRead,

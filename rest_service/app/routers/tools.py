@@ -7,7 +7,7 @@ from fastapi import Query, Response
 
 from service_kit.contracts.assistants import ToolCreate, ToolRead, ToolUpdate
 
-from ..access import ADMIN, READ
+from ..access import ADMIN, CONFIGURATION
 from ..dependencies import GivenToolTypes, Page, Reading, SearchText, TypeName, Writing, set_total
 from ..repositories.tools import ToolRepository
 from ..routing import BODY, CLASH, MISSING, TOTAL
@@ -27,7 +27,7 @@ class ToolFilter(Page):
     """Part of the name, in any case."""
 
 
-@router.get("", dependencies=READ, responses=TOTAL)
+@router.get("", dependencies=CONFIGURATION, responses=TOTAL)
 async def list_tools(
     unit: Reading, response: Response, query: Annotated[ToolFilter, Query()]
 ) -> list[ToolRead]:
@@ -48,7 +48,7 @@ async def create_tool(types: GivenToolTypes, unit: Writing, body: ToolCreate) ->
     return await ToolRepository(unit).create(body)
 
 
-@router.get("/{tool_id}", dependencies=READ, responses=MISSING)
+@router.get("/{tool_id}", dependencies=CONFIGURATION, responses=MISSING)
 async def get_tool(unit: Reading, tool_id: UUID) -> ToolRead:
     """One tool."""
     return await ToolRepository(unit).get(tool_id)

@@ -17,7 +17,7 @@ from service_kit.contracts.usage import (
     UsageTotal,
 )
 
-from ..access import READ, USAGE
+from ..access import ADMIN, USAGE
 from ..dependencies import Page, Reading, RowFilter, SearchText, Writing, set_total
 from ..repositories.usage import UsageRepository
 from ..routing import BODY, TOTAL
@@ -61,7 +61,7 @@ async def record_usage(
     return UsageStored(stored=await UsageRepository(unit).store(records))
 
 
-@router.get("", dependencies=READ, responses=TOTAL)
+@router.get("", dependencies=ADMIN, responses=TOTAL)
 async def list_usage(
     unit: Reading, response: Response, query: Annotated[UsageFilter, Query()]
 ) -> list[UsageRead]:
@@ -75,7 +75,7 @@ async def list_usage(
     return rows
 
 
-@router.get("/totals", dependencies=READ, responses=TOTAL)
+@router.get("/totals", dependencies=ADMIN, responses=TOTAL)
 async def sum_usage(
     unit: Reading, response: Response, query: Annotated[TotalsQuery, Query()]
 ) -> list[UsageTotal]:

@@ -7,7 +7,7 @@ from fastapi import Query, Response
 
 from service_kit.contracts.threads import UserThreadCreate, UserThreadRead, UserThreadUpdate
 
-from ..access import READ, THREADS
+from ..access import THREADS
 from ..dependencies import Page, Reading, RowFilter, Writing, set_total
 from ..repositories.threads import ThreadRepository
 from ..routing import BODY, CLASH, MISSING, TOTAL
@@ -23,7 +23,7 @@ class ThreadFilter(Page):
     assistant_id: UUID | None = None
 
 
-@router.get("", dependencies=READ, responses=TOTAL)
+@router.get("", dependencies=THREADS, responses=TOTAL)
 async def list_user_threads(
     unit: Reading, response: Response, query: Annotated[ThreadFilter, Query()]
 ) -> list[UserThreadRead]:
@@ -41,7 +41,7 @@ async def create_user_thread(unit: Writing, body: UserThreadCreate) -> UserThrea
     return await ThreadRepository(unit).create(body)
 
 
-@router.get("/{thread_row_id}", dependencies=READ, responses=MISSING)
+@router.get("/{thread_row_id}", dependencies=THREADS, responses=MISSING)
 async def get_user_thread(unit: Reading, thread_row_id: UUID) -> UserThreadRead:
     """One thread."""
     return await ThreadRepository(unit).get(thread_row_id)

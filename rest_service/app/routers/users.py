@@ -7,7 +7,7 @@ from pydantic import Field
 
 from service_kit.contracts.users import TelegramId, UserCreate, UserRead, UserRole, UserUpdate
 
-from ..access import ADMIN, READ, USERS
+from ..access import ADMIN, MEMBERS, PROFILE, USER, CallerScopes, Scope, require
 from ..dependencies import Page, Reading, RowPath, Writing, set_total
 from ..repositories.bots import PLAYS
 from ..repositories.users import UserRepository
@@ -15,6 +15,9 @@ from ..routing import BODY, CLASH, MISSING, TOTAL
 from ..routing import router as new_router
 
 router = new_router("/users", "users")
+
+OF_THE_PROFILE = frozenset({"username", "first_name", "language", "timezone", "last_seen_at"})
+"""Fields that `Scope.PROFILE` may change. Not the role: what a stranger writes must not make an owner."""
 
 
 class UserFilter(Page):
@@ -31,7 +34,7 @@ class UserFilter(Page):
     )
 
 
-@router.get("", dependencies=READ, responses=TOTAL)
+@router.get("", dependencies=ADMIN, responses=TOTAL)
 async def list_users(
     unit: Reading, response: Response, query: Annotated[UserFilter, Query()]
 ) -> list[UserRead]:
@@ -44,33 +47,35 @@ async def list_users(
     return rows
 
 
-@router.post("", status_code=201, dependencies=USERS, responses=BODY | CLASH)
+@router.post("", status_code=201, dependencies=MEMBERS, responses=BODY | CLASH)
 async def create_user(unit: Writing, body: UserCreate) -> UserRead:
     """A new user of the bot that plays. There is one row a Telegram account, and at most one owner."""
     return await UserRepository(unit).insert(body.model_dump())
 
 
-@router.get("/by-telegram-id/{telegram_id}", dependencies=READ, responses=MISSING)
+@router.get("/by-telegram-id/{telegram_id}", dependencies=USER, responses=MISSING)
 async def get_user_by_telegram_id(unit: Reading, telegram_id: TelegramId) -> UserRead:
     """The user of a Telegram account."""
     return await UserRepository(unit).by_telegram_id(telegram_id)
 
 
-@router.get("/{user_id}", dependencies=READ, responses=MISSING)
+@router.get("/{user_id}", dependencies=USER, responses=MISSING)
 async def get_user(unit: Reading, user_id: RowPath) -> UserRead:
     """One user."""
     return await UserRepository(unit).get(user_id)
 
 
-@router.put("/{user_id}", dependencies=USERS, responses=BODY | MISSING | CLASH)
+@router.put("/{user_id}", dependencies=MEMBERS, responses=BODY | MISSING | CLASH)
 async def replace_user(unit: Writing, user_id: RowPath, body: UserCreate) -> UserRead:
     """The whole user anew; what is not sent takes its default."""
     return await UserRepository(unit).update(user_id, body.model_dump())
 
 
-@router.patch("/{user_id}", dependencies=USERS, responses=BODY | MISSING | CLASH)
-async def update_user(unit: Writing, user_id: RowPath, body: UserUpdate) -> UserRead:
-    """The fields that are sent; the others stay."""
+@router.patch("/{user_id}", dependencies=PROFILE, responses=BODY | MISSING | CLASH)
+async def update_user(unit: Writing, scopes: CallerScopes, user_id: RowPath, body: UserUpdate) -> UserRead:
+    """The fields that are sent; the others stay. The assistant's key changes no role."""
+    if body.model_fields_set - OF_THE_PROFILE:
+        require(Scope.MEMBERS, scopes)
     users = UserRepository(unit)
     return await users.update(user_id, users.changes(body))
 

@@ -19,10 +19,9 @@ from sqlalchemy import create_engine, make_url, text
 
 from ops.embedded import free_port
 from rest_service.app import rotate as rotate_command
-from rest_service.app.credentials import require_readable
-from rest_service.app.crypto import TokenBox
+from rest_service.app.credentials import CalendarKeys
 from rest_service.app.main import create_app
-from rest_service.tests.integration.test_process import environment, healthy, refusal, start
+from rest_service.tests.integration.test_process import environment, healthy, start
 from rest_service.tests.support import (
     ADMIN_KEY,
     FERNET_KEY,
@@ -71,22 +70,56 @@ def ask(empty_url):
     engine.dispose()
 
 
-async def test_a_start_with_another_key_is_refused_in_a_sentence(api, settings):
+def with_other_keys(api, *keys):
+    """The service as if it had been started with these keys."""
+    database = api.app.state.parts.database
+    secret = SecretStr(",".join(keys)) if keys else None
+    calendar_keys = CalendarKeys(database, secret)
+    api.app.state.parts = replace(api.app.state.parts, calendar_keys=calendar_keys)
+    return calendar_keys
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        ([NEW_KEY], "opens none of the calendar tokens"),
+        (["short"], "key 1 of 1 is not a Fernet key"),
+        ([], "no key given"),
+    ],
+)
+async def test_with_lost_keys_the_calendar_says_so_and_all_else_works(api, keys, reason):
+    user = await link(api)
+    calendar_keys = with_other_keys(api, *keys)
+    path = f"/api/calendar/{user['id']}"
+    for refused in (await tokens(api, user), await api.put(f"{path}/tokens", TOKENS, key=SERVICE_KEY)):
+        assert (refused.status_code, refused.json()["code"]) == (409, "calendar_keys")
+        assert reason in refused.json()["message"]
+    assert reason in await calendar_keys.problem()
+    assert (await api.get(path)).json()["status"] == "linked"
+    assert (await api.get("/api/users")).status_code == 200
+    assert (await api.delete(path, key=SERVICE_KEY)).status_code == 204
+
+
+async def test_the_key_is_good_again_without_a_restart_once_the_lost_tokens_are_gone(api, ask):
+    user = await link(api)
+    calendar_keys = with_other_keys(api, NEW_KEY)
+    assert await calendar_keys.problem()
+    ask("DELETE FROM calendar_credentials")
+    assert await calendar_keys.problem() is None
+    stored = await api.put(f"/api/calendar/{user['id']}/tokens", TOKENS, key=SERVICE_KEY)
+    assert stored.status_code == 200
+
+
+async def test_a_key_beside_the_old_one_opens_too(api):
     await link(api)
-    with pytest.raises(SystemExit, match="CREDENTIALS_ENCRYPTION_KEYS opens none of the calendar tokens"):
-        await require_readable(with_keys(settings, NEW_KEY))
-    await require_readable(with_keys(settings, NEW_KEY, FERNET_KEY))
+    assert await with_other_keys(api, NEW_KEY, FERNET_KEY).problem() is None
 
 
-async def test_a_start_without_any_tokens_takes_any_key(settings):
-    await require_readable(with_keys(settings, NEW_KEY))
-
-
-async def test_tokens_of_single_users_that_stay_closed_do_not_stop_a_start(api, settings, ask, caplog):
+async def test_tokens_of_single_users_that_stay_closed_are_named(api, ask, caplog):
     old = await link(api)
     ask("UPDATE calendar_credentials SET access_token = 'gAAAAABrubbish'")
     await link(api, 2002)
-    await require_readable(settings)
+    assert await with_other_keys(api, FERNET_KEY).problem() is None
     assert "credentials_unreadable" in caplog.text
     assert str([old["id"]]) in caplog.text
     refused = await tokens(api, old)
@@ -104,10 +137,7 @@ async def test_a_rotation_encrypts_everything_anew_and_the_old_key_may_go(api, s
     again = rotate_command.run(both)
     assert (again.renewed, again.current) == (0, 3)
     assert ask("SELECT access_token, refresh_token FROM calendar_credentials ORDER BY 1") == stored
-    only_new = with_keys(settings, NEW_KEY)
-    await require_readable(only_new)
-    box = TokenBox(only_new.credentials_encryption_keys)
-    api.app.state.parts = replace(api.app.state.parts, tokens=box)
+    assert await with_other_keys(api, NEW_KEY).problem() is None
     for user in users:
         read = (await tokens(api, user)).json()
         assert {name: read[name] for name in TOKENS} == TOKENS
@@ -193,11 +223,21 @@ async def test_a_process_logs_no_secret_whatever_happens_to_it(empty_url, redis_
     assert b"wrong-key-of-the-test" not in out + log
 
 
-async def test_a_process_with_another_key_does_not_start(api, empty_url, redis_settings):
+async def test_a_process_with_a_lost_key_starts_and_its_health_says_it(api, empty_url, redis_settings):
     await link(api)
-    said = await refusal(environment(empty_url, redis_settings, CREDENTIALS_ENCRYPTION_KEYS=NEW_KEY))
-    assert "opens none of the calendar tokens" in said
-    assert NEW_KEY not in said
+    port = free_port()
+    process = await start(
+        environment(empty_url, redis_settings, HTTP_PORT=str(port), CREDENTIALS_ENCRYPTION_KEYS=NEW_KEY)
+    )
+    try:
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as http:
+            await until(lambda: healthy(http))
+            notes = (await http.get("/health")).json()["notes"]
+    finally:
+        process.kill()
+        await process.communicate()
+    assert "opens none of the calendar tokens" in notes["calendar"]
+    assert NEW_KEY not in notes["calendar"]
 
 
 @pytest.fixture
@@ -213,17 +253,27 @@ async def test_with_keys_of_their_own_only_the_calendar_service_opens_tokens(sep
         user = await api.a_user()
         path = f"/api/calendar/{user['id']}/tokens"
         for name in ("assistant", "tg_bot", "cron_service"):
-            assert (await api.get("/api/users", key=f"key-of-{name}")).status_code == 200
+            assert (await api.get(f"/api/users/{user['id']}", key=f"key-of-{name}")).status_code == 200
             assert (await api.get(path, key=f"key-of-{name}")).status_code == 403
         assert (await api.get(path, key=SERVICE_KEY)).status_code == 403
         assert (await api.put(path, TOKENS, key="key-of-calendar")).status_code == 200
         assert (await api.get(path, key="key-of-calendar")).json()["access_token"] == TOKENS["access_token"]
-        job = {"name": "n", "message": "m", "user_id": user["id"], "cron_expression": "0 9 * * *"}
-        assert (await api.post("/api/cron-jobs", job, key="key-of-cron_service")).status_code == 403
-        made = await api.post("/api/cron-jobs", job, key="key-of-assistant")
-        assert made.status_code == 201
-        firing = {"scheduled_for": "2030-01-01T09:00:00Z"}
-        claims = f"/api/cron-jobs/{made.json()['id']}/firings"
-        assert (await api.post(claims, firing, key="key-of-tg_bot")).status_code == 403
-        assert (await api.post(claims, firing, key="key-of-cron_service")).status_code == 201
-        assert (await api.post("/api/users", {"telegram_id": 9}, key="key-of-calendar")).status_code == 403
+
+
+@pytest.mark.parametrize("change", [{"role": "owner"}, {"role": "blocked"}, {"is_active": False}])
+async def test_roles_are_changed_by_the_admin_and_the_bot_alone(separate_keys, change):
+    async with running(create_app(separate_keys)) as api:
+        user = await api.a_user()
+        path = f"/api/users/{user['id']}"
+        assert (
+            await api.patch(path, {"timezone": "Europe/Berlin"}, key="key-of-assistant")
+        ).status_code == 200
+        for key in ("key-of-assistant", "key-of-cron_service", "key-of-calendar", SERVICE_KEY):
+            refused = await api.patch(path, {"language": "de"} | change, key=key)
+            assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+        assert (await api.get(path)).json()["role"] == "member"
+        assert (await api.get(path)).json()["language"] is None
+        assert (await api.put(path, {"telegram_id": 1001}, key="key-of-assistant")).status_code == 403
+        assert (await api.post("/api/users", {"telegram_id": 9}, key="key-of-assistant")).status_code == 403
+        assert (await api.patch(path, change, key="key-of-tg_bot")).status_code == 200
+        assert (await api.patch(path, change)).status_code == 200

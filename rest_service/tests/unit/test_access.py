@@ -30,18 +30,23 @@ def test_bytes_that_are_no_text_open_nothing():
     assert not KEYRING.scopes(b"Bearer \xff\xfe")
 
 
-def test_tokens_are_for_the_calendar_service_once_it_has_its_own_key():
+def test_what_one_service_is_for_the_common_key_loses_once_that_service_has_its_own():
     assert {role for role in Role if Scope.TOKENS in SCOPES[role]} == {Role.SERVICE, Role.CALENDAR}
-    keyring = Keyring({Role.SERVICE: SecretStr("common"), Role.CALENDAR: SecretStr("calendar's")})
-    assert keyring.scopes(b"Bearer calendar's") == SCOPES[Role.CALENDAR]
-    assert keyring.scopes(b"Bearer common") == SERVICE - {Scope.TOKENS}
+    assert {role for role in Role if Scope.MEMBERS in SCOPES[role]} == {
+        Role.ADMIN,
+        Role.SERVICE,
+        Role.TG_BOT,
+    }
+    for role, scopes in ((Role.CALENDAR, {Scope.TOKENS}), (Role.TG_BOT, {Scope.BOT, Scope.MEMBERS})):
+        keyring = Keyring({Role.SERVICE: SecretStr("common"), role: SecretStr("own")})
+        assert keyring.scopes(b"Bearer own") == SCOPES[role]
+        assert keyring.scopes(b"Bearer common") == SERVICE - scopes
 
 
 def test_the_services_in_common_reach_as_far_as_each_of_them():
     services = set(Role) - {Role.ADMIN, Role.SERVICE}
     assert frozenset().union(*(SCOPES[role] for role in services)) == SERVICE
     assert Scope.ADMIN not in SERVICE
-    assert all(Scope.READ in SCOPES[role] for role in Role)
 
 
 def test_one_text_given_to_two_roles_opens_what_both_open():

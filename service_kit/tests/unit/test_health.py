@@ -149,7 +149,10 @@ def test_other_addresses_are_no_health_pages(health, path):
 
 
 def test_the_server_answers_over_http(server, health):
-    assert get(server, "/health?probe=1") == (200, {"service": "a_service", "status": "ok", "checks": {}})
+    assert get(server, "/health?probe=1") == (
+        200,
+        {"service": "a_service", "status": "ok", "checks": {}, "notes": {}},
+    )
     health.set("redis", "away")
     assert get(server, "/health")[0] == 503
     assert get(server, "/secrets")[0] == 404
@@ -214,3 +217,27 @@ def test_head_is_answered_as_get_without_the_body(server, path):
         connection.close()
     assert said["HEAD"][:2] == said["GET"][:2]
     assert said["HEAD"][2] == b""
+
+
+async def test_a_note_is_shown_and_leaves_the_service_ready(health, monkeypatch):
+    monkeypatch.setattr(kit_health, "CHECK_EVERY", 0.0)
+    monkeypatch.setattr(kit_health, "BEAT_EVERY", 0.001)
+    said: list[str | None] = ["The keys are wrong."]
+
+    async def look() -> str | None:
+        return said[-1]
+
+    health.add_note("calendar", look)
+    await watched(health, lambda: health.body().notes == {"calendar": "The keys are wrong."})
+    assert health.ready
+    said.append(None)
+    await watched(health, lambda: health.body().notes == {})
+
+
+async def test_a_look_that_fails_is_a_note_too(health):
+    async def look() -> str | None:
+        raise ValueError("inside")
+
+    health.add_note("calendar", look)
+    await watched(health, lambda: health.body().notes == {"calendar": "cannot be looked at: ValueError"})
+    assert health.ready
