@@ -21,7 +21,7 @@ from xdist.scheduler import LoadScopeScheduling
 from ops.embedded import ThrowAwayServers, find_binaries
 from service_kit import redis as kit_redis
 from service_kit.settings import RedisSettings
-from tests.harness.limited_redis import LimitedRedis, limited_redis
+from service_kit.testing.limited_redis import LimitedRedis, limited_redis
 
 E2E = "tests/e2e/"
 

@@ -148,6 +148,7 @@ SERVICES: dict[str, Service] = {
                 "MODEL_CONCURRENCY",
                 "MODEL_ATTEMPTS",
                 "MESSAGE_TIMEOUT",
+                "MESSAGE_LONGEST_WAIT",
                 "ASSISTANT_CONCURRENCY",
                 "STREAM_REPLIES",
                 "TOOL_TIMEOUT",

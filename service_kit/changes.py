@@ -162,13 +162,13 @@ class ChangeAwareCache(Generic[T]):
         version = (await self._counters.look() if seen is None else seen)[self._topic]
         entry = self._entries.get(key)
         if entry is not None and self._serves(entry, version):
-            return entry.value
+            return self._use(key, entry)
         lock = self._locks.setdefault(key, asyncio.Lock())
         async with lock:
             # whoever waited here finds what the first has loaded, or that it could not be
             entry = self._entries.get(key)
             if entry is not None and self._serves(entry, version):
-                return entry.value
+                return self._use(key, entry)
             return await self._load(key, load, version, entry)
 
     async def _load(
@@ -229,9 +229,15 @@ class ChangeAwareCache(Generic[T]):
         self._keep(key, value, version)
         return value
 
+    def _use(self, key: Hashable, entry: _Entry[T]) -> T:
+        """Its value; where there is no room for another one, the entry that was used longest ago goes."""
+        self._entries[key] = self._entries.pop(key)
+        return entry.value
+
     def _keep(self, key: Hashable, value: T, version: int) -> None:
         if len(self._entries) >= self._max_entries and key not in self._entries:
             self._entries.pop(next(iter(self._entries)))
+        self._entries.pop(key, None)
         self._entries[key] = _Entry(value, version, time.monotonic())
 
     def _serves(self, entry: _Entry[T], version: int) -> bool:

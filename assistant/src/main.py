@@ -37,6 +37,7 @@ from .services.rest_service import RestServiceClient
 from .services.usage import UsageLog
 from .services.weather import WeatherClient
 from .storage.conversation import ConversationStore
+from .storage.dead_letters import DeadLetters
 from .storage.provider_threads import ProviderThreads
 from .storage.user_data import UserData
 from .tools.registry import ToolServices, announce_tool_types
@@ -45,8 +46,8 @@ SERVICE = "assistant"
 HANDLER_GRACE = 60.0
 """Seconds that the queue's own limit lies above the message's: it is for what hangs elsewhere."""
 
-ATTEMPTS = 12
-"""With the queue's backoff about four minutes, in which rest_service may be away and nothing be known."""
+ATTEMPTS = 3
+"""Of a message that meets a bug of ours; waiting for rest_service or Redis is none."""
 CRASHES = 25
 """Processes that may die with a message in hand. More than usual: one that is killed every two seconds hardly
 lives long enough to hear the model, and its messages are not to blame."""
@@ -129,7 +130,10 @@ def _parts(
         message_timeout=settings.message_timeout,
         stream_replies=settings.stream_replies,
     )
-    sweeper = DiscardSweeper(client, openai.threads, user_data, delete_thread=openai.delete_thread)
+    letters = DeadLetters(redis, [settings.input_queue, settings.assistant_output_queue])
+    sweeper = DiscardSweeper(
+        client, openai.threads, [*user_data, letters], delete_thread=openai.delete_thread
+    )
     return _Parts(orchestrator, folding, usage, sweeper, openai.resolver.providers)
 
 
@@ -142,6 +146,7 @@ def _consumer(settings: Settings, orchestrator: AssistantOrchestrator, health: H
         handler_timeout=settings.message_timeout + HANDLER_GRACE,
         drain_timeout=settings.drain_timeout,
         max_attempts=ATTEMPTS,
+        longest_wait=settings.message_longest_wait,
         max_crashes=CRASHES,
     )
     return RedisConsumer(

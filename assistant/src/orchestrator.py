@@ -1,9 +1,9 @@
 """From a message on the queue to its answer.
 
 A message is finished in one of three ways: an answer, one friendly sentence (the model or its
-provider failed: another try now would not help the user who waits), or back to the queue (our own
-parts are away: rest_service, Redis; the message waits for them). Only a message that is none, or of
-nobody we know, goes to the dead letters at once.
+provider failed: another try now would not help the user who waits; or the user has no access), or back to
+the queue (our own parts are away: rest_service, Redis; the message waits for them). Only what is no message
+goes to the dead letters at once.
 """
 
 import asyncio
@@ -39,8 +39,6 @@ from .services.usage import UsageLog
 from .storage.user_data import UserData
 
 log = get_logger(__name__)
-
-BUG_RETRIES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +88,15 @@ class AssistantOrchestrator:
         """The queue's handler.
 
         Raises:
-            Reject: no message, or of an unknown or blocked user.
+            Reject: no message.
             RetryLater: rest_service or Redis is away and what we need of it is not known.
         """
         with metrics.message() as measured:
             try:
                 message = parse(delivery)
-                reply = await self._served(message, delivery.attempt)
+                with correlated(message.correlation, user_id=message.user_id):
+                    log.info("message_received", type=message.type, attempt=delivery.attempt)
+                    reply = await self._served(message)
             except Reject:
                 measured.outcome = MessageOutcome.REJECTED
                 raise
@@ -106,48 +106,39 @@ class AssistantOrchestrator:
             measured.outcome = _outcome(message, reply)
             return [reply]
 
-    async def _served(self, message: IncomingMessage, attempt: int) -> OutgoingMessage:
-        with correlated(message.correlation, user_id=message.user_id):
-            log.info("message_received", type=message.type, attempt=attempt)
-            try:
-                return await self.process_message(message)
-            except (KitError, RedisError) as exc:
-                log.warning("message_waits", reason=str(exc))
-                raise RetryLater(str(exc)) from exc
-            except Exception as exc:  # a bug of ours: tried again, but not as long as a service is waited for
-                if attempt < BUG_RETRIES or isinstance(exc, Reject):
-                    raise
-                log.exception("message_breaks_the_service")
-                raise Reject(f"{type(exc).__name__} in each of {attempt + 1} tries") from exc
+    async def _served(self, message: IncomingMessage) -> OutgoingMessage:
+        try:
+            return await self.process_message(message)
+        except (KitError, RedisError) as exc:
+            raise RetryLater(str(exc)) from exc
 
     def failure_notice(self, delivery: Delivery) -> OutgoingMessage | None:
-        """What a user hears whose message the queue gives up; strangers and the blocked hear nothing."""
+        """What a user hears whose message the queue gives up."""
         try:
             message = parse(delivery)
         except Reject:
             return None
+        # perhaps nobody could tell who it is: the bot that let them write knows them
         user = self._users.peek(message.user_id)
-        if user is None or not _is_welcome(user):
-            return None
-        incident = _incident()
-        log.error(
-            "message_given_up",
-            incident=incident,
-            correlation_id=message.correlation,
-            user_id=message.user_id,
-        )
-        text = say(Text.GIVEN_UP, language=user.language, message=message.text, incident=incident)
+        language = user.language if user else None
+        if user is not None and user.role is UserRole.BLOCKED:
+            return _refusal(message, language)
+        text = say(Text.GIVEN_UP, language=language, message=message.text, incident=_incident())
         return answer_to(message, text, kind=OutgoingType.NOTICE)
 
     async def process_message(self, message: IncomingMessage) -> OutgoingMessage:
         """The answer to one message: a reply, or a notice of the service itself.
 
+        Whoever writes can be reached, whatever `is_active` says: only unknown and blocked users are refused.
+
         Raises:
-            Reject: the user is unknown, not active or blocked.
             KitError: rest_service could not be asked and what it would say is not known.
         """
         seen = await self._changes.look()
         user = await self._user(message.user_id, seen)
+        if user is None or user.role is UserRole.BLOCKED:
+            log.warning("message_refused", user="unknown" if user is None else "blocked")
+            return _refusal(message, user.language if user else None)
         if message.type is IncomingType.RESET:
             removed = sum([await data.forget(user.id) for data in self._user_data])
             log.info("conversations_forgotten", conversations=removed)
@@ -186,7 +177,8 @@ class AssistantOrchestrator:
         try:
             async with asyncio.timeout_at(context.deadline):
                 secretary = await self._secretary(seen)
-                return await secretary.process_message(message.text, message.user_id, context)
+            # its run keeps the deadline itself; what it has answered is stored and said, however late
+            return await secretary.process_message(message.text, message.user_id, context)
         except (AssistantError, TimeoutError) as exc:
             return exc
         finally:
@@ -200,15 +192,11 @@ class AssistantOrchestrator:
             return f"no answer in {self._message_timeout:g} s"
         return f"{type(error).__name__}: {error}"
 
-    async def _user(self, user_id: int, seen: Versions) -> UserRead:
+    async def _user(self, user_id: int, seen: Versions) -> UserRead | None:
         try:
-            user = await self._users.get(user_id, lambda: self._rest.get_user(user_id), seen=seen)
-        except NotFoundError as exc:
-            raise Reject(f"unknown user {user_id}") from exc
-        if not _is_welcome(user):
-            state = "blocked" if user.role is UserRole.BLOCKED else "not active"
-            raise Reject(f"user {user_id} is {state}")
-        return user
+            return await self._users.get(user_id, lambda: self._rest.get_user(user_id), seen=seen)
+        except NotFoundError:
+            return None
 
     async def _secretary(self, seen: Versions) -> BaseAssistant:
         """The secretary as it is configured now; as it was when rest_service is away."""
@@ -252,7 +240,16 @@ class AssistantOrchestrator:
         raise NoSecretaryError("no active assistant with is_secretary that can be built")
 
 
+def _refusal(message: IncomingMessage, language: str | None) -> OutgoingMessage:
+    """Ends the typing, as every answer does. To a stranger: the bot hands others nothing without access."""
+    text = say(Text.NO_ACCESS, language=language, message=message.text)
+    notice = answer_to(message, text, kind=OutgoingType.NOTICE)
+    return notice.model_copy(update={"to_stranger": True})
+
+
 def _outcome(message: IncomingMessage, reply: OutgoingMessage) -> MessageOutcome:
+    if reply.to_stranger:
+        return MessageOutcome.REJECTED
     if message.type is IncomingType.RESET:
         return MessageOutcome.RESET
     return MessageOutcome.ANSWERED if reply.type is OutgoingType.REPLY else MessageOutcome.FAILED
@@ -266,10 +263,6 @@ def _cost(totals: RunTotals) -> dict[str, int]:
         "model_calls": totals.model_calls,
         "tool_calls": totals.tool_calls,
     }
-
-
-def _is_welcome(user: UserRead) -> bool:
-    return user.is_active and user.role is not UserRole.BLOCKED
 
 
 def _incident() -> str:

@@ -184,6 +184,8 @@ class RestStandIn(HttpStandIn):
         self.users = {user.id: user for user in users}
         self.trees = list(trees)
         self.down = False
+        self.key = "key"
+        self.discards: list[dict[str, Any]] = []
         self.requests: list[str] = []
         self.usage: list[dict[str, Any]] = []
 
@@ -192,6 +194,11 @@ class RestStandIn(HttpStandIn):
         self.requests.append(path)
         if self.down:
             return _json({"code": "unavailable", "message": "down"}, status=503)
+        if path.startswith("/api") and request.headers.get("authorization") != f"Bearer {self.key}":
+            return _json({"code": "unauthorized", "message": "the key is wrong"}, status=401)
+        if request.method == "DELETE" and path.startswith("/api/discards/"):
+            self.discards = [row for row in self.discards if str(row["id"]) != path.rpartition("/")[2]]
+            return _json(None)
         if path == "/api/usage":
             records = json.loads(request.body)
             self.usage += records
@@ -211,6 +218,8 @@ class RestStandIn(HttpStandIn):
                 return [row.model_dump(mode="json") for row in rows]
             case ["api", "assistants", assistant_id] if assistant_id in roots:
                 return roots[assistant_id].assistants[0].model_dump(mode="json")
+            case ["api", "discards"]:
+                return self.discards
             case ["api", "tools"]:
                 return [row.model_dump(mode="json") for tree in self.trees for row in tree.tools]
             case ["api", "assistants", assistant_id, "tree"] if assistant_id in roots:

@@ -5,6 +5,7 @@
 id is served, but without dedupe.
 """
 
+from hashlib import sha256
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -17,6 +18,8 @@ QUEUE_TO_TELEGRAM = "queue:to_telegram"
 STREAM_TO_TELEGRAM = "stream:to_telegram"
 """Channel of `PartialReply`."""
 
+LONGEST_ID = 200
+"""Characters."""
 MAX_INCOMING_TEXT = 32_768
 """Characters. Telegram sends at most 4,096 in one message; joined ones may be longer."""
 MAX_OUTGOING_TEXT = 131_072
@@ -48,8 +51,8 @@ class Envelope(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     v: Literal[1] = 1
-    id: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
-    correlation_id: str | None = Field(default=None, max_length=200)
+    id: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID)] | None = None
+    correlation_id: str | None = Field(default=None, max_length=LONGEST_ID)
 
     @property
     def correlation(self) -> str:
@@ -121,5 +124,8 @@ class PartialReply(BaseModel):
 
 
 def reply_id(message_id: str, number: int = 0) -> str:
-    """Id of the `number`-th reply to `message_id`."""
-    return f"{message_id}:r{number}"
+    """Id of the `number`-th reply to `message_id`; the middle is a hash where it would be too long."""
+    end = f":r{number}"
+    if len(message_id) + len(end) > LONGEST_ID:
+        end = f"~{sha256(message_id.encode('utf-8', 'surrogatepass')).hexdigest()}{end}"
+    return message_id[: LONGEST_ID - len(end)] + end

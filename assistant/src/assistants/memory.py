@@ -5,8 +5,11 @@ append the turn whole, and have what falls out of the window folded. What runs i
 business: a tool loop over history sent along, or over a conversation kept at the provider.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+
+from redis.exceptions import RedisError
 
 from service_kit.contracts.assistants import AssistantRead
 from service_kit.logging import get_logger
@@ -16,9 +19,10 @@ from ..core.model import ModelBackend, ToolSpec, UserMessage
 from ..core.run_context import RunContext
 from ..messages.context_block import with_context
 from ..storage.conversation import Conversation, ConversationStore
+from ..storage.insisting import insist
 from ..storage.journal import Journal
 from ..storage.summary import SUMMARY_KEY
-from ..storage.turns import Turn, size_of, turn_of
+from ..storage.turns import Turn, receipts_in, size_of, turn_of
 from ..storage.window import HARD_LIMIT, WORTH_FOLDING, Budget, budget_of, is_due
 from ..tools.base import BaseTool
 from ..utils.text import compact_json
@@ -28,6 +32,9 @@ from .summarizer import Summarizer
 from .tool_loop import Outcome
 
 log = get_logger(__name__)
+
+STORING = 30.0
+"""Seconds that an answer waits for its turn to be stored, while Redis is away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,7 @@ class Memory:
         A message that was answered before, and is delivered again because the acknowledgement was
         lost, gets the stored answer without another run. One whose run was cut off is run again from
         its journal. Raises what `run` raises; then what its tools did is remembered, and nothing else.
+        The context's deadline bounds the run, not what is stored of it.
 
         Raises:
             ContextOverflowError: the message alone is too long for the model.
@@ -74,12 +82,29 @@ class Memory:
             context.totals.take_up(spent.run, spent.uses)
         if (stored := past.find(key, message)) is not None:
             log.info("answer_was_stored", assistant=self._summarizer.assistant)
+            context.receipts.extend(receipts_in(stored.messages))
             return stored.answer
         outcome = await run(self._opening(past, message, context))
         turn = turn_of(key, message, outcome.messages).within(self._budget.history)
-        await self._store.append(user, assistant, turn, before=past, budget=self._budget.history)
-        self._fold(past, turn, outcome, context)
+        if await self._remember(turn, past, context):
+            self._fold(past, turn, outcome, context)
         return outcome.answer
+
+    async def _remember(self, turn: Turn, past: Conversation, context: RunContext) -> bool:
+        """Store the turn, for as long as it takes, within reason; whether it is stored.
+
+        An answer in hand is given in any case: asked again, the model would be paid twice.
+        """
+        user, assistant, budget = context.user.id, self._summarizer.assistant_id, self._budget.history
+        until = asyncio.get_running_loop().time() + STORING
+        try:
+            await insist(
+                lambda: self._store.append(user, assistant, turn, before=past, budget=budget), until=until
+            )
+        except RedisError as exc:
+            log.error("turn_not_stored", assistant=self._summarizer.assistant, reason=type(exc).__name__)  # noqa: TRY400
+            return False
+        return True
 
     def _opening(self, past: Conversation, message: str, context: RunContext) -> Opening:
         begun = past.begun
@@ -100,6 +125,7 @@ class Memory:
                 asked=message,
                 begun=begun,
                 totals=context.totals,
+                until=context.tools_until,
             ),
         )
 

@@ -6,7 +6,9 @@ What a model gets back from a call is either the tool's text or a typed error as
 conversation with an open call.
 
 The loop ends with one last answer without tools when the rounds are used up, the same call came
-REPEATS times, or the run's time for tools is over.
+REPEATS times, the run's time for tools is over, or the model gave no answer after calls. Where that answer
+does not come either (the provider fails, the time is over), and calls have changed something, the answer is
+made of their receipts: a user who only hears "try again" would have it done twice.
 
 Calls are judged before anything runs; then they are noted in the run's journal together with the
 refusals, run side by side, and noted again with their results. A repeat of the message goes on from
@@ -16,12 +18,12 @@ there: the calls keep their numbers, and so their idempotency keys.
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from service_kit.logging import get_logger
 
-from ..core.errors import BadAnswerError, ContextOverflowError
+from ..core.errors import AssistantError, BadAnswerError, ContextOverflowError
 from ..core.model import (
     AssistantMessage,
     Message,
@@ -34,13 +36,14 @@ from ..core.model import (
     UserMessage,
 )
 from ..core.run_context import RunContext
+from ..messages.texts import say_done
 from ..storage.journal import Journal, NoJournal
 from ..storage.summary import halved
-from ..storage.turns import Turn
+from ..storage.turns import Turn, receipts_in
 from ..tools.base import Arguments, BaseTool
 from ..tools.toolbox import Toolbox, comparable, repeatable
 from ..tools.wrappers import CallOutcome, CallResult, DoneCalls, done_calls, refusal
-from ..utils.text import shortened
+from ..utils.text import compact_json, shortened
 
 log = get_logger(__name__)
 
@@ -184,21 +187,45 @@ class ToolLoop:
         `backend` answers in this run in the place of the loop's own.
 
         Raises:
-            ModelError: no model answered, or the message alone is too long for it.
+            ModelError: no model answered, or the message alone is too long for it; nothing was changed.
+            TimeoutError: the context's deadline came; nothing was changed.
             RedisError: the journal could not be kept.
         """
         run = _Run(backend or self._backend, context, journal, history, list(journal.begun) or [opening])
+        context.receipts.extend(receipts_in(run.messages))
+        try:
+            async with asyncio.timeout_at(context.deadline):
+                answer = await self._answered(run)
+        except (AssistantError, TimeoutError) as exc:
+            if not context.receipts:
+                raise
+            reason = f"{type(exc).__name__}: {exc}"
+            log.error("answer_made_of_receipts", assistant=self._choice.assistant, reason=reason)  # noqa: TRY400
+            answer = say_done(context.receipts, language=context.user.language)
+        run.messages.append(AssistantMessage(answer))
+        return Outcome(tuple(run.messages), answer, run.history, run.overflowed)
+
+    async def _answered(self, run: _Run) -> str:
+        """The model's answer, after as many rounds of calls as it takes."""
         await self._resume(run)
-        while not (run.stop_calling or run.rounds >= self._limits.rounds or _time_is_over(context)):
-            answer = await self._ask(run, self._toolbox.specs, "auto")
+        while not (run.stop_calling or run.rounds >= self._limits.rounds or _time_is_over(run.context)):
+            try:
+                answer = await self._ask(run, self._toolbox.specs, "auto")
+            except BadAnswerError:
+                if not run.rounds:
+                    raise
+                break
             if not answer.tool_calls:
-                return _outcome(run, answer)
+                return answer.text
             await self._round(run, answer)
         answer = await self._ask(run, self._toolbox.specs, "none")
         if not answer.text.strip():
             log.warning("calls_in_the_last_answer", assistant=self._choice.assistant, model=answer.model)
             answer = await self._ask(run, (), "none")
-        return _outcome(run, answer)
+        if not answer.text.strip():
+            msg = "tool calls instead of the last answer"
+            raise BadAnswerError(msg)
+        return answer.text
 
     async def _ask(
         self, run: _Run, tools: Sequence[ToolSpec], tool_choice: Literal["auto", "none"]
@@ -279,13 +306,21 @@ class ToolLoop:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._executed(run, one)) for one in planned]
         for one, task in zip(planned, tasks, strict=True):
-            results[one.call.id] = self._message(one.call, task.result())
+            results[one.call.id] = self._message(one.call, *task.result())
         run.messages.extend(_in_order(calls, results))
         await run.journal.note(run.messages)
 
-    async def _executed(self, run: _Run, planned: _Planned) -> CallResult:
+    async def _executed(self, run: _Run, planned: _Planned) -> tuple[CallResult, Sequence[str]]:
+        """The result of one call, and its receipts."""
         context = run.context.for_call(planned.number, repeated=planned.repeated)
-        return await self._toolbox.carried_out(planned.call.name, planned.arguments, context)
+        try:
+            result = await self._toolbox.carried_out(planned.call.name, planned.arguments, context)
+        finally:
+            run.context.receipts.extend(context.receipts)
+        if result.outcome is not CallOutcome.OK and context.receipts:
+            # a sub-assistant that was stopped may have done a part of what it was asked
+            result = replace(result, text=f"{result.text}\n{compact_json({'done_before': context.receipts})}")
+        return result, context.receipts
 
     def _judged(self, run: _Run, call: ToolCall, position: int) -> Arguments | CallResult:
         """The arguments of a call that may run, or why it may not. Nothing is run here."""
@@ -296,20 +331,10 @@ class ToolLoop:
             return refusal(CallOutcome.LIMIT, text)
         return self._toolbox.checked(call)
 
-    def _message(self, call: ToolCall, result: CallResult) -> ToolMessage:
+    def _message(self, call: ToolCall, result: CallResult, receipts: Sequence[str] = ()) -> ToolMessage:
         note = f"… [cut: {len(result.text)} characters]"
-        return ToolMessage(call.id, shortened(result.text, self._limits.output_chars, note))
-
-
-def _outcome(run: _Run, answer: ModelAnswer) -> Outcome:
-    if not answer.text.strip():
-        # the last answer, and the model still insists on calling tools
-        msg = "tool calls instead of the last answer"
-        raise BadAnswerError(msg)
-    run.messages.append(AssistantMessage(answer.text))
-    return Outcome(
-        messages=tuple(run.messages), answer=answer.text, history=run.history, overflowed=run.overflowed
-    )
+        text = shortened(result.text, self._limits.output_chars, note)
+        return ToolMessage(call.id, text, receipt="\n".join(receipts))
 
 
 def _in_order(calls: Sequence[ToolCall], results: Mapping[str, ToolMessage]) -> list[ToolMessage]:

@@ -16,6 +16,11 @@ class Settings(ServiceSettings, RedisSettings, QueueSettings, RestClientSettings
         le=600,
         description="Seconds for one message; after them the user gets a friendly sentence.",
     )
+    message_longest_wait: float = Field(
+        default=3600.0,
+        gt=0,
+        description="Seconds that a message waits for rest_service or Redis before its user is told.",
+    )
     assistant_concurrency: int = Field(
         default=1024, ge=1, le=4096, description="Messages of different users served at once."
     )

@@ -55,6 +55,8 @@ class ToolMessage:
     call_id: str
     text: str
     role: Literal["tool"] = "tool"
+    receipt: str = ""
+    """What the call has done, in words for the user; never sent to a model."""
 
 
 Message = UserMessage | AssistantMessage | ToolMessage

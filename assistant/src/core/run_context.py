@@ -16,6 +16,8 @@ from .model import TextSink, Usage
 DEFAULT_TIME = 90.0
 SHARE_FOR_TOOLS = 2 / 3
 """Of a run's time; the rest is for the last answer, without tools."""
+SHARE_FOR_SUB_ASSISTANT = 0.95
+"""Of the time for tools of the run above it; the rest is for storing what it did and handing it over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ class RunContext:
     """One run of one assistant for one message.
 
     `tools_until` and `deadline` are times of the event loop's clock: after the first the model gets
-    no more tools, after the second the run is cancelled from outside.
+    no more tools, after the second the run ends with what it has.
     """
 
     user: UserProfile
@@ -115,6 +117,8 @@ class RunContext:
     """Which tool call led here, such as `2/1`: the first call of what the second call asked."""
     totals: RunTotals = field(default_factory=RunTotals)
     on_text: TextSink | None = None
+    receipts: list[str] = field(default_factory=list)
+    """What the calls made in this run have done, each as a sentence for the user (`BaseTool.receipt`)."""
     repeated: bool = False
     """This very call was begun by an earlier delivery of the message: its effect may be there already."""
 
@@ -148,18 +152,20 @@ class RunContext:
     def for_call(self, number: int, *, repeated: bool = False) -> "RunContext":
         """The context of this run's `number`-th tool call (from 1)."""
         path = f"{self.path}/{number}" if self.path else str(number)
-        return replace(self, path=path, repeated=repeated)
+        return replace(self, path=path, repeated=repeated, receipts=[])
 
     def deeper(self) -> "RunContext":
         """The context of a sub-assistant's run, within the time for tools of the run above it.
 
-        Its text is not the user's to see. Needs a running event loop.
+        It ends a little before that time, so that it can still say what it has done. Its text is not the
+        user's to see. Needs a running event loop.
         """
         now = asyncio.get_running_loop().time()
+        left = self.tools_until - now
         return replace(
             self,
             depth=self.depth + 1,
-            deadline=self.tools_until,
-            tools_until=now + (self.tools_until - now) * SHARE_FOR_TOOLS,
+            deadline=now + left * SHARE_FOR_SUB_ASSISTANT,
+            tools_until=now + left * SHARE_FOR_SUB_ASSISTANT * SHARE_FOR_TOOLS,
             on_text=None,
         )

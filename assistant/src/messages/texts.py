@@ -1,6 +1,6 @@
 """What the service itself says to users, in English and Russian."""
 
-import re
+from collections.abc import Sequence
 from enum import StrEnum
 
 from ..core.errors import (
@@ -13,8 +13,7 @@ from ..core.errors import (
     NoSecretaryError,
     ThreadLostError,
 )
-
-_CYRILLIC = re.compile("[а-яёА-ЯЁ]")
+from ..utils.locale import speaks_russian
 
 
 class Text(StrEnum):
@@ -29,6 +28,8 @@ class Text(StrEnum):
     NO_SECRETARY = "no_secretary"
     RESET_DONE = "reset_done"
     GIVEN_UP = "given_up"
+    DONE_BEFORE = "done_before"
+    NO_ACCESS = "no_access"
 
 
 _ENGLISH = {
@@ -56,6 +57,8 @@ _ENGLISH = {
     ),
     Text.RESET_DONE: "A new conversation: I have forgotten what we talked about.",
     Text.GIVEN_UP: "Sorry, I could not handle your message. Please send it again. (Incident {incident})",
+    Text.DONE_BEFORE: "I could not finish my answer. This is what I did before:",
+    Text.NO_ACCESS: "You have no access to this assistant at present. Whoever runs it can give it to you.",
 }
 _RUSSIAN = {
     Text.FAILED: "Простите, сейчас ответить не получилось. Попробуйте ещё раз чуть позже. (Сбой {incident})",
@@ -84,6 +87,8 @@ _RUSSIAN = {
     Text.RESET_DONE: "Новый разговор: о прежнем я больше не помню.",
     Text.GIVEN_UP: "Простите, не получилось обработать ваше сообщение. Отправьте его, пожалуйста, ещё раз. "
     "(Сбой {incident})",
+    Text.DONE_BEFORE: "Закончить ответ не получилось. Вот что я сделал до этого:",
+    Text.NO_ACCESS: "Сейчас у вас нет доступа к этому ассистенту. Дать его может тот, кто обслуживает бота.",
 }
 
 _REFUSED_AS_SAID = frozenset({400, 413, 422})
@@ -113,5 +118,10 @@ def text_for(error: AssistantError | TimeoutError) -> Text:
 
 def say(text: Text, *, language: str | None, message: str = "", incident: str = "") -> str:
     """The sentence in the user's language, or, where it is not known, in that of their message."""
-    russian = language.lower().startswith("ru") if language else bool(_CYRILLIC.search(message))
-    return (_RUSSIAN if russian else _ENGLISH)[text].format(incident=incident)
+    return (_RUSSIAN if speaks_russian(language, message) else _ENGLISH)[text].format(incident=incident)
+
+
+def say_done(receipts: Sequence[str], *, language: str | None) -> str:
+    """The answer where the model gave none after calls that have changed something."""
+    listed = "\n".join(f"• {line}" for receipt in receipts for line in receipt.splitlines())
+    return f"{say(Text.DONE_BEFORE, language=language, message=listed)}\n{listed}"

@@ -59,5 +59,6 @@ class RestServiceClient:
         return (await self._client.send(endpoints.record_usage(records))).stored
 
     async def check(self) -> None:
-        """Raises unless rest_service is ready."""
+        """Raises unless rest_service is ready and takes this service's key."""
         await self._client.send(_health)
+        await self.get_secretaries()

@@ -25,6 +25,7 @@ from service_kit.contracts.usage import MAX_RECORDS, UsageCreate, UsageKind
 from service_kit.errors import KitError, RestError
 from service_kit.lifecycle import heed_cancellation
 from service_kit.logging import get_logger
+from service_kit.notes import Notes
 
 from ..core import metrics
 from ..core.metrics import UsageFate
@@ -39,6 +40,8 @@ MAX_PENDING = 100_000
 """Records in Redis; of more, the oldest go."""
 MAX_UNWRITTEN = 10_000
 """Records in memory while Redis is away; of more, the oldest go."""
+AT_ONCE = 1_000
+"""Records that go to Redis in one command."""
 REPLY_WAITS = 0.5
 """Seconds that a reply waits for its records to be in Redis, at most."""
 EVERY, LONGEST_PAUSE = 1.0, 15.0
@@ -50,7 +53,7 @@ _ID_LENGTH = 400
 _FOR_GOOD = frozenset({413, 422})
 """Statuses of a request that is too long or holds a wrong record: the same one would never be taken."""
 
-_TAKE_FROM_FRONT = """
+_TAKE_FROM_FRONT = """#!lua flags=allow-oom
 local posted = {}
 for _, value in ipairs(ARGV) do posted[value] = true end
 local head = redis.call('LINDEX', KEYS[1], 0)
@@ -66,6 +69,7 @@ class UsageLog:
 
     def __init__(self, redis: aioredis.Redis, rest: RestServiceClient, clock: Clock) -> None:
         self._redis = redis
+        self._notes = Notes(redis)
         self._rest = rest
         self._clock = clock
         self._take_from_front = redis.register_script(_TAKE_FROM_FRONT)
@@ -110,7 +114,7 @@ class UsageLog:
             try:
                 await self._write()
                 # one replica a second is enough
-                if await self._redis.set(POSTER, b"", nx=True, px=int(EVERY * 900)):
+                if await self._takes_the_turn():
                     await self._post_all()
             except (KitError, RedisError) as exc:
                 if pause == EVERY:
@@ -132,6 +136,10 @@ class UsageLog:
                 await self._post_all()
         except (KitError, RedisError, TimeoutError) as exc:
             log.warning("usage_left_behind", unwritten=len(self._unwritten), reason=str(exc))
+
+    async def _takes_the_turn(self) -> bool:
+        (taken,) = await self._notes.write(("SET", POSTER, b"", "NX", "PX", int(EVERY * 900)))
+        return taken is not None
 
     def _record(
         self, record_id: str, user_id: int, message_id: str, use: ModelUse, kind: UsageKind
@@ -156,18 +164,20 @@ class UsageLog:
         """Bring what is in memory to Redis; raises RedisError, and then it is still in memory."""
         async with self._writing:
             # whoever waited here finds, most often, that the one before took its records along
-            if not self._unwritten:
-                return
-            batch, self._unwritten = self._unwritten, []
-            waiting = 0
-            try:
-                waiting = await self._redis.rpush(PENDING, *batch)
-            finally:
-                if not waiting:
-                    self._unwritten = _newest([*batch, *self._unwritten], MAX_UNWRITTEN)
-            if waiting > MAX_PENDING:
-                await cast("Awaitable[str]", self._redis.ltrim(PENDING, -MAX_PENDING, -1))
-                _dropped(waiting - MAX_PENDING)
+            while self._unwritten:
+                await self._write_some()
+
+    async def _write_some(self) -> None:
+        batch, self._unwritten = self._unwritten[:AT_ONCE], self._unwritten[AT_ONCE:]
+        waiting = 0
+        try:
+            (waiting,) = await self._notes.write(("RPUSH", PENDING, *batch))
+        finally:
+            if not waiting:
+                self._unwritten = _newest([*batch, *self._unwritten], MAX_UNWRITTEN)
+        if waiting > MAX_PENDING:
+            await cast("Awaitable[str]", self._redis.ltrim(PENDING, -MAX_PENDING, -1))
+            _dropped(waiting - MAX_PENDING)
 
     async def _post_all(self) -> None:
         full = True

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Puts a turn at a conversation's end and drops the journal of its run: both, or neither.
 -- KEYS: conversation, summary, index of the user's conversations, runs
 -- ARGV: the turn, its key, the assistant's id, milliseconds that the conversation lives,

@@ -15,16 +15,17 @@ from the front, and its script does nothing where the front is no longer what wa
 import hashlib
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from importlib import resources
 from typing import cast
 
 import redis.asyncio as aioredis
 
 from service_kit.logging import get_logger
+from service_kit.notes import Notes
 
 from ..core.model import Message
 from ..core.run_context import RunTotals
+from .insisting import insist
 from .journal import LIFETIME, RunJournal, Spent, load_run, load_spent, unfinished_turn
 from .summary import Summary, dump_summary, load_summary
 from .turns import Turn, dump_turn, load_turn
@@ -77,6 +78,7 @@ class ConversationStore:
 
     def __init__(self, redis: aioredis.Redis, *, retention_s: float) -> None:
         self._redis = redis
+        self._notes = Notes(redis)
         self._retention_ms = int(retention_s * 1000)
         self._append, self._fold, self._settle = (
             redis.register_script((resources.files(__package__) / f"{name}.lua").read_text("utf-8"))
@@ -114,9 +116,17 @@ class ConversationStore:
         asked: str,
         begun: tuple[Message, ...],
         totals: RunTotals,
+        until: float = 0.0,
     ) -> RunJournal:
-        """The journal of one run; the turn that ends the run ends it."""
-        return RunJournal(asked, begun, totals, partial(self._note, user_id, assistant_id, key))
+        """The journal of one run; the turn that ends the run ends it.
+
+        While Redis is away a note waits, `until` that time of the event loop's clock at most.
+        """
+
+        async def keep(noted: bytes) -> None:
+            await insist(lambda: self._note(user_id, assistant_id, key, noted), until=until)
+
+        return RunJournal(asked, begun, totals, keep)
 
     async def append(
         self, user_id: int, assistant_id: str, turn: Turn, *, before: Conversation, budget: int
@@ -184,13 +194,13 @@ class ConversationStore:
 
     async def _note(self, user_id: int, assistant_id: str, key: str, noted: bytes) -> None:
         runs, index = _runs(user_id, assistant_id), _index(user_id)
-        async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.hset(runs, key, noted)
-            pipe.pexpire(runs, min(int(LIFETIME * 1000), self._retention_ms))
+        await self._notes.write(
+            ("HSET", runs, key, noted),
+            ("PEXPIRE", runs, min(int(LIFETIME * 1000), self._retention_ms)),
             # so that it is forgotten with the rest, though there be no turn yet
-            pipe.sadd(index, assistant_id)
-            pipe.pexpire(index, self._retention_ms)
-            await pipe.execute()
+            ("SADD", index, assistant_id),
+            ("PEXPIRE", index, self._retention_ms),
+        )
 
     async def _settled(self, user_id: int, assistant_id: str, runs: Mapping[bytes, bytes]) -> list[bytes]:
         """The turns that these unfinished runs have become, in the order of their keys."""

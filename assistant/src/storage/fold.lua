@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Puts a summary in the place of a conversation's oldest turns: both, or neither.
 -- KEYS: conversation, summary
 -- ARGV: how many turns fall out, digest of the first of them, the new summary

@@ -22,11 +22,13 @@ from weakref import WeakValueDictionary
 
 import redis.asyncio as aioredis
 from pydantic import TypeAdapter, ValidationError
+from redis.exceptions import RedisError
 
 from service_kit.clock import Clock
 from service_kit.contracts.threads import UserThreadCreate, UserThreadRead, UserThreadUpdate
 from service_kit.errors import ConflictError, KitError, NotFoundError, RestUnavailableError
 from service_kit.logging import get_logger
+from service_kit.notes import Notes
 from service_kit.rest import endpoints
 from service_kit.rest.client import AsyncRestClient
 
@@ -91,6 +93,7 @@ class ProviderThreads:
         self, redis: aioredis.Redis, rest: AsyncRestClient, *, clock: Clock, retention_s: float
     ) -> None:
         self._redis = redis
+        self._notes = Notes(redis)
         self._rest = rest
         self._clock = clock
         self._retention_ms = int(retention_s * 1000)
@@ -119,10 +122,13 @@ class ProviderThreads:
         if now.timestamp() - known.touched >= TOUCH_EVERY:
             await self._touch(known)
             known = replace(known, touched=now.timestamp())
-        async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.hset(_key(user_id), assistant_id, _known.dump_json(known))
-            pipe.pexpire(_key(user_id), self._retention_ms)
-            await pipe.execute()
+        try:
+            await self._notes.write(
+                ("HSET", _key(user_id), assistant_id, _known.dump_json(known)),
+                ("PEXPIRE", _key(user_id), self._retention_ms),
+            )
+        except RedisError as exc:  # the answer is there; the next message makes a new conversation
+            log.warning("thread_not_kept", reason=type(exc).__name__)
 
     async def _touch(self, known: KnownThread) -> None:
         change = UserThreadUpdate(last_used=self._clock.now())
@@ -178,11 +184,11 @@ class ProviderThreads:
 
         Returns how many threads could have been continued.
         """
-        async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hlen(_key(user_id))
-            pipe.delete(_key(user_id))
-            pipe.sadd(FORGET, f"{user_id}:{self._clock.now().timestamp()}")
-            count, _, _ = await pipe.execute()
+        count, _, _ = await self._notes.write(
+            ("HLEN", _key(user_id)),
+            ("DEL", _key(user_id)),
+            ("SADD", FORGET, f"{user_id}:{self._clock.now().timestamp()}"),
+        )
         self.forgotten.set()
         return int(count)
 

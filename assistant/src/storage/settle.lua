@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Makes unfinished runs turns of the conversation: each once, whoever finds it.
 -- KEYS: runs, conversation
 -- ARGV: milliseconds that the conversation lives, then for each run its key and its turn

@@ -69,6 +69,11 @@ def size_of(message: Message) -> int:
     return size
 
 
+def receipts_in(messages: Sequence[Message]) -> list[str]:
+    """What calls in these messages have done, in words for the user."""
+    return [message.receipt for message in messages if isinstance(message, ToolMessage) and message.receipt]
+
+
 def dump_turn(turn: Turn) -> bytes:
     """As it is stored."""
     return _turn.dump_json(turn)

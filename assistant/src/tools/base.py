@@ -20,6 +20,7 @@ from ..core.model import JsonSchema, ToolSpec
 from ..core.run_context import RunContext
 from ..utils.text import shortened
 from .nulls import without_nulls
+from .receipts import done_receipt
 
 log = get_logger(__name__)
 
@@ -39,7 +40,7 @@ class BaseTool(ABC):
 
     A description above LONGEST_DESCRIPTION is cut. `timeout` is in seconds; None means as long as the run
     may take. `has_effect` is for tools that change something outside: hand `context.key` to the far end,
-    so that a call that is repeated after a crash changes it once.
+    so that a call that is repeated after a crash changes it once, and say in `receipt` what was changed.
 
     Raises:
         BrokenRowError: the schema is none, or does not describe an object.
@@ -84,6 +85,18 @@ class BaseTool(ABC):
         if problems:
             raise InvalidInputError("; ".join(problems[:5]))
         return given
+
+    def receipt(
+        self,
+        arguments: Arguments,  # noqa: ARG002 - for tools that say more
+        result: str,  # noqa: ARG002
+        context: RunContext,
+    ) -> str:
+        """What the user is told of a call that returned `result`, where the model does not tell it.
+
+        A sentence in the user's language; empty for a call that changed nothing.
+        """
+        return done_receipt(self.name, context.user.language) if self.has_effect else ""
 
     @abstractmethod
     async def execute(self, arguments: Arguments, context: RunContext) -> str:

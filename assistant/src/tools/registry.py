@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 
 from service_kit.contracts.assistants import TOOL_TYPE_PATTERN, TOOL_TYPES_KEY
 from service_kit.logging import get_logger
+from service_kit.notes import Notes
 from service_kit.rest.client import AsyncRestClient
 
 from ..services.weather import WeatherClient
@@ -90,7 +91,7 @@ async def announce_tool_types(redis: aioredis.Redis) -> None:
     """Let rest_service know which types rows may have; without Redis it knows those of before."""
     kinds = sorted(tool_kinds())
     try:
-        await redis.sadd(TOOL_TYPES_KEY, *kinds)
+        await Notes(redis).write(("SADD", TOOL_TYPES_KEY, *kinds))
     except RedisError as exc:
         log.warning("tool_types_not_announced", reason=type(exc).__name__)
     else:

@@ -3,6 +3,7 @@
 The user is the one of the run. A job of anybody else is, for the model, not there.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,6 +22,7 @@ from ..utils.text import compact_json, one_line
 from ..utils.zones import zone_or_none
 from .base import Arguments, BaseTool, InvalidInputError
 from .moments import described, moment_in, zone_named
+from .receipts import reminder_receipt
 from .registry import ToolKind, ToolSite
 from .rest_service_tool import RestServiceTool
 
@@ -139,6 +141,15 @@ class ReminderTool(BaseTool):
                 msg = f"there is no action {other!r}; there are: create, list, change, cancel"
                 raise InvalidInputError(msg)
         return compact_json(answer)
+
+    def receipt(
+        self,
+        arguments: Arguments,  # noqa: ARG002 - the result says it all
+        result: str,
+        context: RunContext,
+    ) -> str:
+        """Which reminder was set, changed or cancelled; looking at them changes nothing."""
+        return reminder_receipt(json.loads(result), context.user.language)
 
     async def _create(self, given: Arguments, context: RunContext) -> dict[str, Any]:
         text, when = _text(given), _when(given, context)

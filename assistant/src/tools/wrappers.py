@@ -1,7 +1,7 @@
 """What all tool calls have in common: each in one small wrapper, `wrapped` puts them around a tool.
 
 observed                 one log line and one measurement for each call
-└── typed                errors become results that say who must act: the model, nobody, we
+└── typed                errors become results that say who must act; effects leave their receipt
     └── once             a call with an effect that a redelivery repeats here is not run again
         └── limited      no longer than its own limit, and than the run's time for tools
             └── execute  the tool
@@ -20,6 +20,7 @@ from ..core.run_context import RunContext
 from ..utils.kept import Kept
 from ..utils.text import canonical_json, compact_json
 from .base import Arguments, BaseTool
+from .receipts import done_receipt, unsure_receipt
 
 log = get_logger(__name__)
 
@@ -117,18 +118,37 @@ def typed(tool: BaseTool, execute: Execute) -> Call:
 
     async def call(arguments: Arguments, context: RunContext) -> CallResult:
         try:
-            return CallResult(CallOutcome.OK, await execute(arguments, context))
+            text = await execute(arguments, context)
         except InvalidInputError as exc:
             return refusal(CallOutcome.INVALID_INPUT, str(exc))
         except ToolTimeoutError as exc:
+            _leave_unsure_receipt(tool, context)
             return refusal(CallOutcome.TIMEOUT, str(exc))
         except ToolError as exc:
             return refusal(CallOutcome.FAILED, str(exc))
         except Exception:  # a bug in one tool must not take the user's answer: the model goes on without it
             log.exception("tool_broken", tool=tool.name, call=context.path)
+            _leave_unsure_receipt(tool, context)
             return refusal(CallOutcome.BROKEN, f"{tool.name} does not work at the moment")
+        _leave_receipt(tool, arguments, text, context)
+        return CallResult(CallOutcome.OK, text)
 
     return call
+
+
+def _leave_receipt(tool: BaseTool, arguments: Arguments, text: str, context: RunContext) -> None:
+    try:
+        receipt = tool.receipt(arguments, text, context)
+    except Exception:  # the effect is there: a bug in telling of it must not make it look as if it were not
+        log.exception("receipt_broken", tool=tool.name, call=context.path)
+        receipt = done_receipt(tool.name, context.user.language)
+    if receipt:
+        context.receipts.append(receipt)
+
+
+def _leave_unsure_receipt(tool: BaseTool, context: RunContext) -> None:
+    if tool.has_effect:
+        context.receipts.append(unsure_receipt(tool.name, context.user.language))
 
 
 def observed(tool: BaseTool, call: Call) -> Call:

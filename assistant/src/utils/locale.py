@@ -1,7 +1,9 @@
 """What a user's language and zone say about where they are at home."""
 
+import re
 from zoneinfo import ZoneInfo
 
+_CYRILLIC = re.compile("[а-яёА-ЯЁ]")
 _US_ZONES = frozenset(
     {
         *("America/New_York", "America/Detroit", "America/Chicago", "America/Menominee", "America/Denver"),
@@ -16,6 +18,11 @@ _US_AREAS = ("America/Indiana/", "America/Kentucky/", "America/North_Dakota/", "
 def language_of(tag: str | None) -> str:
     """`ru` of `ru-RU`; English where nothing is known."""
     return (tag or "en").replace("_", "-").partition("-")[0].lower()
+
+
+def speaks_russian(tag: str | None, text: str = "") -> bool:
+    """By the user's language, or, where it is not known, by a text of theirs."""
+    return language_of(tag) == "ru" if tag else bool(_CYRILLIC.search(text))
 
 
 def at_home_in_us(tag: str | None, zone: ZoneInfo) -> bool:

@@ -324,3 +324,14 @@ async def test_however_folds_and_turns_mix_each_turn_is_in_one_place(redis_clien
     past = await load(store)
     noted = past.summary.text.split() if past.summary else []
     assert [*noted, *(one.key for one in past.turns)] == said
+
+
+async def test_the_run_of_a_message_is_not_that_of_one_whose_id_begins_alike(redis_client):
+    """Numbers may begin anew: tg:12 comes before tg:1 then."""
+    store = ConversationStore(redis_client, retention_s=3600)
+    noted = (UserMessage("q"), AssistantMessage("", (ToolCall("c", "t", "{}"),)))
+    for key in ("tg:12", "tg:12:1"):
+        await store.journal(1, "a", key=key, asked="q", begun=(), totals=RunTotals()).note(noted)
+    await store.load(1, "a", message_id="tg:1", key="tg:1", asked="q")
+    past = await store.load(1, "a", message_id="tg:1", key="tg:1", asked="q")
+    assert [turn.key for turn in past.turns] == ["unfinished:tg:12", "unfinished:tg:12:1"]

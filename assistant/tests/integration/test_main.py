@@ -26,6 +26,7 @@ from service_kit.settings import RedisSettings
 
 pytestmark = pytest.mark.integration
 
+THEN = "2026-01-01T00:00:00Z"
 IN, OUT = "queue:to_secretary", "queue:to_telegram"
 
 
@@ -103,14 +104,66 @@ async def test_messages_are_answered_in_order_and_bad_ones_are_buried(redis_clie
         await redis_client.rpush(IN, b"{broken", b'{"user_id": 77, "chat_id": 1, "text": "who?"}')
         for number in range(30):
             await put(redis_client, "What time is it?" if number % 3 else "Hi", number, user=1 + number % 5)
-        replies = [json.loads(raw) for raw in await until(redis_client, OUT, lambda count: count >= 30)]
-        letters = await until(redis_client, f"{IN}:dead", lambda count: count >= 2)
+        sent = [json.loads(raw) for raw in await until(redis_client, OUT, lambda count: count >= 31)]
+        await until(redis_client, f"{IN}:dead", lambda count: count == 1)
+    replies = [reply for reply in sent if "id" in reply]
     assert len({reply["id"] for reply in replies}) == len(replies) == 30
     for user in range(1, 6):
         numbers = [int(r["in_reply_to"].split(":")[1]) for r in replies if r["user_id"] == user]
         assert numbers == sorted(numbers)
     assert {reply["text"] for reply in replies} == {"Hello", "It is Asia/Tokyo time"}
-    assert any(b"unknown user 77" in letter for letter in letters)
+    (refusal,) = [reply for reply in sent if "id" not in reply]
+    assert (refusal["chat_id"], refusal["to_stranger"]) == (1, True)
+
+
+async def test_a_message_waits_until_rest_service_takes_the_key_and_health_says_so(
+    redis_client, redis_settings, rest
+):
+    rest.key = "another"
+    async with StandIn(model) as provider, rest, running(redis_settings, provider, rest) as made:
+        await put(redis_client, "Hi", 1)
+        await put(redis_client, "What time is it?", 2)
+
+        async def waits() -> bool:
+            return bool(await redis_client.hexists(f"{IN}:waits", "tg:1"))
+
+        async def health_says_so() -> bool:
+            status, body = await asyncio.to_thread(health_of, made)
+            return status == 503 and "401" in body["checks"]["rest_service"]
+
+        await eventually(waits)
+        await eventually(health_says_so)
+        rest.key = "key"
+        replies = [json.loads(raw) for raw in await until(redis_client, OUT, lambda count: count >= 2)]
+    assert [reply["id"] for reply in replies] == ["tg:1:r0", "tg:2:r0"]
+    assert [reply["text"] for reply in replies] == ["Hello", "It is Asia/Tokyo time"]
+
+
+async def test_who_writes_while_rest_service_stays_away_is_told_at_last(redis_client, redis_settings, rest):
+    rest.down = True
+    patience = {"message_longest_wait": 0.5}
+    async with StandIn(model) as provider, rest, running(redis_settings, provider, rest, **patience):
+        await put(redis_client, "Привет", 1)
+        (notice,) = [json.loads(raw) for raw in await until(redis_client, OUT, lambda count: count >= 1)]
+    assert (notice["id"], notice["type"], notice["chat_id"]) == ("tg:1:r0", "notice", 101)
+    assert notice["text"].startswith("Простите")
+
+
+async def test_the_dead_letters_of_who_is_deleted_go_too(redis_client, redis_settings, rest):
+    rest.discards = [{"id": 7, "kind": "user", "reference": "1", "created_at": THEN, "updated_at": THEN}]
+    for queue in (IN, OUT):
+        for user in (1, 2):
+            letter = {"user_id": user, "chat_id": 100 + user, "text": "secret"}
+            head = {"reason": "no", "attempts": 1, "by": "x", "at": 0}
+            await redis_client.rpush(f"{queue}:dead", f"{json.dumps(head)}\n{json.dumps(letter)}")
+    async with StandIn(model) as provider, rest, running(redis_settings, provider, rest):
+        await eventually(lambda: _is_empty(rest.discards))
+        left = [await redis_client.lrange(f"{queue}:dead", 0, -1) for queue in (IN, OUT)]
+    assert [[json.loads(raw.split(b"\n")[1])["user_id"] for raw in letters] for letters in left] == [[2], [2]]
+
+
+async def _is_empty(some: list[Any]) -> bool:
+    return not some
 
 
 async def test_a_message_outlives_the_processes_that_die_with_it(redis_client, redis_settings, rest):

@@ -18,7 +18,7 @@ from assistant.src.core.errors import (
 )
 from assistant.src.messages.texts import Text, say, text_for
 
-WITHOUT_INCIDENT = {Text.RESET_DONE}
+WITHOUT_INCIDENT = {Text.RESET_DONE, Text.DONE_BEFORE, Text.NO_ACCESS}
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from service_kit.queue.base import Delivery, Depth, Offset, Reject, RetryLater
 from service_kit.queue.inspect import Inspector
 from service_kit.queue.producer import RedisProducer
 from service_kit.redis import connect_sync
+from service_kit.testing.limited_redis import LimitedRedis
 from service_kit.testing.queue import IN, OUT, RedisBackend, consuming, options, until
-from tests.harness.limited_redis import LimitedRedis
 
 pytestmark = pytest.mark.integration
 

@@ -372,6 +372,17 @@ async def test_it_holds_no_more_than_it_may(redis, source):
     assert [cache.peek(key) for key in (1, 2, 3)] == [None, "old", "old"]
 
 
+async def test_where_there_is_no_room_what_was_used_longest_ago_goes(redis, source):
+    cache: ChangeAwareCache[str] = ChangeAwareCache(redis, Topic.USERS, max_entries=2)
+    for key in (1, 2, 1, 3):
+        await cache.get(key, source.load)
+    assert [cache.peek(key) for key in (1, 2, 3)] == ["old", None, "old"]
+    await announce(redis, Topic.USERS)
+    for key in (1, 4):  # loaded anew is used, too
+        await cache.get(key, source.load)
+    assert [cache.peek(key) for key in (1, 3, 4)] == ["old", None, "old"]
+
+
 async def test_an_announcement_never_fails_nor_keeps_a_request_waiting(redis, monkeypatch):
     monkeypatch.setattr(changes, "ANNOUNCE_TIMEOUT", 0.01)
     redis.down = True

@@ -1,0 +1,31 @@
+"""Writes that must not be given up at the first failure: what they store has been paid for."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from redis.exceptions import RedisError
+
+from service_kit.logging import get_logger
+
+log = get_logger(__name__)
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+"""Seconds between two tries."""
+
+
+async def insist(write: Callable[[], Awaitable[None]], *, until: float) -> None:
+    """Call `write`, again and again while Redis is away; it must be safe to repeat.
+
+    Raises:
+        RedisError: it is away still at `until`, a time of the event loop's clock.
+    """
+    clock, pause = asyncio.get_running_loop().time, FIRST_PAUSE
+    while True:
+        try:
+            return await write()
+        except RedisError as exc:
+            if clock() + pause > until:
+                raise
+            log.warning("write_delayed", reason=type(exc).__name__)
+        await asyncio.sleep(pause)
+        pause = min(LONGEST_PAUSE, pause * 2)
