@@ -8,9 +8,8 @@ from aiohttp import web
 from ..faults import Fault, FaultBoard, suffer
 from ..model.conversation import JsonObject
 from ..stats import Stats
-from .forecast import forecast
+from .forecast import RefusedError, forecast
 from .places import Place, find_places
-from .query import RefusedError, read_query
 
 _USUAL_RESULTS = 10
 _MOST_RESULTS = 100
@@ -74,7 +73,6 @@ def _result(place: Place, language: str) -> JsonObject:
         "name": place.name(language),
         "latitude": place.latitude,
         "longitude": place.longitude,
-        "elevation": place.elevation,
         "feature_code": "PPL",
         "country_code": place.country_code,
         "timezone": place.zone,
@@ -88,7 +86,7 @@ def _result(place: Place, language: str) -> JsonObject:
 
 
 def _forecast(query: Mapping[str, str]) -> JsonObject:
-    return forecast(read_query(query), datetime.now(UTC))
+    return forecast(query, datetime.now(UTC))
 
 
 def _error_of(fault: Fault) -> web.Response:
