@@ -249,7 +249,7 @@ class Commands:
         """Remember the runtime, so that later commands find the suite without being told."""
         if not self._shell.dry_run:
             project.local.mkdir(parents=True, exist_ok=True)
-            active_file(project).write_text(runtime.name)
+            active_file(project).write_text(runtime.name, encoding="utf-8")
 
     def _replicas(self, project: Project) -> dict[str, int]:
         """Numbers of processes from `.env` and `--replicas`; ones are left out."""

@@ -130,7 +130,7 @@ def init_postgres(bin_dir: Path, data: Path, user: str, password: str, account: 
         Path(folder).chmod(0o711)
         password_file = Path(folder) / "password"
         password_file.touch(mode=0o600)
-        password_file.write_text(password + "\n")
+        password_file.write_text(password + "\n", encoding="utf-8")
         if account:
             os.chown(password_file, account.uid, account.gid)
         done = subprocess.run(
@@ -149,7 +149,7 @@ def init_postgres(bin_dir: Path, data: Path, user: str, password: str, account: 
                 "--no-sync",
             ],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             check=False,
             cwd="/",
             timeout=120,
@@ -181,7 +181,8 @@ def write_valkey_config(config: Path, data: Path, port: int, password: str) -> N
         "daemonize no\n"
         "appendonly yes\nappendfsync everysec\nmaxmemory-policy noeviction\nstop-writes-on-bgsave-error yes\n"
         "save 3600 1 300 100\n"
-        "set-proc-title no\n"  # its command line stays what it was started with: it can be recognised
+        "set-proc-title no\n",  # its command line stays what it was started with: it can be recognised
+        encoding="utf-8",
     )
 
 
@@ -285,7 +286,7 @@ class ThrowAwayServers:
             command,
             env={"PGPASSWORD": self.password, "LC_ALL": "C"},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             check=False,
             cwd="/",
             timeout=60,
@@ -311,5 +312,6 @@ class ThrowAwayServers:
         try:
             wait_for_port(port, process)
         except EmbeddedServerError as exc:
-            msg = f"{exc}\n{(self._home / f'{port}.log').read_text(errors='replace')[-2000:]}"
+            log_text = (self._home / f"{port}.log").read_text(encoding="utf-8", errors="replace")
+            msg = f"{exc}\n{log_text[-2000:]}"
             raise EmbeddedServerError(msg) from exc

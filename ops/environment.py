@@ -185,6 +185,7 @@ def local_environment(project: Project, service: str, *, replica: int = 0) -> di
         "HTTP_PORT": str(project.port(entry.port_variable) + replica),
         "SERVICE_SLOT": f"{service}-{replica}",
         "PYTHONUNBUFFERED": "1",
+        "PYTHONUTF8": "1",  # logs and what libraries read are UTF-8, whatever the locale is
     }
 
 

@@ -16,7 +16,7 @@ def launch(spec: dict[str, Any]) -> None:
     """Record the pid, drop privileges, become the program."""
     record = Path(spec["pid_file"])
     fresh = record.with_suffix(".new")
-    fresh.write_text(str(os.getpid()))
+    fresh.write_text(str(os.getpid()), encoding="utf-8")
     fresh.replace(record)
     os.chdir(spec["cwd"])
     os.umask(0o077)
@@ -29,4 +29,4 @@ def launch(spec: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    launch(json.loads(Path(sys.argv[1]).read_text()))
+    launch(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))

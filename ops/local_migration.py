@@ -23,11 +23,11 @@ class MigrationNote:
 
     def is_current(self) -> bool:
         """Whether the last successful migration was this very one."""
-        return self._path.exists() and self._path.read_text() == self._digest()
+        return self._path.exists() and self._path.read_text(encoding="utf-8") == self._digest()
 
     def write(self) -> None:
         """It has succeeded."""
-        self._path.write_text(self._digest())
+        self._path.write_text(self._digest(), encoding="utf-8")
 
     def forget(self) -> None:
         """Migrate at the next start, whatever was noted."""

@@ -185,7 +185,7 @@ class LocalRuntime:
         )
         config = self.layout.config
         config.touch(mode=0o600)
-        config.write_text(text)
+        config.write_text(text, encoding="utf-8")
         return programs
 
     def _supervisor(self) -> Supervisor:

@@ -64,10 +64,10 @@ class PostgresServer:
             login = self.login
             embedded.init_postgres(bin_dir, self.data, login.user, login.password, self.account)
         note = self.home / "postgres-login.sha256"
-        if not note.exists() or note.read_text() != self.login.digest:
+        if not note.exists() or note.read_text(encoding="utf-8") != self.login.digest:
             self._set_login(bin_dir)
             note.touch(mode=0o600)
-            note.write_text(self.login.digest)
+            note.write_text(self.login.digest, encoding="utf-8")
         for copies in self.home.glob("programs-*"):
             if copies not in bin_dir.parents:
                 shutil.rmtree(copies, ignore_errors=True)
@@ -96,7 +96,7 @@ class PostgresServer:
             command,
             input=statements,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             check=False,
             cwd="/",
             env={"LC_ALL": "C"},

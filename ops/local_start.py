@@ -89,7 +89,9 @@ class Starter:
 
     def _failure(self, program: Program, what: str) -> OpsError:
         path = log_file(self._logs, program.name)
-        lines = path.read_text(errors="replace").splitlines()[-TAIL:] if path.exists() else []
+        lines = (
+            path.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL:] if path.exists() else []
+        )
         tail = "\n".join(f"  {line}" for line in lines) or "  (nothing)"
         return OpsError(
             f"{program.name} {what}. The end of its log ({path}):\n\n{tail}\n\n"

@@ -60,7 +60,7 @@ def drift(shell: Shell, uv: Path) -> list[str]:
             shutil.copyfile(locked, fresh)
             shell.run(compile_command(uv, source, fresh, upgrade=False), timeout=600)
             if not shell.dry_run:
-                old, new = (path.read_text().splitlines() for path in (locked, fresh))
+                old, new = (path.read_text(encoding="utf-8").splitlines() for path in (locked, fresh))
                 differences += difflib.unified_diff(old, new, target, f"{target} (fresh)", "", "", 0, "")
     return differences
 
@@ -81,6 +81,6 @@ def _files() -> list[tuple[str, str]]:
 
 
 def _refuse_addresses(path: Path) -> None:
-    if "://" in path.read_text():
+    if "://" in path.read_text(encoding="utf-8"):
         msg = f"{path} names a download address; it would tie everybody to this machine's package index"
         raise OpsError(msg)

@@ -30,8 +30,8 @@ def alive(run: Path) -> Iterator[Recorded]:
     """The recorded processes of the programs in `run` that live."""
     for spec_path in sorted(run.glob("*.json")):
         with suppress(OSError, ValueError, KeyError):  # no pid on record, or half a file
-            spec = json.loads(spec_path.read_text())
-            pid = int(Path(spec["pid_file"]).read_text())
+            spec = json.loads(spec_path.read_text(encoding="utf-8"))
+            pid = int(Path(spec["pid_file"]).read_text(encoding="utf-8"))
             if _is_it(pid, spec["argv"], spec_path):
                 yield Recorded(spec_path.stem, pid, getattr(signal, f"SIG{spec['stop_signal']}"))
 
@@ -60,7 +60,11 @@ def command_line(pid: int) -> str:
         except OSError:
             return ""
     done = subprocess.run(
-        ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False, timeout=10
+        ["ps", "-o", "command=", "-p", str(pid)],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=10,
     )
     return done.stdout.strip()
 

@@ -38,7 +38,7 @@ def owner(port: int) -> str | None:
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has ended, or belongs to somebody else
             if any(str(link.readlink()) in inodes for link in (process / "fd").iterdir()):
-                return f"{(process / 'comm').read_text().strip()} (pid {process.name})"
+                return f"{(process / 'comm').read_text(encoding='utf-8').strip()} (pid {process.name})"
     return None
 
 
@@ -46,7 +46,7 @@ def _listening_inodes(port: int) -> set[str]:
     found: set[str] = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with suppress(OSError):
-            for line in Path(table).read_text().splitlines()[1:]:
+            for line in Path(table).read_text(encoding="utf-8").splitlines()[1:]:
                 fields = line.split()
                 if fields[3] == "0A" and int(fields[1].rsplit(":", 1)[1], 16) == port:
                     found.add(f"socket:[{fields[9]}]")

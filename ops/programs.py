@@ -55,7 +55,7 @@ class ProgramPlan:
             }
             fresh = path.with_suffix(".new")
             fresh.touch(mode=0o600)
-            fresh.write_text(json.dumps(content))
+            fresh.write_text(json.dumps(content), encoding="utf-8")
             fresh.replace(path)
         for path in self._run.glob("*.json"):
             if path not in kept:
@@ -104,7 +104,7 @@ class ProgramPlan:
             port=port,
             argv=argv,
             env=from_the_system(),
-            fingerprint=_digest({}, *argv, config.read_text()),
+            fingerprint=_digest({}, *argv, config.read_text(encoding="utf-8")),
             cwd="/",
         )
 

@@ -78,7 +78,7 @@ class PythonEnvs:
     def find(self, kind: Kind) -> PythonEnv | None:
         """The environment if it is complete and fits the requirements of today."""
         try:
-            noted = json.loads(self._note(kind).read_text())
+            noted = json.loads(self._note(kind).read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
             return None
         env = PythonEnv(self._folder / noted["folder"])
@@ -87,7 +87,7 @@ class PythonEnvs:
     def current(self, kind: Kind) -> PythonEnv | None:
         """The last complete environment, even if the requirements have changed since."""
         try:
-            noted = json.loads(self._note(kind).read_text())
+            noted = json.loads(self._note(kind).read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
             return None
         env = PythonEnv(self._folder / noted["folder"])
@@ -121,7 +121,9 @@ class PythonEnvs:
         if not self._shell.dry_run:
             note = self._note(kind)
             fresh = note.with_suffix(".new")
-            fresh.write_text(json.dumps({"key": self._key(kind), "folder": env.folder.name}))
+            fresh.write_text(
+                json.dumps({"key": self._key(kind), "folder": env.folder.name}), encoding="utf-8"
+            )
             fresh.replace(note)
         return env
 
@@ -178,11 +180,11 @@ class PythonEnvs:
         self._shell.show(command)
         if self._shell.dry_run:
             return
-        total = len(re.findall(r"^[A-Za-z0-9]", requirements.read_text(), re.MULTILINE))
+        total = len(re.findall(r"^[A-Za-z0-9]", requirements.read_text(encoding="utf-8"), re.MULTILINE))
         log = self._folder / f"{kind}-install.log"
         with Progress(f"Installing about {total} Python packages (once; one to three minutes)") as progress:
             if _run_pip([str(part) for part in command], log, progress, total) != 0:
-                tail = "\n".join(log.read_text(errors="replace").splitlines()[-12:])
+                tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-12:])
                 raise OpsError(PIP_FAILED.format(log=log, tail=tail, version=platform.python_version()))
 
 
@@ -191,14 +193,14 @@ def _run_pip(command: list[str], log: Path, progress: Progress, total: int) -> i
     fetched = 0
     env = {**os.environ, "PYTHONUNBUFFERED": "1", "PIP_REQUIRE_VIRTUALENV": "0"}
     with (
-        log.open("w") as file,
+        log.open("w", encoding="utf-8") as file,
         subprocess.Popen(
             command,
             env=env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
             errors="replace",
         ) as process,
     ):

@@ -120,7 +120,7 @@ def active_file(project: Project) -> Path:
 def active_runtime(project: Project) -> RuntimeName | None:
     """The runtime the suite was started in, if it was not stopped since."""
     try:
-        name = active_file(project).read_text().strip()
+        name = active_file(project).read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         return None
     return "docker" if name == "docker" else "local" if name == "local" else None

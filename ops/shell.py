@@ -66,7 +66,7 @@ class Shell:
                 env=None if env is None else {**({} if only_env else os.environ), **env},
                 input=stdin,
                 capture_output=capture,
-                text=True,
+                encoding="utf-8",
                 errors="replace",
                 check=False,
                 timeout=timeout,
