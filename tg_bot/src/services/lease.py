@@ -24,7 +24,7 @@ RENEW_EVERY = TTL / 3
 STANDBY_EVERY = 2.0
 RELEASE_TIMEOUT = 2.0
 
-_TAKE = """
+_TAKE = """#!lua flags=allow-oom
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] and (ARGV[2] == '' or string.sub(holder, 1, #ARGV[2]) ~= ARGV[2]) then
   return holder
@@ -32,11 +32,11 @@ end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
 return ARGV[1]
 """
-_RENEW = """
+_RENEW = """#!lua flags=allow-oom
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """
-_RELEASE = """
+_RELEASE = """#!lua flags=allow-oom
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 0
 """

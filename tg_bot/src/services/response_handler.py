@@ -18,6 +18,7 @@ from service_kit.contracts.users import UserRead, UserRole, UserUpdate
 from service_kit.errors import AccessError, KitError, TransientError
 from service_kit.logging import correlated, get_logger
 from service_kit.queue.base import Consumer, ConsumerOptions, Delivery, Reject, RetryLater
+from service_kit.tracebacks import describe
 
 from ..client.errors import ChatNotFoundError, TelegramRefusedError, UnauthorizedError, UnreachableError
 from ..client.rest import RestClient
@@ -90,24 +91,18 @@ class ResponseHandler:
         """Turn every failure into what the queue shall do."""
         try:
             await self._deliver(message, delivery)
-        except Reject as exc:
-            log.error("reply_given_up", reason=exc.reason)  # noqa: TRY400 - no bug, no traceback
-            raise
-        except RetryLater:
+        except (Reject, RetryLater):
             raise
         except (TransientError, RedisError, AccessError, UnauthorizedError) as exc:
             # the last two are the operator's to mend; the message waits for it
-            log.warning("reply_delayed", attempt=delivery.attempt, error=str(exc))
             if delivery.attempt >= PATIENCE:
                 raise Reject(f"not delivered for a day: {exc}") from exc
             raise RetryLater(str(exc), delay=backoff(delivery.attempt)) from exc
         except (TelegramRefusedError, KitError) as exc:
-            log.error("reply_given_up", reason=str(exc))  # noqa: TRY400 - no bug, no traceback
             raise Reject(str(exc)) from exc
         except Exception as exc:  # a bug of ours must not close the chat for a day
-            log.exception("reply_failed", attempt=delivery.attempt)
             if delivery.attempt + 1 >= TRIES_AFTER_A_BUG:
-                raise Reject(f"{type(exc).__name__}: {exc}") from exc
+                raise Reject(describe(exc)) from exc
             raise
 
     async def _deliver(self, message: OutgoingMessage, delivery: Delivery) -> None:
