@@ -144,6 +144,10 @@ class Producer(Protocol):
         """How many messages stand in the ready list; producers hold back above their limit."""
         ...
 
+    async def settled(self, queue: str, ids: Sequence[str]) -> list[bool]:
+        """Whether each of these messages was answered or given up, in the last hour."""
+        ...
+
 
 class Consumer(Protocol):
     """Takes messages from a queue and gives them to a handler."""

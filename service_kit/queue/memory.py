@@ -95,3 +95,7 @@ class MemoryProducer:
     async def waiting(self, queue: str) -> int:
         """How many messages stand in the ready list."""
         return len(self._queues[queue].ready)
+
+    async def settled(self, queue: str, ids: Sequence[str]) -> list[bool]:
+        """Whether each of these messages was answered or given up."""
+        return [one in self._queues[queue].done for one in ids]

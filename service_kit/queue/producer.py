@@ -63,6 +63,11 @@ class RedisProducer:
         """How many messages stand in the ready list."""
         return await self._redis.llen(queue)
 
+    async def settled(self, queue: str, ids: Sequence[str]) -> list[bool]:
+        """Whether each of these messages was answered or given up."""
+        marks = await self._redis.mget([f"{queue}:done:{one}" for one in ids]) if ids else []
+        return [mark is not None for mark in marks]
+
 
 def entry(
     message: BaseModel, offset: Offset | None = None, *, front: bool = False

@@ -149,8 +149,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         health = Health(SERVICE)
         identity = Identity()
         changes = UserChanges(identity, rest, redis)
-        typing = TypingIndicator(telegram, redis, limit=settings.telegram_typing_limit)
         bot = _bot(settings, redis, identity, rest, changes)
+        settled = partial(bot.producer.settled, settings.input_queue)
+        typing = TypingIndicator(telegram, settled, limit=settings.telegram_typing_limit)
         poller = _poller(settings, redis, telegram, bot, typing)
         consumer = RedisConsumer(
             settings,

@@ -42,6 +42,23 @@ async def test_a_message_is_served_and_answered_once(backend):
     assert await backend.depth(IN) == Depth(0, 0, 0, 0, 0)
 
 
+async def test_it_is_known_what_is_settled(backend):
+    async def only_the_first(delivery):
+        if delivery.id != "tg:1":
+            raise Reject("not this one")
+        return await echo(delivery)
+
+    producer = backend.producer()
+    for number in (1, 2):
+        await producer.enqueue(IN, message(number))
+    wanted = ["tg:1", "tg:2", "tg:3"]
+    assert await producer.settled(IN, wanted) == [False, False, False]
+    async with consuming(backend.consumer(options(), only_the_first)) as consumer:
+        await until(lambda: consumer.stats.done == 1 and consumer.stats.dead == 1)
+    assert await producer.settled(IN, wanted) == [True, True, False]
+    assert await producer.settled(IN, []) == []
+
+
 async def test_a_repeated_id_is_not_stored_again_but_its_offset_is(backend):
     producer = backend.producer()
     assert await producer.enqueue(IN, message(1), offset=Offset("offset", 2))

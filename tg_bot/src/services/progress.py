@@ -1,7 +1,8 @@
 """How far each message came: noted in Redis for the next life of this process, and for other instances.
 
-Redis may refuse a note (it is full, or away). What this process knows then counts all the same, or the
-same part would go out again at each try; it is lost only with the process.
+A Redis that is full takes these notes all the same (`service_kit.notes`); it may be away, or refuse them for
+another reason. What this process knows then counts, or the same part would go out again at each try; it is
+lost only with the process.
 """
 
 import asyncio
@@ -11,11 +12,15 @@ import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
 from service_kit.logging import get_logger
+from service_kit.notes import Notes
 
 log = get_logger(__name__)
 
 NOTE = "part:"
 NOTE_TTL = 86_400
+"""Seconds: a message is tried for a day."""
+COMPLETE_TTL = 3_600
+"""Seconds; it comes again only where the process died before it could acknowledge."""
 NOTE_TIMEOUT = 2.0
 """Seconds that a message waits for its note."""
 MOST_UNNOTED = 10_000
@@ -35,6 +40,7 @@ class ProgressNotes:
 
     def __init__(self, redis: aioredis.Redis) -> None:
         self._redis = redis
+        self._notes = Notes(redis)
         self._unnoted: dict[str, Progress] = {}
         """What Redis did not take."""
 
@@ -46,12 +52,13 @@ class ProgressNotes:
         sent = max(known.sent, noted.sent)
         return Progress(sent, unsure=any(one.unsure for one in (known, noted) if one.sent == sent))
 
-    async def save(self, key: str, progress: Progress) -> None:
-        """Note it. Never fails."""
+    async def save(self, key: str, progress: Progress, *, parts: int) -> None:
+        """Note how far a message of so many parts came. Never fails."""
+        ttl = COMPLETE_TTL if progress.sent == parts else NOTE_TTL
         mark = "?" if progress.unsure else ""
         try:
             async with asyncio.timeout(NOTE_TIMEOUT):
-                await self._redis.set(NOTE + key, f"{progress.sent}{mark}", ex=NOTE_TTL)
+                await self._notes.write(("SET", NOTE + key, f"{progress.sent}{mark}", "EX", ttl))
         except (RedisError, TimeoutError) as exc:
             log.warning("progress_not_noted", key=key, error=str(exc) or type(exc).__name__)
             self._unnoted.pop(key, None)

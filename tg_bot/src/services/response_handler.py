@@ -84,7 +84,11 @@ class ResponseHandler:
         except ValidationError as exc:
             raise Reject(f"not an outgoing message: {_first_error(exc)}") from exc
         with correlated(message.correlation):
-            await self._settled(message, delivery)
+            try:
+                await self._settled(message, delivery)
+            finally:  # sent or not: nothing more is to come, or nothing soon
+                if message.in_reply_to and message.chat_id is not None:
+                    self._typing.end(message.chat_id, message.in_reply_to)
         return ()
 
     async def _settled(self, message: OutgoingMessage, delivery: Delivery) -> None:
@@ -123,9 +127,6 @@ class ResponseHandler:
                 with suppress(RedisError):  # the next message that is not delivered tries again
                     await self._changes.apply(user.telegram_id, UserUpdate(is_active=False))
             raise
-        finally:
-            if message.in_reply_to:
-                await self._typing.answered(chat_id, message.in_reply_to)
         log.info("reply_sent", chat_id=chat_id, type=message.type, parts=len(parts))
 
     async def _address(self, message: OutgoingMessage) -> tuple[int, UserRead | None]:

@@ -56,14 +56,17 @@ class Sender:
             progress = await self._notes.load(key)
             for number in range(progress.sent, len(parts)):
                 unsure = progress.unsure and number == progress.sent
-                chat_id = await self._send_part(chat_id, key, number, parts[number], unsure=unsure)
+                chat_id = await self._send_part(chat_id, key, parts, number, unsure=unsure)
 
     async def forget(self, key: str) -> None:
         """Forget how far a message came: its key is no id, and the next of the same text is another one."""
         await self._notes.forget(key)
 
-    async def _send_part(self, chat_id: int, key: str, number: int, part: Part, *, unsure: bool) -> int:
+    async def _send_part(
+        self, chat_id: int, key: str, parts: Sequence[Part], number: int, *, unsure: bool
+    ) -> int:
         """Send one part; returns the chat's id, which may be a new one."""
+        part = parts[number]
         if unsure:
             await self._telegram.get_me()  # an error means: not yet
         while True:
@@ -73,7 +76,7 @@ class Sender:
                 async with self._pacer.turn(chat_id):
                     await self._telegram.send_message(chat_id, part.text, part.entities)
                     # before the next message may start: a kill now repeats this part and no other
-                    await self._notes.save(key, Progress(number + 1))
+                    await self._notes.save(key, Progress(number + 1), parts=len(parts))
             except RetryAfterError as exc:
                 self._pacer.pause(chat_id, exc.retry_after)
                 log.warning("told_to_wait", chat_id=chat_id, seconds=exc.retry_after)
@@ -86,7 +89,7 @@ class Sender:
             except UncertainError as exc:
                 if unsure:
                     raise Reject(f"sent twice without an answer, it may have arrived: {exc}") from exc
-                await self._notes.save(key, Progress(number, unsure=True))
+                await self._notes.save(key, Progress(number, unsure=True), parts=len(parts))
                 raise
             else:
                 return chat_id

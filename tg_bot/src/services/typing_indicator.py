@@ -4,17 +4,16 @@ Telegram shows a chat action for 5 s at most, so it is renewed every 4 s. One wo
 one call per chat at a time, few at once, and none for a chat whose answer was quicker. Whatever goes
 wrong here costs nobody a message, so it is logged and left.
 
-The answer may be sent by another instance of the bot than the one that polls; that leaves a mark in
-Redis, which is looked at before each renewal.
+The answer may be sent by another instance of the bot than the one that polls, and a message may be given up
+without one. So before each renewal the queue is asked which messages are settled.
 """
 
 import asyncio
 import heapq
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
 from service_kit.logging import get_logger
@@ -28,7 +27,9 @@ RENEW_EVERY = 4.0
 CONCURRENT_CALLS = 8
 SETTLE_TIMEOUT = 0.5
 """Seconds that an answer waits for a chat action on its way, lest that arrives after it."""
-ANSWERED = "tg:answered:"
+
+Settled = Callable[[Sequence[str]], Awaitable[list[bool]]]
+"""Which messages, by id, were answered or given up; may raise RedisError."""
 
 
 @dataclass(slots=True)
@@ -49,13 +50,13 @@ class TypingIndicator:
     def __init__(
         self,
         telegram: TelegramClient,
-        redis: aioredis.Redis,
+        settled: Settled,
         *,
         limit: float,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._telegram = telegram
-        self._redis = redis
+        self._settled = settled
         self._limit = limit
         self._now = now
         self._waiting: dict[int, _Waiting] = {}
@@ -76,26 +77,16 @@ class TypingIndicator:
         waiting.until = now + self._limit
         waiting.messages.add(message_id)
 
-    def end(self, chat_id: int, message_id: str) -> bool:
-        """The answer is sent, or never will be; False where nobody here waits for it."""
+    def end(self, chat_id: int, message_id: str) -> None:
+        """The answer is sent, or never will be."""
         waiting = self._waiting.get(chat_id)
         if waiting is None or message_id not in waiting.messages:
-            return False
+            return
         waiting.messages.remove(message_id)
         if not waiting.messages:
             del self._waiting[chat_id]
         elif chat_id not in self._calls:  # an answer ends the indicator in the chat, and more is to come
             self._call_at(chat_id, waiting, self._now())
-        return True
-
-    async def answered(self, chat_id: int, message_id: str) -> None:
-        """The answer is sent, or never will be: end the indicator here or in the instance that began it."""
-        if self.end(chat_id, message_id) or self._limit <= 0:
-            return
-        try:
-            await self._redis.set(ANSWERED + message_id, 1, ex=int(self._limit) + 1)
-        except RedisError as exc:
-            log.debug("answer_not_marked", chat_id=chat_id, error=str(exc))
 
     async def settle(self, chat_id: int) -> None:
         """Wait for a call on its way, so that it cannot overtake the answer. Returns soon in any case."""
@@ -141,7 +132,7 @@ class TypingIndicator:
         pause = RENEW_EVERY
         try:
             if waiting.shown:
-                await self._look_for_answers(chat_id, waiting)
+                await self._end_settled(chat_id, waiting)
             if self._waiting.get(chat_id) is waiting:
                 waiting.shown = True
                 await self._telegram.send_chat_action(chat_id)
@@ -156,10 +147,9 @@ class TypingIndicator:
         if now_waiting := self._waiting.get(chat_id):
             self._call_at(chat_id, now_waiting, self._now() + pause)
 
-    async def _look_for_answers(self, chat_id: int, waiting: _Waiting) -> None:
-        """Drop the messages that another instance has answered."""
+    async def _end_settled(self, chat_id: int, waiting: _Waiting) -> None:
+        """End it for the messages that another instance has answered, or that nobody will."""
         messages = list(waiting.messages)
-        marks = await self._redis.mget([ANSWERED + message for message in messages])
-        for message, mark in zip(messages, marks, strict=True):
-            if mark is not None:
+        for message, settled in zip(messages, await self._settled(messages), strict=True):
+            if settled:
                 self.end(chat_id, message)

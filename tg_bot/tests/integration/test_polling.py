@@ -58,8 +58,8 @@ class Rig:
     def __init__(self, client, redis, *, handle=for_the_assistant, slot="slot", limit=1000):
         self.naps = Naps()
         self.started = 0
-        self.typing = TypingIndicator(client, redis, limit=60)
         producer = RedisProducer(redis)
+        self.typing = TypingIndicator(client, partial(producer.settled, "queue:in"), limit=60)
         self.intake = Intake(
             producer,
             self.typing,

@@ -2,20 +2,23 @@
 
 import asyncio
 import json
-from typing import cast
+from contextlib import suppress
+from functools import partial
 
 import pytest
-import redis.asyncio as aioredis
+from redis.exceptions import ReadOnlyError
 
 from service_kit.contracts.messages import OutgoingMessage, OutgoingType
+from service_kit.notes import Notes
 from service_kit.queue.base import Delivery, Reject, RetryLater
+from service_kit.queue.producer import RedisProducer
 from tg_bot.src.services import progress as progress_module
 from tg_bot.src.services.identity import Identity
 from tg_bot.src.services.pacer import Pacer
 from tg_bot.src.services.progress import Progress, ProgressNotes
 from tg_bot.src.services.response_handler import PATIENCE, ResponseHandler, backoff
 from tg_bot.src.services.sender import Sender
-from tg_bot.src.services.typing_indicator import ANSWERED, TypingIndicator
+from tg_bot.src.services.typing_indicator import TypingIndicator
 from tg_bot.tests.standin import BOT_ID, refusal
 
 pytestmark = pytest.mark.integration
@@ -44,7 +47,7 @@ def sender(client, redis_client, hands):
 
 @pytest.fixture
 def typing(client, redis_client):
-    return TypingIndicator(client, redis_client, limit=60)
+    return TypingIndicator(client, partial(RedisProducer(redis_client).settled, "queue:in"), limit=60)
 
 
 @pytest.fixture
@@ -299,14 +302,29 @@ async def full_redis(redis_client):
     await redis_client.config_set("maxmemory", "0")
 
 
-async def test_what_arrived_is_not_sent_again_because_redis_is_full(telegram, handler, full_redis):
-    await full_redis()
+@pytest.fixture(params=["full", "refusing"])
+async def reluctant_redis(request, full_redis, monkeypatch):
+    """A function that makes Redis take nothing but what acknowledges, or not even that."""
+
+    async def refuse(_notes, *_commands):
+        raise ReadOnlyError("You can't write against a read only replica.")
+
+    async def refuse_notes():
+        monkeypatch.setattr(Notes, "write", refuse)
+
+    return full_redis if request.param == "full" else refuse_notes
+
+
+async def test_what_arrived_is_not_sent_again_because_it_could_not_be_noted(
+    telegram, handler, reluctant_redis
+):
+    await reluctant_redis()
     for attempt in range(6):  # the queue could not be told either
         await handler(delivery(attempt=attempt))
     assert sent_texts(telegram) == ["hello"]
 
 
-async def test_a_retry_goes_on_where_it_stopped_while_redis_is_full(telegram, handler, hands, full_redis):
+async def test_a_retry_goes_on_where_it_stopped_without_notes(telegram, handler, hands, reluctant_redis):
     text = "\n\n".join(f"{number} " + "word " * 700 for number in range(3))
     original = telegram.send_message
 
@@ -317,7 +335,7 @@ async def test_a_retry_goes_on_where_it_stopped_while_redis_is_full(telegram, ha
         return await original(body)
 
     telegram.send_message = third_fails
-    await full_redis()
+    await reluctant_redis()
     with pytest.raises(RetryLater):
         await handler(delivery(text))
     hands.now += 500
@@ -325,9 +343,9 @@ async def test_a_retry_goes_on_where_it_stopped_while_redis_is_full(telegram, ha
     assert [one.split()[0] for one in sent_texts(telegram)] == ["0", "1", "2"]
 
 
-async def test_an_uncertain_part_is_repeated_once_while_redis_is_full(telegram, handler, full_redis):
+async def test_an_uncertain_part_is_repeated_once_without_notes(telegram, handler, reluctant_redis):
     telegram.refuse("sendMessage", "drop", "drop")
-    await full_redis()
+    await reluctant_redis()
     with pytest.raises(RetryLater):
         await handler(delivery())
     with pytest.raises(Reject, match="may have arrived"):
@@ -335,36 +353,44 @@ async def test_an_uncertain_part_is_repeated_once_while_redis_is_full(telegram, 
     assert telegram.count("sendMessage") == 2
 
 
+async def test_a_full_redis_keeps_the_note_for_the_next_life(redis_client, full_redis):
+    await full_redis()
+    await ProgressNotes(redis_client).save("key", Progress(1), parts=2)
+    assert await ProgressNotes(redis_client).load("key") == Progress(1)
+    assert 80_000 < await redis_client.ttl("part:key") <= 86_400
+    await ProgressNotes(redis_client).save("key", Progress(2), parts=2)
+    assert 3_000 < await redis_client.ttl("part:key") <= 3_600
+
+
 async def test_what_another_instance_has_sent_counts_more_than_what_we_know(redis_client):
     mine, other = ProgressNotes(redis_client), ProgressNotes(redis_client)
     mine._unnoted["key"] = Progress(1, unsure=True)
     assert await mine.load("key") == Progress(1, unsure=True)
-    await other.save("key", Progress(2))
+    await other.save("key", Progress(2), parts=2)
     assert await mine.load("key") == Progress(2)
 
 
-async def test_what_redis_refused_is_kept_within_bounds(redis_client, full_redis, monkeypatch):
+async def test_what_redis_refused_is_kept_within_bounds(redis_client, monkeypatch):
+    async def refuse(*_commands):
+        raise ReadOnlyError("You can't write against a read only replica.")
+
     monkeypatch.setattr(progress_module, "MOST_UNNOTED", 2)
     notes = ProgressNotes(redis_client)
-    await full_redis()
+    monkeypatch.setattr(notes._notes, "write", refuse)
     for number in range(3):
-        await notes.save(str(number), Progress(1))
+        await notes.save(str(number), Progress(1), parts=2)
     assert [await notes.load(str(number)) for number in range(3)] == [Progress(0), Progress(1), Progress(1)]
 
 
-async def test_a_note_waits_for_a_hanging_redis_no_longer_than_its_limit(monkeypatch):
+async def test_a_note_waits_for_a_hanging_redis_no_longer_than_its_limit(redis_client, monkeypatch):
+    async def hang(*_commands):
+        await asyncio.Event().wait()
+
     monkeypatch.setattr(progress_module, "NOTE_TIMEOUT", 0.02)
-
-    class Hanging:
-        async def set(self, *_args, **_options):
-            await asyncio.Event().wait()
-
-        async def get(self, _key):
-            return None
-
-    notes = ProgressNotes(cast("aioredis.Redis", Hanging()))
+    notes = ProgressNotes(redis_client)
+    monkeypatch.setattr(notes._notes, "write", hang)
     async with asyncio.timeout(5):
-        await notes.save("key", Progress(1))
+        await notes.save("key", Progress(1), parts=2)
     assert await notes.load("key") == Progress(1)
 
 
@@ -399,9 +425,16 @@ async def test_a_bug_of_ours_is_tried_five_times(handler, monkeypatch):
         await handler(delivery(attempt=4))
 
 
-async def test_an_answer_for_another_instance_is_marked(handler, redis_client):
-    await handler(delivery(in_reply_to="tg:1"))
-    assert await redis_client.exists(ANSWERED + "tg:1")
+async def test_what_is_sent_or_never_will_be_ends_typing(telegram, handler, typing):
+    telegram.refuse("sendMessage", refusal(429, "Too Many Requests", retry_after=500))
+    for number, text in enumerate(("late", "hello", " \n ")):
+        typing.begin(1001, f"tg:{number}")
+        with suppress(RetryLater, Reject):
+            await handler(delivery(text, id=f"tg:{number}:r0", in_reply_to=f"tg:{number}"))
+    typing.begin(9999, "tg:9")
+    with pytest.raises(Reject, match="unknown user"):
+        await handler(delivery(chat_id=9999, user_id=77, in_reply_to="tg:9"))
+    assert typing._waiting == {}
 
 
 def test_the_longest_reply_of_the_contract_can_be_sent():

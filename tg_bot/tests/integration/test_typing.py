@@ -2,14 +2,23 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
+from redis.exceptions import RedisError
 
+from service_kit.contracts.messages import IncomingMessage
+from service_kit.lifecycle import end_tasks
+from service_kit.queue.base import ConsumerOptions, Reject
+from service_kit.queue.consumer import RedisConsumer
+from service_kit.queue.producer import RedisProducer
 from tg_bot.src.services import typing_indicator
-from tg_bot.src.services.typing_indicator import ANSWERED, TypingIndicator
+from tg_bot.src.services.typing_indicator import TypingIndicator
 from tg_bot.tests.standin import refusal, until
 
 pytestmark = pytest.mark.integration
+
+QUEUE = "queue:in"
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +28,8 @@ def _quick(monkeypatch):
 
 @asynccontextmanager
 async def indicator(client, redis_client, limit=60.0):
-    typing = TypingIndicator(client, redis_client, limit=limit)
+    settled = partial(RedisProducer(redis_client).settled, QUEUE)
+    typing = TypingIndicator(client, settled, limit=limit)
     task = asyncio.ensure_future(typing.run())
     try:
         yield typing
@@ -38,12 +48,11 @@ async def test_it_is_shown_at_once_and_renewed_until_the_answer(telegram, client
         typing.begin(7, "tg:1")
         await telegram.until(lambda: shown(telegram) >= 3)
         await typing.settle(7)
-        await typing.answered(7, "tg:1")
+        typing.end(7, "tg:1")
         calls = shown(telegram)
         typing.begin(8, "tg:2")
         await telegram.until(lambda: shown(telegram, 8) >= 3)
         assert shown(telegram) == calls
-    assert not await redis_client.exists(ANSWERED + "tg:1")
 
 
 async def test_it_goes_on_while_another_message_waits(telegram, client, redis_client):
@@ -51,10 +60,10 @@ async def test_it_goes_on_while_another_message_waits(telegram, client, redis_cl
         typing.begin(7, "tg:1")
         typing.begin(7, "tg:2")
         await telegram.until(lambda: shown(telegram) >= 1)
-        await typing.answered(7, "tg:1")
+        typing.end(7, "tg:1")
         calls = shown(telegram)
         await telegram.until(lambda: shown(telegram) >= calls + 2)
-        await typing.answered(7, "tg:2")
+        typing.end(7, "tg:2")
         assert typing._waiting == {}
 
 
@@ -72,7 +81,7 @@ async def test_a_quick_answer_needs_no_call(telegram, client, redis_client):
     async with indicator(client, redis_client) as typing:
         for chat in range(200):
             typing.begin(chat, f"tg:{chat}")
-            await typing.answered(chat, f"tg:{chat}")
+            typing.end(chat, f"tg:{chat}")
         typing.begin(1000, "tg:x")
         await telegram.until(lambda: shown(telegram, 1000) == 1)
         assert telegram.count("sendChatAction") < 5
@@ -112,12 +121,42 @@ async def test_failures_cost_nothing(telegram, client, redis_client):
         await telegram.until(lambda: shown(telegram) >= 4)
 
 
-async def test_an_answer_of_another_instance_ends_it(telegram, client, redis_client):
-    async with indicator(client, redis_client) as typing, indicator(client, redis_client) as other:
+@pytest.mark.parametrize("fate", ["answered", "rejected"])
+async def test_a_message_that_is_settled_elsewhere_ends_it(
+    telegram, client, redis_client, redis_settings, fate
+):
+    """Another instance sends the answer; or the assistant rejects the message, and there is none."""
+
+    async def assistant(_delivery):
+        if fate == "rejected":
+            raise Reject("user 1 is blocked")
+        return ()
+
+    consumer = RedisConsumer(redis_settings, ConsumerOptions(queue=QUEUE, slot="a"), assistant)
+    message = IncomingMessage(id="tg:1", user_id=1, chat_id=7, text="hi")
+    async with indicator(client, redis_client) as typing:
         typing.begin(7, "tg:1")
-        await telegram.until(lambda: shown(telegram) >= 1)
-        await other.answered(7, "tg:1")
-        await until(lambda: not typing._waiting)
+        typing.begin(8, "tg:2")
+        await telegram.until(lambda: shown(telegram) >= 2)
+        await RedisProducer(redis_client).enqueue(QUEUE, message)
+        stop = asyncio.Event()
+        consuming = asyncio.ensure_future(consumer.run(stop))
+        await until(lambda: list(typing._waiting) == [8])
+        stop.set()
+        await consuming
+
+
+async def test_while_redis_is_away_it_goes_on(telegram, client, redis_client):
+    async def away(_ids):
+        raise RedisError("away")
+
+    typing = TypingIndicator(client, away, limit=60)
+    task = asyncio.ensure_future(typing.run())
+    typing.begin(7, "tg:1")
+    await telegram.until(lambda: shown(telegram) >= 1)
+    await until(lambda: typing._waiting[7].due > 0 and not typing._calls)
+    assert not task.done()
+    await end_tasks([task])
 
 
 async def test_zero_shows_nothing(telegram, client, redis_client):
