@@ -24,12 +24,12 @@ from .assistants.memory import Memories
 from .assistants.openai_services import OpenAIServices, stateless_backends
 from .config.settings import Settings
 from .core import metrics
-from .core.chat_completions import ChatCompletionsBackend
 from .core.known_providers import DEFAULT_PROVIDER
 from .core.model import ModelBackend
 from .core.remote_assistants import RemoteAssistants
 from .core.retry import Retrying
 from .core.router import ModelResolver, ModelRouter, Rests
+from .core.tools_backend import chat_backend
 from .orchestrator import AssistantOrchestrator
 from .services.discards import DiscardSweeper
 from .services.providers import announce_providers, providers_of
@@ -166,8 +166,7 @@ def _models(
     stack.push_async_callback(providers.aclose)
     retrying = Retrying(settings.model_attempts)
     chat = {
-        name: ChatCompletionsBackend(provider, providers.quirks[name])
-        for name, provider in providers.usable.items()
+        name: chat_backend(provider, providers.quirks[name]) for name, provider in providers.usable.items()
     }
 
     def resolver(backends: Mapping[str, ModelBackend]) -> ModelResolver:

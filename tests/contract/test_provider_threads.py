@@ -175,6 +175,21 @@ async def test_a_server_without_conversations_is_asked_for_one_once(make_world):
     assert [target for _, target in world.provider.requests].count("/v1/conversations") == 1
 
 
+@pytest.mark.parametrize("protocol", [CONVERSATIONS, RESPONSES], ids=str)
+async def test_a_model_without_tools_answers_without_them_and_is_asked_with_them_once(make_world, protocol):
+    world = await make_world(Says("Hello"), Says("Fine"))
+    world.world.protocol = protocol
+    refused = error(400, message="m does not support tools")
+    world.provider.refuses = lambda request: refused if b'"tools"' in request.body else None
+    assistant = await world.assistant(FunctionTool("now", lambda: "12:00"))
+    with capture_logs() as logs:
+        assert await world.say(assistant, "Hi") == "Hello"
+        assert await world.say(assistant, "How are you?") == "Fine"
+    assert [text_of(item) for item in world.provider.asked[1]["input"]] == ["Hi", "Hello", "How are you?"]
+    assert [entry["event"] for entry in logs].count("model_takes_no_tools") == 1
+    assert [target for _, target in world.provider.requests].count("/v1/conversations") <= 1
+
+
 async def test_a_gateway_with_nobody_behind_says_nothing_of_the_protocol(make_world):
     world = await make_world(Says("Hello"))
     assistant = await world.assistant()

@@ -22,6 +22,7 @@ from ..core.errors import (
     ModelRefusedError,
     ModelUnavailableError,
     ThreadLostError,
+    ToolsRefusedError,
 )
 from ..core.model import (
     AssistantMessage,
@@ -165,6 +166,8 @@ class Dialogue:
                     raise NoThreadError(str(exc)) from exc
                 self._known = None
                 continue
+            except ToolsRefusedError as exc:
+                raise NoThreadError(str(exc)) from exc  # without a thread it may answer without tools
             except ModelError as exc:
                 if not self._is_untouched(exc):
                     self._known = None

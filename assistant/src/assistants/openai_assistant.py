@@ -141,7 +141,7 @@ class OpenAIAssistant(BaseAssistant):
             log.warning("answering_without_thread", assistant=self.name, reason=str(exc))
             return None
         backend = services.thread_backend(target.provider, self._identity)
-        if backend is None:
+        if backend is None or (self.tools and services.takes_no_tools(target.model)):
             return None
         return Dialogue(
             services.threads,

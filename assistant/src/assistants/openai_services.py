@@ -19,6 +19,8 @@ from ..core.router import ModelResolver, Rests
 from ..core.runs import RunsBackend, delete_thread
 from ..core.spoken import ResponsesOrChat
 from ..core.threads import Identity, OpenAIProtocol, ThreadBackend
+from ..core.tools_backend import ToolsBackend
+from ..core.tools_way import ToolsWay
 from ..storage.provider_threads import ProviderThreads
 
 
@@ -54,6 +56,10 @@ class OpenAIServices:
             case _:
                 return None
 
+    def takes_no_tools(self, model: str) -> bool:
+        """Whether this model of the default provider refused them a while ago."""
+        return self.provider is not None and self.provider.ways.of(model) is ToolsWay.LEFT_OUT
+
     async def delete_thread(self, thread_id: str) -> None:
         """Delete a thread at the provider, of whatever protocol it is.
 
@@ -78,4 +84,5 @@ def stateless_backends(
     """
     if provider is None or protocol is OpenAIProtocol.THREADS:
         return others
-    return {**others, provider.name: ResponsesOrChat(provider, others[provider.name], strict=strict)}
+    responses_or_chat = ResponsesOrChat(provider, others[provider.name], strict=strict)
+    return {**others, provider.name: ToolsBackend(provider, responses_or_chat)}

@@ -259,7 +259,10 @@ class ToolLoop:
                 usage=answer.usage,
                 seconds=asyncio.get_running_loop().time() - started,
             )
-            return answer
+            if answer.without_tools:
+                run.context.totals.without_tools.add(answer.model)
+            calls = tuple(map(self._toolbox.resolved, answer.tool_calls))
+            return replace(answer, tool_calls=calls)
 
     async def _round(self, run: _Run, answer: ModelAnswer) -> None:
         """The calls of one answer, each with its result behind them, in their order."""

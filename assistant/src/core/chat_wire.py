@@ -31,6 +31,8 @@ def request_body(model: str, request: ModelRequest, quirks: Quirks, *, provider:
         body["temperature"] = request.temperature
     if request.max_output_tokens is not None:
         body[quirks.output_limit] = request.max_output_tokens
+    if request.reasoning_effort is not None:
+        body["reasoning_effort"] = request.reasoning_effort
     return with_model_quirks(body)
 
 

@@ -8,6 +8,7 @@ AssistantError
 │   │   └── BadAnswerError         an answer that is none: not JSON, no choices, empty
 │   └── ModelRefusedError          the same request will fail again: 400, 401, 403, 404, quota exhausted
 │       ├── AnswerTooLargeError    it would be as large again
+│       ├── ToolsRefusedError      the model takes no tools, or not in this way
 │       ├── ContextOverflowError   fewer messages may fit
 │       └── ThreadLostError        the provider's conversation is gone or cannot be continued; a new one can
 ├── ConfigurationError             the admin or operator must act
@@ -21,6 +22,8 @@ AssistantError
     └── ToolExecutionError         the tool failed; other arguments may or may not help
         └── ToolTimeoutError       it was stopped: whether it had done its work is not known
 """
+
+from .tools_way import ToolsWay
 
 
 class AssistantError(Exception):
@@ -75,6 +78,21 @@ class ModelRefusedError(ModelError):
 
 class AnswerTooLargeError(ModelRefusedError):
     """The answer is larger than anything that is read (`bounds`)."""
+
+
+class ToolsRefusedError(ModelRefusedError):
+    """The model takes no tools, or not in this way; `ways` are others that the refusal names, best first."""
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        ways: tuple[ToolsWay, ...] = (),
+    ) -> None:
+        super().__init__(reason, status=status, code=code)
+        self.ways = ways
 
 
 class ContextOverflowError(ModelRefusedError):

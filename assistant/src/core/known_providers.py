@@ -15,6 +15,7 @@ OPENAI = Quirks(
     strict_tools=True,
     windows={
         "gpt-6": 1_050_000,
+        "gpt-6.1-terra": 922_000,
         "gpt-5": 400_000,
         "gpt-4.1": 1_047_576,
         "gpt-4o": 128_000,

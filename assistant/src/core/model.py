@@ -104,6 +104,8 @@ class ModelRequest:
     tool_choice: Literal["auto", "none"] = "auto"
     temperature: float | None = None
     max_output_tokens: int | None = None
+    reasoning_effort: Literal["none"] | None = None
+    """Of models that reason; None: what they do of themselves."""
     deadline: float | None = None
 
 
@@ -118,6 +120,8 @@ class ModelAnswer:
     """`provider/model` that answered, as the row named it: what usage is counted by."""
     opaque: str = ""
     """Goes into `AssistantMessage.opaque` of this answer."""
+    without_tools: bool = False
+    """The model takes no tools: it was asked without those of the request."""
 
 
 class ModelBackend(Protocol):

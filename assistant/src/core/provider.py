@@ -27,6 +27,7 @@ from .cool_down import CoolDown
 from .errors import ModelRefusedError, ModelTimeoutError, ModelUnavailableError
 from .event_stream import Patience, Timeouts, drain, events_of
 from .sse import SSE
+from .tools_way import LearnedWays
 
 KEEPALIVE = 15.0
 """Seconds that an idle connection is kept; below what providers' load balancers allow."""
@@ -58,6 +59,8 @@ class Provider:
         self.name = name
         self.lacks: set[str] = set()
         """Paths at which it turned out to have nothing (`spoken`)."""
+        self.ways = LearnedWays()
+        """How its models turned out to take tools (`tools_backend`)."""
         self._base_url = base_url
         self._api_key = api_key
         self._timeouts = timeouts

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from .tools_way import ToolsWay, reasons, tools_way
+
 
 @dataclass(frozen=True, slots=True)
 class Quirks:
@@ -39,38 +41,14 @@ class Quirks:
         return self.windows[max(fitting, key=len)] if fitting else self.context_tokens
 
 
-@dataclass(frozen=True, slots=True)
-class ModelQuirk:
-    """What holds for models whose name starts with one of `prefixes`, at whatever provider."""
-
-    prefixes: tuple[str, ...]
-    fields: Mapping[str, Any] = field(default_factory=dict)
-    """Fields to add to the request."""
-    only_with_tools: bool = False
-    temperature: bool = True
-    """Whether the model takes one."""
-    max_tokens: bool = True
-    """Whether the field of that name is taken in Chat Completions; else only `max_completion_tokens` is."""
-
-
-MODEL_QUIRKS = (
-    # its page on developers.openai.com: Chat Completions calls functions only without reasoning
-    ModelQuirk(("gpt-6-luna",), {"reasoning_effort": "none"}, only_with_tools=True),
-    # developers.openai.com, guide "Reasoning": models that reason refuse a temperature and `max_tokens`
-    # with 400; gateways in front of them pass both on as they come
-    ModelQuirk(("o1", "o3", "o4", "gpt-5", "gpt-6"), temperature=False, max_tokens=False),
-)
-
-
 def with_model_quirks(body: dict[str, Any]) -> dict[str, Any]:
-    """The request as the model it names takes it."""
+    """The request as the model it names takes it, at whatever provider."""
     model = body["model"]
-    for quirk in MODEL_QUIRKS:
-        if not model.startswith(quirk.prefixes) or (quirk.only_with_tools and "tools" not in body):
-            continue
-        body = {**body, **quirk.fields}
-        if not quirk.temperature:
-            body.pop("temperature", None)
-        if not quirk.max_tokens and "max_tokens" in body:
+    if "tools" in body and tools_way(model) is ToolsWay.WITHOUT_REASONING:
+        body = {"reasoning_effort": "none", **body}
+    if reasons(model):
+        # gateways in front of such models pass both on as they come
+        body = {name: value for name, value in body.items() if name != "temperature"}
+        if "max_tokens" in body:
             body["max_completion_tokens"] = body.pop("max_tokens")
     return body

@@ -11,7 +11,14 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from ..utils.text import shortened
-from .errors import ContextOverflowError, ModelError, ModelRefusedError, ModelUnavailableError
+from .errors import (
+    ContextOverflowError,
+    ModelError,
+    ModelRefusedError,
+    ModelUnavailableError,
+    ToolsRefusedError,
+)
+from .tools_way import ToolsWay
 
 _RETRYABLE = frozenset({408, 409, 425, 429})
 _OVERFLOW_CODES = frozenset(
@@ -51,6 +58,18 @@ _QUOTA_WORDS = (
 _WAITS = (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0))
 """Headers that ask for a wait (the first two: OpenAI, Azure), and their units in seconds."""
 
+_OF_TOOLS = frozenset({None, 400, 404, 422, 500, 501})
+"""Statuses of a refusal of tools: 404 is OpenRouter's, 500 llama.cpp's, none is of a stream."""
+_TOOLS = r"(?:tools?|functions?)(?:[ _-](?:use|calls?|calling))?"
+_NO_TOOLS = re.compile(
+    rf"(?:not|n't) support (?:the )?(?:use of )?(?:any )?(?:native )?{_TOOLS}\b"  # Ollama, DeepSeek, Bedrock
+    rf"|\b{_TOOLS}\W{{0,2}} (?:is |are )?(?:un|not )(?:supported|enabled|available)\b"  # Groq, Gemini
+    r"|no endpoints found that support tool use"  # OpenRouter
+    r"|requires --enable-auto-tool-choice"  # vLLM
+    r"|tools param requires --jinja"  # llama.cpp
+    r"|unsupported param(?:eter)?: ['\"`]?tools\b(?!\[)"  # llama.cpp of 2024
+)
+
 LONGEST_REASON = 200
 """Characters of a provider's message."""
 _REPEATED = re.compile(r"""(?:(\\{0,8}["'])(?:input|content|text|messages)\1\s*:|\binput(?:_value)?=).*""")
@@ -78,6 +97,8 @@ def refusal(
         return ModelRefusedError(text, status=status, code=code)
     if _is_overflow(status, {code, kind}, words):
         return ContextOverflowError(text, status=status, code=code)
+    if ways := _other_ways_for_tools(status, _REPEATED.sub("", words)):
+        return ToolsRefusedError(text, status=status, code=code, ways=ways)
     if status is None or status in _RETRYABLE or status >= 500:
         return ModelUnavailableError(text, status=status, code=code, retry_after=retry_after)
     return ModelRefusedError(text, status=status, code=code)
@@ -99,6 +120,19 @@ def _is_overflow(status: int | None, codes: set[str | None], words: str) -> bool
         return True
     # llama.cpp's wording comes with 500 in older releases, others' in the middle of a stream
     return status in {None, 400, 422, 500} and any(some in words for some in _OVERFLOW_WORDS)
+
+
+def _other_ways_for_tools(status: int | None, words: str) -> tuple[ToolsWay, ...]:
+    """How the tools might be taken, where the refusal is one of them; nothing where it is not."""
+    if status not in _OF_TOOLS:
+        return ()
+    if "reasoning_effort" in words and "none" in words:
+        if "tools" in words:
+            return (ToolsWay.WITHOUT_REASONING, ToolsWay.RESPONSES)
+        return (ToolsWay.RESPONSES,) if "support" in words else ()
+    if "v1/responses" in words:
+        return (ToolsWay.RESPONSES,)
+    return (ToolsWay.LEFT_OUT,) if _NO_TOOLS.search(words) else ()
 
 
 def refusal_in_body(body: object, *, status: int | None, retry_after: float | None = None) -> ModelError:

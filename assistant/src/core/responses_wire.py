@@ -22,11 +22,11 @@ from .model import (
     ToolSpec,
     UserMessage,
 )
-from .quirks import MODEL_QUIRKS
 from .refusals import error_in_answer, refusal
 from .strict import strict_schema
 from .thoughts import without_thoughts
 from .tool_calls import WrittenCall, tool_calls
+from .tools_way import reasons
 from .wire import AsObject, AsObjects, Wire, Word, cleaned, objects, shaped, text_of, usage_of
 
 Item = dict[str, Any]
@@ -83,15 +83,11 @@ def response_body(
     if request.tools:
         body["tools"] = [_tool(tool, strict=strict) for tool in request.tools]
         body["tool_choice"] = request.tool_choice
-    if request.temperature is not None and _takes_temperature(model):
+    if request.temperature is not None and not reasons(model):
         body["temperature"] = request.temperature
     if request.max_output_tokens is not None:
         body["max_output_tokens"] = max(request.max_output_tokens, LEAST_OUTPUT)
     return body
-
-
-def _takes_temperature(model: str) -> bool:
-    return all(quirk.temperature for quirk in MODEL_QUIRKS if model.startswith(quirk.prefixes))
 
 
 def _tool(tool: ToolSpec, *, strict: bool) -> Item:

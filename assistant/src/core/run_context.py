@@ -62,6 +62,8 @@ class RunTotals:
     uses: dict[tuple[str, str], ModelUse] = field(default_factory=dict)
     """By assistant's id and model."""
     tool_calls: int = 0
+    without_tools: set[str] = field(default_factory=set)
+    """Models that take no tools, and answered without those of their assistants."""
     run: str = field(default_factory=lambda: uuid4().hex[:12])
     """Tells the runs of one message apart: each has asked models, and each is counted, under this name."""
     earlier: "dict[str, RunTotals]" = field(default_factory=dict)

@@ -15,6 +15,15 @@ from .wrappers import UNKNOWN, Call, CallOutcome, CallResult, DoneCalls, observe
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 
 
+LONGEST_NAME = 256
+"""Characters of a tool's name in which another one is looked for."""
+_SEPARATOR = re.compile(r"[\s-]")
+_TAIL = re.compile(r"(?:<\||\(\)|:\d+$).*|[\s\"'`]+$", re.DOTALL)
+"""What models write behind a tool's name: marks of their own format, brackets, a number."""
+_NAMESPACE = re.compile(r".*(?:[.:/\\\"'`]\s*|__)", re.DOTALL)
+"""And before it, such as `functions.`, `default_api:`, `tools/`, `mcp__server__`."""
+
+
 class Toolbox:
     """Tools by name. Shared by all runs of the assistant."""
 
@@ -30,6 +39,17 @@ class Toolbox:
     def tools(self) -> tuple[BaseTool, ...]:
         """The tools, by name."""
         return tuple(self._tools.values())
+
+    def resolved(self, call: ToolCall) -> ToolCall:
+        """The call under the name of a tool that there is, where the model plainly means that one."""
+        if call.name in self._tools or len(call.name) > LONGEST_NAME:
+            return call
+        bare = _TAIL.sub("", call.name)
+        for name in (bare, _NAMESPACE.sub("", bare)):
+            meant = [known for known in self._tools if _plain(known) == _plain(name)]
+            if len(meant) == 1:
+                return replace(call, name=meant[0])
+        return call
 
     def checked(self, call: ToolCall) -> Arguments | CallResult:
         """The arguments of a call that may run, or why it may not. Nothing is run here."""
@@ -57,11 +77,16 @@ class Toolbox:
 
     async def call(self, call: ToolCall, context: RunContext) -> CallResult:
         """One call by itself: checked, carried out and measured as in a run."""
+        call = self.resolved(call)
         arguments = self.checked(call)
         if isinstance(arguments, CallResult):
             self.refused(call, arguments, context)
             return arguments
         return await self.carried_out(call.name, arguments, context)
+
+
+def _plain(name: str) -> str:
+    return _SEPARATOR.sub("_", name.strip().lower())
 
 
 def comparable(call: ToolCall) -> str:

@@ -127,6 +127,37 @@ async def test_a_name_that_no_server_takes_does_not_stay_in_the_history(name):
     assert error_of(results(outcome.messages)[0])["type"] == "unknown_tool"
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("functions.echo", "default_api:echo", "default_api.echo", "tools/echo", "tools.functions.echo"),
+        *("mcp__server__echo", "ns::echo", "Tool: echo", "echo()", "functions.echo:0", "ECHO", ' "echo" '),
+        *("echo<|channel|>commentary", "functions.echo<|constrain|>json"),
+    ],
+)
+async def test_a_name_with_something_around_it_is_that_of_the_known_tool(name):
+    ran: list[str] = []
+
+    def note(text: str) -> None:
+        ran.append(text)
+
+    echo = FunctionTool("echo", note, properties=TEXT)
+    backend = ScriptedBackend(calls((name, {"text": "hi"})), said("ok"))
+    outcome = await run(loop_of(backend, echo, FunctionTool("other", print)))
+    assert (ran, sent_back(outcome).name) == (["hi"], "echo")
+
+
+@pytest.mark.parametrize(
+    "name", ["delete_echo", "echo.delete", "echoes", "an echo", "functions.", "x" * 10_000]
+)
+async def test_a_name_that_only_holds_that_of_a_tool_is_another(name):
+    ran: list[str] = []
+    loop = loop_of(ScriptedBackend(calls((name, {})), said("ok")), FunctionTool("echo", ran.append))
+    outcome = await run(loop)
+    assert error_of(results(outcome.messages)[0])["type"] == "unknown_tool"
+    assert ran == []
+
+
 async def test_a_bug_in_a_tool_shows_the_model_nothing_of_it():
     def bug() -> str:
         raise KeyError("secret internals")
