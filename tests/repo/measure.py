@@ -1,8 +1,8 @@
 """How large and how plain is the code? `python -m tests.repo.measure [FOLDER…]`
 
 Per folder: lines, files, median and 90th percentile of the lines of files and functions, comments per 100
-lines, functions whose names begin with a participle (functions are verbs), and class names that stand twice in
-one service. With names of folders, the places too. Tests and migrations are left out.
+lines, functions whose names begin with a participle (functions are verbs), and class names that stand twice
+in one service. With names of folders, the places too. Tests and migrations are left out.
 """
 
 import ast
