@@ -24,6 +24,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import psutil
 import uvloop
@@ -182,7 +183,7 @@ class Crowd:
 async def running(plan: Plan) -> AsyncIterator[Crowd]:
     """The suite with the world around it; code loaded, users not yet known."""
     world = World(tool_round=plan.tools)
-    services = {"services": ALONE} if plan.alone else {}
+    services: dict[str, Any] = {"services": ALONE} if plan.alone else {}
     async with (
         staged(world, replicas=plan.replicas, **services) as suite,
         QueueDoor.opened(suite, world, plan.users) if plan.alone else _no_door() as door,

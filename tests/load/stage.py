@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,10 @@ LIFTED = {"TELEGRAM_RATE_LIMIT": "0", "TELEGRAM_CHAT_RATE_LIMIT": "0", "TELEGRAM
 
 
 @asynccontextmanager
-async def staged(world: World, *, replicas: int, **more: Any) -> AsyncIterator[Suite]:
-    """The suite, healthy, with Telegram's limits lifted; `more` goes to `Suite`."""
+async def staged(
+    world: World, *, replicas: int, settings: Mapping[str, str] | None = None, **more: Any
+) -> AsyncIterator[Suite]:
+    """The suite, healthy, with Telegram's limits lifted and these `settings`; `more` goes to `Suite`."""
     await world.start()
     try:
         with throw_away_servers() as servers, tempfile.TemporaryDirectory() as folder:
@@ -24,7 +26,7 @@ async def staged(world: World, *, replicas: int, **more: Any) -> AsyncIterator[S
                 Path(folder),
                 servers.environment(),
                 outside=world.url,
-                extra=LIFTED,
+                extra=LIFTED | dict(settings or {}),
                 replicas=replicas,
                 **more,
             )

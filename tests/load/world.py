@@ -173,7 +173,7 @@ class World:
     async def _any_method(self, _request: web.Request) -> web.Response:
         return _ok(result=True)
 
-    async def _complete(self, request: web.Request) -> web.Response:
+    async def _complete(self, request: web.Request) -> web.StreamResponse:
         body = json.loads(await request.read())
         self.model_calls += 1
         messages = body["messages"]

@@ -3,6 +3,7 @@
 AssistantError
 ├── ModelError                     the model's provider; the user gets a friendly sentence
 │   ├── ModelUnavailableError      worth another try: timeouts, refused connections, 408, 409, 429, 5xx
+│   │   ├── CoolDownError          not asked: the provider wants to be left alone yet
 │   │   ├── ModelTimeoutError      connected, but it said nothing for too long
 │   │   ├── CutAnswerError         the connection or the stream ended before the answer did
 │   │   └── BadAnswerError         an answer that is none: not JSON, no choices, empty
@@ -58,6 +59,10 @@ class ModelUnavailableError(ModelError):
     ) -> None:
         super().__init__(reason, status=status, code=code)
         self.retry_after = retry_after
+
+
+class CoolDownError(ModelUnavailableError):
+    """The provider was not asked; `retry_after` is what is left of the wait that it asked for."""
 
 
 class ModelTimeoutError(ModelUnavailableError):

@@ -24,7 +24,7 @@ import openai
 from . import bounds
 from .client_errors import translated
 from .cool_down import CoolDown
-from .errors import ModelRefusedError, ModelTimeoutError, ModelUnavailableError
+from .errors import CoolDownError, ModelRefusedError, ModelTimeoutError, ModelUnavailableError
 from .event_stream import Patience, Timeouts, drain, events_of
 from .sse import SSE
 from .tools_way import LearnedWays
@@ -144,7 +144,7 @@ class Provider:
         async with self._slots:
             if (seconds := await self._cool_down.seconds_left()) > 0:
                 msg = f"{self.name} wants to be left alone for {seconds:.1f} s yet"
-                raise ModelUnavailableError(msg, status=429, retry_after=seconds)
+                raise CoolDownError(msg, status=429, retry_after=seconds)
             try:
                 yield
             except ModelUnavailableError as exc:

@@ -9,6 +9,8 @@ are counted instead:
 - Whatever fails while another model could answer, which serves the user better than a wait above MAX_WAIT.
 - Whatever has no deadline.
 
+Whoever was not let through to the provider (CoolDownError) has not tried: that is not counted at all.
+
 A model that did not answer in time gets another try only with as much time as it has used up in vain.
 """
 
@@ -20,7 +22,7 @@ from typing import TypeVar
 from service_kit.logging import get_logger
 
 from . import metrics
-from .errors import BadAnswerError, ModelError, ModelTimeoutError, ModelUnavailableError
+from .errors import BadAnswerError, CoolDownError, ModelError, ModelTimeoutError, ModelUnavailableError
 from .model import ModelAnswer
 
 log = get_logger(__name__)
@@ -70,33 +72,37 @@ class Retrying:
         """
         loop = asyncio.get_running_loop()
         until = None if within is None else loop.time() + within
+        last: ModelUnavailableError | None = None
         failures: list[ModelUnavailableError] = []
         while True:
             started = loop.time()
             try:
-                async with asyncio.timeout_at(None if alone and not failures else until) as limit:
+                async with asyncio.timeout_at(None if alone and last is None else until) as limit:
                     return await _measured(attempt, provider, model)
             except TimeoutError as exc:
                 if not limit.expired():
                     raise
-                if alone:
-                    raise failures[-1] from exc
+                if alone and last is not None:
+                    raise last from exc
                 msg = f"no answer in {within or 0:.1f} s, its share of the message's time"
                 raise ModelTimeoutError(msg) from exc
+            except CoolDownError as exc:
+                last = exc
             except ModelUnavailableError as exc:
+                last = exc
                 failures.append(exc)
-            wait = self.wait_after(failures[-1], len(failures))
+            wait = self.wait_after(last, len(failures))
             now = loop.time()
             left = None if until is None else until - now - wait
-            if not self._is_worth_it(failures, wait, alone=alone, left=left, took=now - started):
-                raise failures[-1]
+            if not self._is_worth_it(last, failures, wait, alone=alone, left=left, took=now - started):
+                raise last
             log.info(
                 "model_retry",
                 provider=provider,
                 model=model,
                 attempt=len(failures),
                 wait_s=round(wait, 2),
-                reason=str(failures[-1]),
+                reason=str(last),
             )
             metrics.model_retried(provider, model)
             await asyncio.sleep(wait)
@@ -106,11 +112,13 @@ class Retrying:
 
         All who wait for one provider are told the same time: they come back spread over a second.
         """
-        wait = self._backoff(failures - 1)
-        return wait if failure.retry_after is None else max(wait, failure.retry_after + self._backoff(0))
+        if failure.retry_after is not None:
+            return failure.retry_after + self._backoff(0)
+        return self._backoff(failures - 1)
 
     def _is_worth_it(
         self,
+        last: ModelUnavailableError,
         failures: list[ModelUnavailableError],
         wait: float,
         *,
@@ -119,7 +127,6 @@ class Retrying:
         took: float,
     ) -> bool:
         """Whether another attempt is, `left` seconds before the time is over; the last one `took` so long."""
-        last = failures[-1]
         counted = failures
         if alone and left is not None:
             counted = [failure for failure in failures if isinstance(failure, BadAnswerError)]

@@ -6,6 +6,7 @@ import pytest
 from assistant.src.core.errors import (
     BadAnswerError,
     ContextOverflowError,
+    CoolDownError,
     CutAnswerError,
     ModelError,
     ModelRefusedError,
@@ -86,6 +87,12 @@ async def test_answers_that_are_paid_for_nothing_are_counted():
     assert (await outcome(attempts, within=60), attempts.count) == ("rubbish", 6)
 
 
+@pytest.mark.parametrize("how", [{}, {"within": 60}, {"within": 60, "alone": False}], ids=str)
+async def test_who_was_not_let_through_has_not_tried(how):
+    attempts = Attempts(*[CoolDownError("left alone", retry_after=0.0)] * 20, BUSY, BUSY)
+    assert (await outcome(attempts, **how), attempts.count) == ("done", 23)
+
+
 async def test_where_another_model_could_answer_failures_are_counted():
     attempts = Attempts(*[BUSY] * 20)
     assert (await outcome(attempts, within=60, alone=False), attempts.count) == ("503", 3)
@@ -109,9 +116,9 @@ async def test_a_wait_that_is_too_long_is_not_waited(wait, how):
 
 def test_the_waits_of_those_who_were_told_the_same_differ():
     retrying = Retrying(3)
-    waits = {retrying.wait_after(ModelUnavailableError("429", retry_after=7.0), 1) for _ in range(20)}
+    waits = {retrying.wait_after(ModelUnavailableError("429", retry_after=7.0), 9) for _ in range(20)}
     assert len(waits) > 1
-    assert all(7.0 < wait < 9.0 for wait in waits)
+    assert all(7.0 < wait < 9.0 for wait in waits), "it is the provider that says how long"
 
 
 async def test_zero_as_the_wait_asked_for_does_not_make_a_loop_without_waits():
