@@ -14,6 +14,7 @@ from typing import Any
 import uvloop
 
 from service_kit.logging import get_logger
+from service_kit.proxies import bypass_proxies
 
 log = get_logger(__name__)
 
@@ -27,6 +28,7 @@ def run(main: Main) -> None:
     person who does not want to wait. An exception of `main` leaves as it is: the supervisor restarts.
     """
     _calm_garbage_collector()
+    bypass_proxies()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_with_signals(main))
 

@@ -1,0 +1,23 @@
+"""No proxy is asked for this machine or for the suite's own services.
+
+The environment's proxy is for what is outside; an HTTP client that obeys it (as those of models do) would
+ask it for `127.0.0.1`, which is another machine there.
+"""
+
+import os
+from collections.abc import MutableMapping
+
+OWN_HOSTS = (
+    *("localhost", "127.0.0.1", "::1", "host.docker.internal"),
+    *("rest_service", "google_calendar_service", "sandbox"),
+)
+"""The last ones are the services' names in Docker's network."""
+
+
+def bypass_proxies(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Add the suite's hosts to those that the environment's proxies are not for."""
+    given = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
+    hosts = [host.strip() for host in given.split(",") if host.strip()]
+    if "*" not in hosts:
+        hosts += [host for host in OWN_HOSTS if host not in hosts]
+    environment["no_proxy"] = environment["NO_PROXY"] = ",".join(hosts)
