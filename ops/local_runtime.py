@@ -201,7 +201,7 @@ class LocalRuntime:
         self._end_orphans()
         self.layout.socket.unlink(missing_ok=True)
         self.shell.run(
-            [env.program("supervisord"), "-c", self.layout.config],
+            [*env.module("supervisor.supervisord"), "-c", self.layout.config],
             env=from_the_system(),
             only_env=True,
             capture=True,
@@ -264,7 +264,7 @@ class LocalRuntime:
         postgres = PostgresServer(self.project, self.shell)
         if not (postgres.data / "initialised").exists():
             self.shell.show(["initdb", "-D", postgres.data, "-U", postgres.login.user])
-        self.shell.show([env.program("supervisord"), "-c", self.layout.config])
+        self.shell.show([*env.module("supervisor.supervisord"), "-c", self.layout.config])
         ours = [name for name in wanted if SERVICES[name].module and name != "rest_service"]
         self._show_control("start", *(name for name in wanted if not SERVICES[name].module))
         if ours:
@@ -276,8 +276,8 @@ class LocalRuntime:
     def _show_control(self, *words: str) -> None:
         """What we ask supervisord for over its socket, as the command that asks the same."""
         env = self._envs.current("run")
-        program = env.program("supervisorctl") if env else "supervisorctl"
-        self.shell.show([program, "-c", self.layout.config, *words])
+        program = env.module("supervisor.supervisorctl") if env else ["supervisorctl"]
+        self.shell.show([*program, "-c", self.layout.config, *words])
 
     def _started_with(self, services: Sequence[str]) -> list[str]:
         played = sandboxed(self.project.values).any

@@ -43,6 +43,29 @@ Is the package index reachable? Behind a proxy set HTTPS_PROXY; for an index of 
 The locked packages have ready-made files for Python 3.11 to 3.14; this is {version}.
 What is installed is kept in pip's cache: run the same command again to go on."""
 
+PIP_FETCHES_BY = (
+    *(
+        "INDEX_URL",
+        "EXTRA_INDEX_URL",
+        "FIND_LINKS",
+        "NO_INDEX",
+        "TRUSTED_HOST",
+        "CERT",
+        "CLIENT_CERT",
+        "PROXY",
+    ),
+    *(
+        "CACHE_DIR",
+        "NO_CACHE_DIR",
+        "TIMEOUT",
+        "DEFAULT_TIMEOUT",
+        "RETRIES",
+        "CONFIG_FILE",
+        "KEYRING_PROVIDER",
+    ),
+)
+"""The settings of pip that say where packages come from; others say what to do with them, which we do."""
+
 
 @dataclass(frozen=True)
 class PythonEnv:
@@ -62,8 +85,12 @@ class PythonEnv:
         return self.folder / "lib" / version / "site-packages"
 
     def program(self, name: str) -> Path:
-        """One of its programs."""
+        """One of its programs that is no script of Python: such a one names the folder, which may move."""
         return self.folder / "bin" / name
+
+    def module(self, name: str) -> list[str | Path]:
+        """The command that runs one of its Python programs, wherever the folder is now."""
+        return [self.python, "-m", name]
 
 
 class PythonEnvs:
@@ -164,7 +191,13 @@ class PythonEnvs:
             version = f"{sys.version_info.major}.{sys.version_info.minor}"
             raise OpsError(NO_VENV.format(python=sys.executable, version=version))
         options = [] if complete else ["--without-pip"]
-        self._shell.run([*base, "venv", *options, str(env.folder)], capture=True, timeout=300)
+        self._shell.run(
+            [*base, "venv", *options, str(env.folder)],
+            env=_environment(),
+            only_env=True,
+            capture=True,
+            timeout=300,
+        )
 
     def _works(self, command: list[str]) -> bool:
         done = self._shell.run(command, capture=True, check=False, quiet=True, timeout=60)
@@ -176,6 +209,8 @@ class PythonEnvs:
         if not self._shell.dry_run and not (env.site_packages / "pip").exists():
             pip = [sys.executable, "-m", "pip", "--python", env.python]
         command = [*pip, "install", "--disable-pip-version-check", "--no-input", "--progress-bar=off"]
+        # into this environment, whatever pip's settings in files and variables say
+        command += ["--no-user", "--target=", f"--prefix={env.folder}", "--root=/"]
         command += ["--require-hashes", "-r", requirements]
         self._shell.show(command)
         if self._shell.dry_run:
@@ -188,10 +223,20 @@ class PythonEnvs:
                 raise OpsError(PIP_FAILED.format(log=log, tail=tail, version=platform.python_version()))
 
 
+def _environment() -> dict[str, str]:
+    """Ours without what would make Python and pip do something else than in a fresh environment."""
+    fetching = {f"PIP_{name}" for name in PIP_FETCHES_BY}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PIP_", "PYTHON", "VIRTUAL_ENV")) or name in fetching
+    }
+
+
 def _run_pip(command: list[str], log: Path, progress: Progress, total: int) -> int:
     """Run pip, its output into `log`, what it is doing onto the progress line. Its exit code."""
     fetched = 0
-    env = {**os.environ, "PYTHONUNBUFFERED": "1", "PIP_REQUIRE_VIRTUALENV": "0"}
+    env = {**_environment(), "PYTHONUNBUFFERED": "1", "PIP_REQUIRE_VIRTUALENV": "0"}
     with (
         log.open("w", encoding="utf-8") as file,
         subprocess.Popen(

@@ -42,7 +42,7 @@ def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture
 def runtime(folder: Path) -> Iterator[LocalRuntime]:
     """A runtime in a folder of its own, with the Python that runs the tests as its environment."""
-    root = folder / "check out"
+    root = folder / "che$ck out"
     root.mkdir()
     for name in (".env.example", "ops"):
         (root / name).symlink_to(ROOT / name)
@@ -100,6 +100,21 @@ def test_a_second_start_keeps_what_runs_and_a_stop_leaves_nothing(runtime: Local
     assert {one.state for one in runtime.status()} == {"stopped"}
     assert processes_of(runtime.project.root) == ""
     runtime.stop([])  # harmless
+
+
+def test_a_moved_checkout_starts_again_with_its_data(runtime: LocalRuntime, folder: Path):
+    runtime.start(SERVERS, {})
+    runtime.stop([])
+    kept = runtime.project.local / "data" / "redis" / "kept"
+    kept.touch()
+    runtime.project.root.rename(folder / "mo$ved 'é")
+    moved = made(folder / "mo$ved 'é")
+    try:
+        moved.start(SERVERS, {})
+        pids(moved)
+        assert (moved.project.local / "data" / "redis" / "kept").exists()
+    finally:
+        moved.stop([])
 
 
 def test_a_changed_setting_restarts_only_what_it_concerns(runtime: LocalRuntime):
