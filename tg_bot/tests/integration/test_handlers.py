@@ -101,6 +101,16 @@ async def test_the_code_makes_the_first_owner(bot, rest_standin):
     second = await told(bot, written(f"/start {CODE}", number=2, user=2002))
     assert second.text == ENGLISH.owner_taken
     assert len(rest_standin.users) == 1
+    rest_standin.add(3003)
+    member = await told(bot, written(f"/start {CODE}", number=3, user=3003))
+    assert member.text == ENGLISH.owner_taken
+    assert [one["role"] for one in rest_standin.users.values()] == ["owner", "member"]
+
+
+@pytest.mark.parametrize("code", [CODE[:-1], CODE[0], CODE + "x", CODE.upper(), f"{CODE} {CODE}", "nonsense"])
+async def test_what_is_not_the_whole_code_is_wrong(bot, rest_standin, code):
+    assert (await told(bot, written(f"/start {code}"))).text == ENGLISH.wrong_code
+    assert rest_standin.users == {}
 
 
 async def test_a_member_can_become_the_owner(bot, rest_standin):

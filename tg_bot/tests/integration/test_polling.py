@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from redis.exceptions import RedisError
 
 from service_kit.contracts.errors import ErrorBody
 from service_kit.contracts.messages import IncomingMessage, OutgoingMessage
@@ -151,6 +152,35 @@ async def test_a_malformed_update_is_passed_over(telegram, client, redis_client)
         await telegram.until(lambda: not telegram.updates)
     assert int(await redis_client.get(OFFSET)) == 6002
     assert rig.naps.seconds == []
+
+
+@pytest.mark.parametrize("chat_type", ["group", "supergroup", "channel"])
+async def test_a_bug_is_not_told_to_a_group(telegram, client, redis_client, chat_type):
+    async def handle(_update):
+        raise ZeroDivisionError
+
+    await telegram.write("hello", chat={"id": -500, "type": chat_type})
+    async with Rig(client, redis_client, handle=handle).running():
+        await telegram.until(lambda: not telegram.updates)
+    assert await texts(redis_client, "queue:out") == []
+
+
+async def test_an_update_that_was_stored_before_shows_no_typing(client, redis_client):
+    update = {"update_id": 7000, "message": BODY}
+    first, second = Rig(client, redis_client), Rig(client, redis_client)
+    await first.intake.take(OFFSET, [update])
+    await second.intake.take(OFFSET, [update])
+    assert list(first.typing._waiting) == [1001]
+    assert second.typing._waiting == {}
+
+
+async def test_a_bot_whose_polls_hang_is_not_ready(telegram, client, redis_client, monkeypatch):
+    monkeypatch.setattr(poller_module, "POLL_OVERDUE", -1)  # beside the poll's own second
+    async with Rig(client, redis_client).running() as rig:
+        await telegram.until(lambda: telegram.count("getUpdates") >= 1)
+        await until(lambda: rig.poller._trouble is None)
+        with pytest.raises(NotPollingError, match="no successful poll"):
+            await rig.poller.check()
 
 
 PERSON: dict[str, Any] = {"id": 1001, "first_name": "Ada"}
@@ -493,6 +523,57 @@ async def test_who_loses_the_lease_stops_polling(redis_client, monkeypatch):
         await PollLease(redis_client, "a").hold("1", work)
     assert cancelled.is_set()
     assert await redis_client.get("tg:poller:1") == b"b~somebody"
+
+
+async def poll_for_ever():
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+@pytest.mark.parametrize("trouble", ["refused", "hanging"])
+async def test_a_lease_that_cannot_be_renewed_runs_out(redis_client, monkeypatch, trouble):
+    monkeypatch.setattr(lease_module, "TTL", 0.2)
+    monkeypatch.setattr(lease_module, "RENEW_EVERY", 0.05)
+
+    async def renew(**_arguments):
+        if trouble == "hanging":
+            await asyncio.Event().wait()
+        raise RedisError("away")
+
+    lease = PollLease(redis_client, "a")
+    monkeypatch.setattr(lease, "_renew", renew)
+    async with asyncio.timeout(10):
+        with pytest.raises(lease_module.LeaseLostError, match="in time"):
+            await lease.hold("1", poll_for_ever)
+
+
+async def test_two_living_processes_of_one_slot_do_not_take_it_from_each_other(redis_client, monkeypatch):
+    monkeypatch.setattr(lease_module, "RENEW_EVERY", 0.02)
+    monkeypatch.setattr(lease_module, "STANDBY_EVERY", 0.01)
+    first, second = PollLease(redis_client, "a"), PollLease(redis_client, "a")
+    losing = asyncio.ensure_future(first.hold("1", poll_for_ever))
+    await until(lambda: _holds(redis_client, first))
+    keeping = asyncio.ensure_future(second.hold("1", poll_for_ever))
+    with pytest.raises(lease_module.LeaseLostError):
+        await losing
+    assert await _holds(redis_client, second)
+    tries, original = 0, first._take
+
+    async def counted(**arguments):
+        nonlocal tries
+        tries += 1
+        return await original(**arguments)
+
+    monkeypatch.setattr(first, "_take", counted)
+    waiting = asyncio.ensure_future(first.hold("1", poll_for_ever))
+    await until(lambda: tries >= 5)
+    assert await _holds(redis_client, second)
+    assert not keeping.done()
+    await end_tasks([waiting, keeping])
+
+
+async def _holds(redis, lease):
+    return await redis.get("tg:poller:1") == lease._me.encode()
 
 
 async def _starts(redis, prefix):

@@ -149,6 +149,13 @@ async def test_a_long_reply_comes_in_order_one_part_a_second(telegram, handler, 
     assert hands.now - 1000 >= len(telegram.sent) - 1
 
 
+@pytest.mark.parametrize("text", ["x" * 4096, "x" * 4097, "😀" * 2048, "😀" * 2049, "**x** " + "y" * 4096])
+async def test_telegram_takes_the_longest_pieces_that_are_made(telegram, handler, text):
+    await handler(delivery(text))
+    assert "".join(sent_texts(telegram)).replace(" ", "") == text.replace("*", "").replace(" ", "")
+    assert len(telegram.sent) <= 2
+
+
 async def test_a_retry_goes_on_after_the_parts_that_were_sent(telegram, handler):
     text = "\n\n".join("word " * 700 for _ in range(3))
     telegram.refuse("sendChatAction")

@@ -69,6 +69,34 @@ async def test_thirty_go_at_once_and_the_next_waits():
     assert 1001.0 < hands.now < 1001.2
 
 
+async def test_a_chats_distance_counts_from_the_sending_that_the_overall_limit_delayed():
+    hands = Hands()
+    pacer = Pacer(2, 1, now=hands, sleep=hands.sleep)
+    for chat in (1, 2, 3):  # the third waits for the overall limit
+        await message(pacer, chat)
+    sent_at = hands.now
+    assert sent_at > 1001.0
+    await message(pacer, 3)
+    assert hands.now - sent_at >= 1.0
+
+
+async def test_a_pause_that_is_lengthened_while_one_waits_holds():
+    hands = Hands()
+    pacer = Pacer(0, 0, now=hands, sleep=hands.sleep)
+    pacer.pause(1, 7)
+    slept = []
+
+    async def sleep_and_be_told_again(seconds: float) -> None:
+        hands.now += seconds
+        slept.append(seconds)
+        if len(slept) == 1:
+            pacer.pause(1, 5)
+
+    pacer._sleep = sleep_and_be_told_again
+    await message(pacer, 1)
+    assert (slept, hands.now) == ([7.0, 5.0], 1012.0)
+
+
 async def test_a_pause_holds_its_chat_only():
     hands = Hands()
     pacer = Pacer(0, 0, now=hands, sleep=hands.sleep)

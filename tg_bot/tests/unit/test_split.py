@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tg_bot.src.utils.split import split_markdown, utf16_length
+from tg_bot.src.utils.split import MESSAGE_LIMIT, split_markdown, utf16_length
 
 LIMIT = 256
 
@@ -77,3 +77,7 @@ def test_a_long_tail_of_a_fence_is_not_mistaken_for_its_end():
 @pytest.mark.parametrize("text", ["", " ", "\n\n\n"])
 def test_blank_text_has_no_pieces(text):
     assert split_markdown(text, LIMIT) == []
+
+
+def test_a_message_is_as_long_as_telegram_takes():
+    assert MESSAGE_LIMIT == 4096  # Bot API, sendMessage: "1-4096 characters after entities parsing"
