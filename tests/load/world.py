@@ -10,7 +10,7 @@ import asyncio
 import json
 import re
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,6 +42,8 @@ class World:
     times_answered: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     order_by_chat: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     model_calls: int = 0
+    calls_for: Counter[int] = field(default_factory=Counter)
+    """How often the model was asked, by question; with `tool_round` twice is once each."""
     tool_results: int = 0
     """Requests that brought the result of a tool."""
     port: int = 0
@@ -82,6 +84,7 @@ class World:
         self.model_latency = model_latency
         for store in (self.asked, self.answers, self.first_answer, self.times_answered, self.order_by_chat):
             store.clear()
+        self.calls_for.clear()
         self.model_calls = self.tool_results = 0
 
     def ask(self, user: int) -> int:
@@ -181,6 +184,7 @@ class World:
         self.tool_results += answers_tool
         asked = next(message for message in reversed(messages) if message["role"] == "user")
         numbers = _QUESTION.findall(str(asked["content"]))
+        self.calls_for.update(int(number) for number in numbers[-1:])
         if self.model_latency:
             await asyncio.sleep(self.model_latency / (2 if self.tool_round else 1))
         if self.tool_round and not answers_tool:
