@@ -17,7 +17,7 @@ class FaultyLine:
         self.port = 0
 
     async def __aenter__(self) -> Self:
-        await self.open(encoding="utf-8")
+        await self.open()
         return self
 
     async def __aexit__(
