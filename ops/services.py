@@ -71,6 +71,8 @@ SERVICES: dict[str, Service] = {
                 *OWN_KEYS.values(),
                 "CREDENTIALS_ENCRYPTION_KEYS",
                 "CORS_ORIGINS",
+                "FIRING_RETENTION_DAYS",
+                "USAGE_RETENTION_DAYS",
                 "DB_ECHO",
                 "DB_POOL_SIZE",
                 "DB_MAX_OVERFLOW",

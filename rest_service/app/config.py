@@ -111,6 +111,12 @@ class Settings(DatabaseSettings, RedisSettings):
     calendar_api_key: SecretStr | None = Field(
         default=None, description="google_calendar_service's own key; where set, it alone opens tokens."
     )
+    firing_retention_days: int = Field(
+        default=90, ge=0, le=36_500, description="Days after which an ended firing is removed; 0 keeps all."
+    )
+    usage_retention_days: int = Field(
+        default=0, ge=0, le=36_500, description="Days after which a usage record is removed; 0 keeps all."
+    )
     cors_origins: str = Field(
         default="", description="Origins of web pages that may call the API, comma separated."
     )

@@ -1,8 +1,9 @@
 """`python -m rest_service.app.main`: the API, from its parts to its port."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.security import HTTPBearer
@@ -31,6 +32,7 @@ from .metrics import PATH as METRICS
 from .metrics import Measured, Metrics
 from .middleware import BodyLimit, Incidents, Paths, SecurityHeaders
 from .model_names import ModelNames
+from .retention import Retention
 from .routers import (
     assistant_tools,
     assistants,
@@ -144,15 +146,17 @@ def _lifespan(settings: Settings, metrics: Metrics) -> Lifespan:
             app.state.health = Health(NAME)
             app.state.health.add_check("database", database.check)
             app.state.health.add_note("calendar", keys.problem)
-            await stack.enter_async_context(_running(app.state.health))
+            await stack.enter_async_context(_running(app.state.health.watch(), "health"))
+            retention = Retention(database, SystemClock(), settings)
+            await stack.enter_async_context(_running(retention.run(), "retention"))
             yield
 
     return lifespan
 
 
 @asynccontextmanager
-async def _running(watched: Health) -> AsyncIterator[None]:
-    task = asyncio.create_task(watched.watch(), name="health")
+async def _running(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
+    task = asyncio.create_task(work, name=name)
     try:
         yield
     finally:

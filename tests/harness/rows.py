@@ -47,8 +47,10 @@ SELECT 'Job ' || n, '0 9 * * *', 'Europe/Berlin', ids[1 + n % array_length(ids, 
 FROM generate_series(0, :jobs - 1) n, (SELECT array_agg(id) AS ids FROM telegram_users) users
 """
 _FIRINGS = """
-INSERT INTO cron_job_records (cron_job_id, scheduled_for, status)
-SELECT id, now() - interval '1 day', CASE WHEN id % 1000 = 0 THEN 'running' ELSE 'done' END FROM cron_jobs
+INSERT INTO cron_job_records (cron_job_id, scheduled_for, status, finished_at)
+SELECT id, now() - interval '1 day', CASE WHEN id % 1000 = 0 THEN 'running' ELSE 'done' END,
+       CASE WHEN id % 1000 <> 0 THEN now() - interval '1 day' END
+FROM cron_jobs
 """
 _THREADS = """
 INSERT INTO user_assistant_threads (user_id, assistant_id, thread_id)

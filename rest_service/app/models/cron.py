@@ -65,11 +65,14 @@ class CronJobRecord(BaseModel, table=True):
         UniqueConstraint("cron_job_id", "scheduled_for"),
         one_of("status", FiringStatus),
         Index("ix_cron_job_records_open", "id", postgresql_where=text("status IN ('created', 'running')")),
+        # for removing what has ended long ago
+        Index("ix_cron_job_records_ended", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
     )
 
     id: int | None = Field(default=None, sa_type=BigInteger, primary_key=True)
     cron_job_id: int = Field(foreign_key="cron_jobs.id", ondelete="CASCADE")
     scheduled_for: datetime = Field(sa_type=TIMESTAMP)
+    claimed_by: str | None = Field(default=None, sa_type=String(128))
     status: str = Field(
         default=FiringStatus.CREATED,
         sa_type=String(16),

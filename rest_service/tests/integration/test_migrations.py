@@ -187,3 +187,26 @@ def test_an_upgrade_keeps_the_people_of_the_sandbox_from_a_real_bot(fresh, ask):
     ]
     # the sandbox is known already, so only a real bot takes the others over
     assert ask("SELECT id, is_current FROM telegram_bots") == [(100_000, False)]
+
+
+def test_one_shots_that_were_set_active_after_their_firing_are_over(fresh, ask):
+    config = alembic_config(fresh)
+    command.upgrade(config, "0004")
+    ask("INSERT INTO telegram_users (id, telegram_id) VALUES (1, 1)")
+    for name, run_at, cron, following in (
+        ("stuck", "now()", "NULL", "NULL"),
+        ("under way", "now()", "NULL", "NULL"),
+        ("to come", "now()", "NULL", "now()"),
+        ("daily", "NULL", "'0 9 * * *'", "now()"),
+    ):
+        ask(
+            "INSERT INTO cron_jobs (name, run_at, cron_expression, next_run_at, user_id, message)"
+            f" VALUES ('{name}', {run_at}, {cron}, {following}, 1, 'm')"
+        )
+    ask(
+        "INSERT INTO cron_job_records (cron_job_id, scheduled_for, status)"
+        " SELECT id, now(), CASE name WHEN 'stuck' THEN 'done' ELSE 'running' END FROM cron_jobs"
+    )
+    command.upgrade(config, "0005")
+    assert ask("SELECT name FROM cron_jobs WHERE status = 'done'") == [("stuck",)]
+    assert ask("SELECT count(*) FROM cron_jobs WHERE status = 'active'") == [(3,)]
