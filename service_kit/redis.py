@@ -8,7 +8,7 @@ consumers get a client of their own, and the command client waits for a free con
 import redis
 import redis.asyncio as aioredis
 from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff
+from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import BusyLoadingError, ReadOnlyError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -21,6 +21,9 @@ RETRYABLE = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, ReadOnly
 
 COMMAND_TIMEOUT = 10.0
 """Seconds for one ordinary command."""
+
+SYNC_TIMEOUT = 5.0
+"""The same from a thread, whose callers repeat it."""
 
 
 def connect(settings: RedisSettings, *, max_connections: int = 64) -> aioredis.Redis:
@@ -47,13 +50,16 @@ def connect_blocking(settings: RedisSettings, *, block: float) -> aioredis.Redis
 
 
 def connect_sync(settings: RedisSettings, *, max_connections: int = 64) -> redis.Redis:
-    """A client for ordinary commands from threads. Opens nothing yet; close it with `close()`."""
+    """A client for ordinary commands from threads; it never retries by itself, for its callers do.
+
+    Opens nothing yet; close it with `close()`.
+    """
     pool = redis.BlockingConnectionPool.from_url(
         settings.redis_url.get_secret_value(),
         max_connections=max_connections,
-        timeout=COMMAND_TIMEOUT,
-        socket_timeout=COMMAND_TIMEOUT,
-        socket_connect_timeout=5.0,
-        retry=SyncRetry(ExponentialBackoff(cap=1.0, base=0.05), retries=3),
+        timeout=SYNC_TIMEOUT,
+        socket_timeout=SYNC_TIMEOUT,
+        socket_connect_timeout=SYNC_TIMEOUT,
+        retry=SyncRetry(NoBackoff(), retries=0),
     )
     return redis.Redis.from_pool(pool)

@@ -13,5 +13,11 @@ class Settings(ServiceSettings, RedisSettings, QueueSettings, RestClientSettings
         gt=0,
         description="The jobs are read anew this often, besides whenever rest_service announces a change.",
     )
-    max_retries: int = Field(default=3, ge=1, le=100, description="Tries of one refresh or one firing.")
-    retry_delay: float = Field(default=2.0, ge=0, description="Seconds between these tries.")
+    max_retries: int = Field(
+        default=3, ge=1, le=100, description="Tries of one refresh, one claim and one push to Redis."
+    )
+    retry_delay: float = Field(
+        default=2.0,
+        ge=0,
+        description="Seconds between these tries at most; the first ones are closer together.",
+    )

@@ -1,22 +1,30 @@
 """One firing of a job: claimed, sent, reported, in this order.
 
-The claim (a row that is unique for job and time) makes sure that a firing is sent by one scheduler; the
+The claim (it moves the job's `next_run_at` on) makes sure that a firing is sent by one scheduler; the
 message's id `job:<id>:<time>` makes sure that the queue takes it once. So every step may be repeated:
 
+- no answer to the claim: it is sent again, under the same name, and gets the answer that was lost;
 - not claimed (rest_service away): `fire` answers False, and the next refresh fires it, marked late;
 - claimed, not sent (Redis away, or a crash): the firing stays open, and a later refresh resumes it;
 - sent, not reported: resumed too; the queue drops the repeat.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from redis.exceptions import RedisError
 
 from service_kit.clock import Clock
-from service_kit.contracts.cron import CronJobRead, FiringRead, FiringStatus
+from service_kit.contracts.cron import (
+    CronJobRead,
+    CronJobStatus,
+    FiringClaimed,
+    FiringRead,
+    FiringStatus,
+)
 from service_kit.errors import AccessError, ConflictError, KitError, NotFoundError, RestError, TransientError
 from service_kit.logging import correlated, get_logger
 
@@ -24,9 +32,14 @@ from .config import Settings
 from .redis_client import RedisClient
 from .rest_client import RestClient
 from .texts import late
+from .triggers import latest_missed
 
 log = get_logger(__name__)
 
+FIRST_WAIT = 0.1
+"""Seconds before the second try of anything; each further wait is four times the one before."""
+RESUME_AFTER = timedelta(minutes=1)
+"""Another scheduler's firing that is open for longer is not under way any more: all tries take less."""
 LATE_AFTER = timedelta(minutes=2)
 """A firing that is sent later than this says so; above the refresh interval."""
 
@@ -53,46 +66,76 @@ class Firings:
         self._settings = settings
         self._clock = clock
         self._stopping = stopping
+        self._under_way: set[str] = set()
+        self._lock = threading.Lock()
 
     def attempts(self) -> Iterator[int]:
-        """MAX_RETRIES tries, RETRY_DELAY apart; no further one once the service stops."""
-        for attempt in range(1, self._settings.max_retries + 1):
+        """MAX_RETRIES tries, at most RETRY_DELAY apart; no further one once the service stops."""
+        last, wait = self._settings.max_retries, FIRST_WAIT
+        for attempt in range(1, last + 1):
             yield attempt
-            last = attempt == self._settings.max_retries
-            if last or self._stopping.wait(self._settings.retry_delay):
+            if attempt == last or self._stopping.wait(min(wait, self._settings.retry_delay)):
                 return
+            wait *= 4
 
-    def fire(self, job: CronJobRead, scheduled_for: datetime) -> bool:
-        """Fire `job` for its time; False where it could not be claimed and must be fired later."""
-        with correlated(message_id(job.id, scheduled_for), job_id=job.id):
+    def fire(
+        self, job: CronJobRead, scheduled_for: datetime, on_claim: Callable[[FiringClaimed], None]
+    ) -> bool:
+        """Fire `job` for its time; False where a refresh must see to it.
+
+        `on_claim` is given the claimed firing before it is sent.
+        """
+        with self._only_here(job.id, scheduled_for) as is_mine:
+            if not is_mine:
+                return True
             for attempt in self.attempts():
                 try:
                     firing = self._rest.claim_firing(job.id, scheduled_for)
                 except (ConflictError, NotFoundError) as exc:
-                    log.info("firing_not_ours", reason=exc.body.code)
-                    return True
+                    log.info("firing_not_ours", reason=exc.body.message)
+                    return False  # what is known here of the job is old
                 except (TransientError, AccessError) as exc:
                     log.warning("firing_not_claimed", attempt=attempt, error=str(exc))
                 except RestError as exc:
                     log.error("firing_refused", error=str(exc))  # noqa: TRY400 - the reason is in the answer
                     return True
                 else:
-                    self._finish(job, firing)
-                    return True
+                    on_claim(firing)
+                    return self._finish(job, firing)
             return False
 
     def resume(self, job: CronJobRead | None, firing: FiringRead) -> bool:
-        """Finish a firing that was claimed before; False where it stays open.
+        """Finish an open firing that nobody works on; False where it stays open.
 
-        Without its job (no longer active) it is given up.
+        One of this scheduler's name that is not under way here is left over: of an earlier life, of a claim
+        whose answer was lost, or of an outage. Without its job it is given up.
         """
-        with correlated(message_id(firing.cron_job_id, firing.scheduled_for), job_id=firing.cron_job_id):
+        age = self._clock.now() - (firing.started_at or firing.created_at)
+        if firing.claimed_by != self._rest.name and age <= RESUME_AFTER:
+            return True
+        with self._only_here(firing.cron_job_id, firing.scheduled_for) as is_mine:
+            if not is_mine:
+                return True
             log.warning("firing_resumed", claimed_at=firing.started_at)
-            if job is None:
-                return self._report(firing, FiringStatus.FAILED, "the job is no longer active")
-            return self._finish(job, firing)
+            return self._give_up(firing) if job is None else self._finish(job, firing)
+
+    @contextmanager
+    def _only_here(self, job_id: int, scheduled_for: datetime) -> Iterator[bool]:
+        """Whether no other thread works on this firing; none begins to meanwhile."""
+        key = message_id(job_id, scheduled_for)
+        with self._lock:
+            is_free = key not in self._under_way
+            self._under_way.add(key)
+        try:
+            with correlated(key, job_id=job_id):
+                yield is_free
+        finally:
+            if is_free:
+                self._under_way.discard(key)
 
     def _finish(self, job: CronJobRead, firing: FiringRead) -> bool:
+        if firing.status != FiringStatus.RUNNING:
+            return True  # a claim that was repeated after the end
         text = self._text(job, firing)
         for attempt in self.attempts():
             try:
@@ -110,6 +153,17 @@ class Firings:
                 return self._report(firing, FiringStatus.DONE)
         return False
 
+    def _give_up(self, firing: FiringRead) -> bool:
+        """End a firing of a job that is off; where its user gets no messages, it waits for their return."""
+        try:
+            job = self._rest.fetch_job(firing.cron_job_id)
+        except KitError as exc:
+            log.warning("job_unknown", error=str(exc))
+            return isinstance(exc, NotFoundError)
+        if job.is_active and job.status is CronJobStatus.ACTIVE:
+            return True
+        return self._report(firing, FiringStatus.FAILED, "the job is no longer active")
+
     def _report(self, firing: FiringRead, status: FiringStatus, error: str | None = None) -> bool:
         try:
             self._rest.report_firing(firing, status, error)
@@ -121,7 +175,8 @@ class Firings:
         return True
 
     def _text(self, job: CronJobRead, firing: FiringRead) -> str:
-        if self._clock.now() - firing.scheduled_for <= LATE_AFTER:
+        due = latest_missed(job, firing)
+        if self._clock.now() - due <= LATE_AFTER:
             return job.message
         zone, language = job.timezone, None
         try:
@@ -130,4 +185,4 @@ class Firings:
             log.warning("user_unknown", error=str(exc))  # then in English, on the job's clock
         else:
             zone, language = user.timezone or zone, user.language
-        return late(job.message, firing.scheduled_for, ZoneInfo(zone), language)
+        return late(job.message, due, ZoneInfo(zone), language)

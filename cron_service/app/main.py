@@ -35,7 +35,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         health = Health(SERVICE)
         stack.enter_context(HealthServer(health, settings.http_host, settings.http_port))
         scheduler = JobScheduler(
-            rest=RestClient(rest),
+            rest=RestClient(rest, name=settings.service_slot),
             redis=RedisClient(redis, queue=settings.assistant_output_queue),
             settings=settings,
             health=health,

@@ -2,16 +2,17 @@
 
 APScheduler is only the clock: its jobs live in memory and carry an id; the rows are kept here. The rows
 are read anew every `JOBS_REFRESH_SECONDS`, and within a second when rest_service announces a change. A
-job whose times did not change keeps its next firing; a refresh that fails keeps all jobs.
+refresh that fails keeps all jobs.
 
-After downtime: a one-shot whose time has passed fires at once. A recurring job whose `next_run_at` has
-passed fires once, for the latest of the missed times.
+When a job fires next is rest_service's word: a job is set to its `next_run_at`, which is claimed at that
+time, and then to the one that the claim answers. So what was missed while this service, rest_service or the
+user was away fires once, at once: a one-shot for its time, a recurring job for all the missed ones.
 """
 
 import contextlib
 import threading
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -22,13 +23,12 @@ from apscheduler.triggers.date import DateTrigger
 from redis.exceptions import RedisError
 
 from service_kit.clock import Clock
-from service_kit.contracts.cron import CronJobRead, CronJobType
+from service_kit.contracts.cron import CronJobRead, CronJobType, FiringClaimed
 from service_kit.errors import KitError
 from service_kit.health import Health
 from service_kit.logging import get_logger
 
 from .config import Settings
-from .executor import FiringExecutor
 from .firings import Firings
 from .redis_client import RedisClient
 from .rest_client import RestClient
@@ -39,8 +39,6 @@ log = get_logger(__name__)
 FIRING_WORKERS = 32
 BEAT_SECONDS = 2
 WATCH_SECONDS = 1
-RESUME_AFTER = timedelta(minutes=2)
-"""A firing open for longer is not under way any more, in any scheduler: all tries take less."""
 
 
 def parse_cron_expression(expression: str, timezone: str) -> CronSimTrigger:
@@ -65,7 +63,7 @@ def trigger_of(job: CronJobRead) -> BaseTrigger:
 
 def _times(job: CronJobRead) -> tuple[object, ...]:
     """What decides when a job fires; everything else may change without moving its next firing."""
-    return (job.type, job.cron_expression, job.run_at, job.timezone)
+    return (job.type, job.cron_expression, job.run_at, job.timezone, job.next_run_at)
 
 
 class JobScheduler:
@@ -83,15 +81,18 @@ class JobScheduler:
         self._firings = Firings(
             rest=rest, redis=redis, settings=settings, clock=clock, stopping=self._stopping
         )
+        self._lock = threading.Lock()
+        """Of the two below, which refresh and firings both write."""
         self._jobs: dict[int, CronJobRead] = {}
-        self._unclaimed: set[int] = set()
+        self._unsettled: set[int] = set()
+        """Jobs whose last firing a refresh must see to."""
         self._refresh_wanted = threading.Event()
         self._announced: int | None = None
         """rest_service's counter of changes, as last seen."""
         self._taken_over: int | None = None
         """The counter before the last refresh: a change during it makes the next one."""
         self._refreshed_at: float | None = None
-        self._executors = {"default": FiringExecutor(FIRING_WORKERS), "upkeep": ThreadPoolExecutor(3)}
+        self._executors = {"default": ThreadPoolExecutor(FIRING_WORKERS), "upkeep": ThreadPoolExecutor(3)}
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
             executors=self._executors,
@@ -140,23 +141,31 @@ class JobScheduler:
                 log.warning("jobs_not_refreshed", attempt=attempt, error=str(exc))
             else:
                 self._apply(jobs)
-                self._resume_open_firings(first=self._refreshed_at is None)
+                self._resume_open_firings()
                 self._taken_over, self._refreshed_at = announced, time.monotonic()
                 self._health.set("jobs")
                 return True
         self._refresh_failed()
         return False
 
-    def execute_job(self, job_id: int, scheduled_for: datetime) -> None:
-        """Fire a job for a time; a job that has gone in the meantime does not fire."""
+    def execute_job(self, job_id: int) -> None:
+        """Fire a job for the time that it has coming; one that is gone or was put off does not fire."""
         job = self._jobs.get(job_id)
-        if job is not None and not self._firings.fire(job, scheduled_for):
-            self._unclaimed.add(job_id)
+        if job is None or job.next_run_at is None or job.next_run_at > self._clock.now():
+            return
+        if self._stopping.is_set():
+            return  # caught up at the next start
+        if not self._firings.fire(job, job.next_run_at, self._move_on):
+            with self._lock:
+                self._unsettled.add(job_id)
             self._refresh_wanted.set()
 
-    def _on_time(self, job_id: int, *run_times: datetime) -> None:
-        for scheduled_for in run_times:
-            self.execute_job(job_id, scheduled_for)
+    def _move_on(self, firing: FiringClaimed) -> None:
+        with self._lock:
+            job = self._jobs.get(firing.cron_job_id)
+            if job is not None:
+                self._jobs[job.id] = job.model_copy(update={"next_run_at": firing.next_run_at})
+                self._schedule(self._jobs[job.id])
 
     def _watch(self) -> None:
         """Refresh where it is wanted; asked again each second, for APScheduler drops it while one runs."""
@@ -164,8 +173,8 @@ class JobScheduler:
             self._announced = self._redis.jobs_version()
         except RedisError as exc:
             self._health.set("redis", str(exc) or type(exc).__name__)
-        else:
-            self._health.set("redis")
+            return  # a refresh that is wanted is so for firings, which could not be sent
+        self._health.set("redis")
         if self._refresh_wanted.is_set() or self._announced != self._taken_over:
             with contextlib.suppress(JobLookupError):  # the scheduler is being stopped
                 self._scheduler.modify_job("refresh", next_run_time=datetime.now(UTC))
@@ -180,58 +189,44 @@ class JobScheduler:
 
     def _apply(self, jobs: list[CronJobRead]) -> None:
         fresh = {job.id: job for job in jobs}
-        now = self._clock.now()
-        for job_id in self._jobs.keys() - fresh.keys():
-            del self._jobs[job_id]
-            self._unschedule(job_id)
-        for job in fresh.values():
-            known = self._jobs.get(job.id)
-            self._jobs[job.id] = job
-            if known is None or _times(known) != _times(job) or job.id in self._unclaimed:
-                self._unclaimed.discard(job.id)
-                self._schedule(job, now)
+        with self._lock:
+            for job_id in self._jobs.keys() - fresh.keys():
+                del self._jobs[job_id]
+                self._unschedule(job_id)
+            for job in fresh.values():
+                known = self._jobs.get(job.id)
+                self._jobs[job.id] = job
+                if known is None or _times(known) != _times(job) or job.id in self._unsettled:
+                    self._schedule(job)
+            self._unsettled.clear()
 
-    def _schedule(self, job: CronJobRead, now: datetime) -> None:
+    def _schedule(self, job: CronJobRead) -> None:
         self._unschedule(job.id)
+        if job.next_run_at is None:
+            return
         try:
             trigger = trigger_of(job)
         except ValueError as exc:
             log.warning("job_skipped", job_id=job.id, reason=str(exc))
             return
-        if isinstance(trigger, CronSimTrigger) and job.next_run_at is not None and job.next_run_at <= now:
-            missed = trigger.schedule.latest(job.next_run_at, now - timedelta(microseconds=1))
-            if missed is not None:
-                self._add(f"missed:{job.id}", DateTrigger(missed), missed, job.id)
-        # reckoned from the same now as the missed ones: no firing falls between the two
-        following = trigger.get_next_fire_time(None, now)
-        if following is None:
-            log.warning("job_skipped", job_id=job.id, reason="it would never fire")
-        else:
-            self._add(f"job:{job.id}", trigger, following, job.id)
-
-    def _add(self, name: str, trigger: BaseTrigger, first: datetime, job_id: int) -> None:
-        self._scheduler.add_job(self._on_time, trigger, args=(job_id,), id=name, next_run_time=first)
+        # what was missed is not counted through by the trigger: it fires once
+        first = max(job.next_run_at, self._clock.now())
+        self._scheduler.add_job(
+            self.execute_job, trigger, args=(job.id,), id=f"job:{job.id}", next_run_time=first
+        )
 
     def _unschedule(self, job_id: int) -> None:
-        for name in (f"job:{job_id}", f"missed:{job_id}"):
-            try:
-                self._scheduler.remove_job(name)
-            except JobLookupError:
-                continue  # a one-shot that has fired, or one that was skipped
+        with contextlib.suppress(JobLookupError):  # a one-shot that has fired, or one that was skipped
+            self._scheduler.remove_job(f"job:{job_id}")
 
-    def _resume_open_firings(self, *, first: bool) -> None:
-        """Finish what a crash or an outage of Redis left half done.
-
-        At the first refresh every open firing is taken: those of this process's last life are among
-        them. Should one be under way in another scheduler, the queue drops the repeat.
-        """
+    def _resume_open_firings(self) -> None:
+        """Finish what a crash, an outage or a lost answer left half done."""
         try:
             firings = self._rest.fetch_open_firings()
         except KitError as exc:
             log.warning("open_firings_not_read", error=str(exc))
             return
-        oldest = self._clock.now() - RESUME_AFTER
         for firing in firings:
-            is_left = first or (firing.started_at or firing.created_at) < oldest
-            if is_left and not self._firings.resume(self._jobs.get(firing.cron_job_id), firing):
-                return  # the next one would fail too; the next refresh goes on
+            if not self._firings.resume(self._jobs.get(firing.cron_job_id), firing):
+                self._refresh_wanted.set()
+                return  # the next one would fail too

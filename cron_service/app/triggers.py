@@ -5,10 +5,11 @@ APScheduler's own `from_crontab` counts weekdays from Monday and joins day-of-mo
 """
 
 from datetime import datetime
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from apscheduler.triggers.base import BaseTrigger
 
+from service_kit.contracts.cron import CronJobRead, FiringRead
 from service_kit.schedule import Schedule
 
 
@@ -27,3 +28,13 @@ class CronSimTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler 3 has no
         if previous_fire_time is None:
             return self.schedule.at_or_after(now)
         return self.schedule.after(previous_fire_time)
+
+
+def latest_missed(job: CronJobRead, firing: FiringRead) -> datetime:
+    """The last of the times for which `firing` makes up: it stands for all up to its claim."""
+    try:
+        schedule = Schedule(job.cron_expression or "", ZoneInfo(job.timezone))
+    except (ValueError, ZoneInfoNotFoundError):  # a one-shot, or changed since to what is not known here
+        return firing.scheduled_for
+    claimed_at = firing.started_at or firing.scheduled_for
+    return schedule.latest(firing.scheduled_for, claimed_at) or firing.scheduled_for

@@ -27,12 +27,14 @@ class Sent:
 
 
 class FakeRedisClient(RedisClient):
-    """Keeps what was sent; `failures` counts down with every call."""
+    """Keeps what was sent; `failures` counts down with every sending."""
 
     def __init__(self) -> None:
         self.sent: list[Sent] = []
         self.failures = 0
+        self.is_away = False
         self.version = 0
+        self.looks = 0
         self._lock = threading.Lock()
 
     def send_notification(
@@ -52,11 +54,14 @@ class FakeRedisClient(RedisClient):
             return True
 
     def jobs_version(self) -> int:
+        self.looks += 1
+        if self.is_away:
+            raise redis.ConnectionError("the test wants it")
         return self.version
 
     def _fail_if_told(self) -> None:
-        if self.failures:
-            self.failures -= 1
+        if self.failures or self.is_away:
+            self.failures = max(0, self.failures - 1)
             raise redis.ConnectionError("the test wants it")
 
 

@@ -1,5 +1,6 @@
 """Scheduled jobs and their firings (`/api/cron-jobs`)."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints, model_validator
@@ -64,6 +65,15 @@ class FiringStatus(Choice):
     MISSED = "missed"
 
 
+_ENDS = frozenset({FiringStatus.DONE, FiringStatus.FAILED, FiringStatus.MISSED})
+FIRING_TRANSITIONS: Mapping[FiringStatus, frozenset[FiringStatus]] = {
+    FiringStatus.CREATED: frozenset({FiringStatus.RUNNING, FiringStatus.FAILED, FiringStatus.MISSED}),
+    FiringStatus.RUNNING: _ENDS,
+    **dict.fromkeys(_ENDS, frozenset()),
+}
+"""What may be reported of a firing, by its status; from an end nothing leads on."""
+
+
 _NAME = "What the job is called in lists."
 _TYPE = "`notification` sends `message` as it stands."
 _CRON = (
@@ -71,13 +81,16 @@ _CRON = (
     "`*/15 8-18 * * *`: every quarter of an hour by day; `0 8 1 * *`: 8:00 on the first of the month; "
     "`0 20 * * SUN`: Sundays at 20:00 (0 and 7 are Sunday too)."
 )
-_RUN_AT = "Once: the moment, with its offset from UTC."
+_RUN_AT = "Once: the moment, with its offset from UTC. A time that is over is refused."
 _TIMEZONE = "The IANA zone in which `cron_expression` is read."
 _USER_ID = "Whom it is for: the `id` of a user."
 _MESSAGE = "What the user is sent."
 _PRIORITY = "`high` goes before everything that waits."
 _IS_ACTIVE = "False: it does not fire until it is true again."
-_STATUS = "`active`, `paused`, `done` (fired once, as it was to), or `failed`."
+_STATUS = (
+    "`active`, `paused`, `done` (fired once, as it was to), or `failed`. A one-shot whose time is over "
+    "becomes `active` only with a new `run_at`."
+)
 _KEY = (
     "Names this very wish: sent again with the same key, it makes no second job but answers the first. "
     "Whoever may have to repeat a request, such as an assistant, sends one."
@@ -176,13 +189,21 @@ class CronJobRead(Resource):
     )
 
 
+_CLAIMED_BY = "The scheduler that claims, by a name of its own."
+
+
 class FiringClaim(Body):
-    """A scheduler takes a firing: the unique (job, scheduled_for) makes it fire once."""
+    """A scheduler takes the firing that a job has coming: its `next_run_at`, and no other time."""
 
-    scheduled_for: Moment = Field(description="The moment at which the job was to fire.", examples=[_TIME])
+    scheduled_for: Moment = Field(description="The job's `next_run_at`.", examples=[_TIME])
+    claimed_by: Name | None = Field(
+        default=None,
+        description=f"{_CLAIMED_BY} Sent again with the same name, the same claim gets the same answer.",
+        examples=["cron_service-1"],
+    )
 
 
-_FIRING_STATUS = "`running` from the claim until it is reported on."
+_FIRING_STATUS = "`running` from the claim until it is reported on: `done`, `failed` or `missed`."
 
 
 class FiringUpdate(Body):
@@ -208,3 +229,14 @@ class FiringRead(Resource):
         default=None, description="When it was reported on (UTC).", examples=[_TIME]
     )
     error: str | None = Field(default=None, description="Why it failed.", examples=[None])
+    claimed_by: str | None = Field(default=None, description=_CLAIMED_BY, examples=["cron_service-1"])
+
+
+class FiringClaimed(FiringRead):
+    """The answer to a claim."""
+
+    next_run_at: AwareDatetime | None = Field(
+        default=None,
+        description="When the job fires next (UTC); none where it will not.",
+        examples=[_TIME],
+    )

@@ -1,12 +1,11 @@
 """Sends the calls of `endpoints` to rest_service, from asyncio or from a thread.
 
-Retries: idempotent calls on any transport error and on 429, 502, 503, 504; the others only where
-the request cannot have arrived (the connection was refused or never made). Backoff with jitter.
+Retries, from asyncio: idempotent calls on any transport error and on 429, 502, 503, 504; the others
+only where the request cannot have arrived (the connection was refused or never made). Backoff with jitter.
 """
 
 import asyncio
 import random
-import time
 from collections.abc import Callable
 from typing import Protocol, Self, TypeVar
 
@@ -37,6 +36,7 @@ class _Numbered(Protocol):
 N = TypeVar("N", bound=_Numbered)
 
 TIMEOUT = httpx2.Timeout(10.0, connect=3.0)
+SYNC_TIMEOUT = httpx2.Timeout(5.0, connect=3.0)
 ATTEMPTS = 3
 RETRY_STATUSES = frozenset({429, 502, 503, 504})
 _ERRORS: dict[int, type[RestError]] = {
@@ -142,7 +142,10 @@ class AsyncRestClient:
 
 
 class SyncRestClient:
-    """The same for a service of threads (cron_service); close it with `close()`."""
+    """The same for a service of threads (cron_service); close it with `close()`.
+
+    It asks once: cron_service repeats what failed itself, and tries within tries would add up to minutes.
+    """
 
     def __init__(
         self, settings: RestClientSettings, *, transport: httpx2.BaseTransport | None = None
@@ -150,7 +153,7 @@ class SyncRestClient:
         self._http = httpx2.Client(
             base_url=settings.rest_service_url,
             headers=_headers(settings),
-            timeout=TIMEOUT,
+            timeout=SYNC_TIMEOUT,
             transport=transport,
             trust_env=False,
         )
@@ -161,20 +164,11 @@ class SyncRestClient:
 
     def send(self, call: Call[T]) -> T:
         """The parsed answer; raises as `AsyncRestClient.send`."""
-        for attempt in range(ATTEMPTS):
-            last = attempt == ATTEMPTS - 1
-            try:
-                response = self._http.request(
-                    call.method, call.path, params=dict(call.params), json=call.json
-                )
-            except httpx2.RequestError as exc:
-                if last or not _may_retry(call, exc):
-                    raise _unavailable(call, exc) from exc
-            else:
-                if last or not call.idempotent or response.status_code not in RETRY_STATUSES:
-                    return _parse(call, response)
-            time.sleep(_delay(attempt))
-        raise AssertionError  # the last attempt returns or raises
+        try:
+            response = self._http.request(call.method, call.path, params=dict(call.params), json=call.json)
+        except httpx2.RequestError as exc:
+            raise _unavailable(call, exc) from exc
+        return _parse(call, response)
 
     def all_after(self, page: Callable[[int], Call[list[N]]]) -> list[N]:
         """All rows of a list that goes by id; `page(last_id)` makes the call of the page after it.

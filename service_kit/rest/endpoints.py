@@ -21,6 +21,7 @@ from service_kit.contracts.cron import (
     CronJobRead,
     CronJobUpdate,
     FiringClaim,
+    FiringClaimed,
     FiringRead,
     FiringUpdate,
 )
@@ -64,6 +65,7 @@ _threads: TypeAdapter[list[UserThreadRead]] = TypeAdapter(list[UserThreadRead])
 _job: TypeAdapter[CronJobRead] = TypeAdapter(CronJobRead)
 _jobs: TypeAdapter[list[CronJobRead]] = TypeAdapter(list[CronJobRead])
 _firing: TypeAdapter[FiringRead] = TypeAdapter(FiringRead)
+_firing_claimed: TypeAdapter[FiringClaimed] = TypeAdapter(FiringClaimed)
 _firings: TypeAdapter[list[FiringRead]] = TypeAdapter(list[FiringRead])
 _calendar: TypeAdapter[CalendarRead] = TypeAdapter(CalendarRead)
 _calendar_tokens: TypeAdapter[CalendarTokens] = TypeAdapter(CalendarTokens)
@@ -190,13 +192,10 @@ def record_usage(records: Sequence[UsageCreate]) -> Call[UsageStored]:
 
 # jobs
 def jobs(after_id: int = 0) -> Call[list[CronJobRead]]:
-    """The active jobs with larger ids, a page of them, by id."""
-    return Call(
-        "GET",
-        "/api/cron-jobs",
-        _jobs,
-        params={"limit": PAGE, "after_id": after_id, "is_active": "true", "status": "active"},
-    )
+    """The jobs that fire, with larger ids, a page of them, by id."""
+    params: dict[str, str | int] = {"limit": PAGE, "after_id": after_id}
+    params |= {"is_active": "true", "status": "active", "is_reachable": "true"}
+    return Call("GET", "/api/cron-jobs", _jobs, params=params)
 
 
 def user_jobs(user_id: int, offset: int = 0) -> Call[list[CronJobRead]]:
@@ -230,10 +229,10 @@ def update_job(job_id: int, change: CronJobUpdate) -> Call[CronJobRead]:
     return Call("PATCH", f"/api/cron-jobs/{job_id}", _job, json=_body(change))
 
 
-def claim_firing(job_id: int, scheduled_for: datetime) -> Call[FiringRead]:
-    """409 where another scheduler, or an earlier life of this one, has claimed it."""
-    body = _body(FiringClaim(scheduled_for=scheduled_for))
-    return Call("POST", f"/api/cron-jobs/{job_id}/firings", _firing, json=body, idempotent=False)
+def claim_firing(job_id: int, scheduled_for: datetime, claimed_by: str) -> Call[FiringClaimed]:
+    """409 where it is not the job's next firing (any more), or the job does not fire now."""
+    body = _body(FiringClaim(scheduled_for=scheduled_for, claimed_by=claimed_by))
+    return Call("POST", f"/api/cron-jobs/{job_id}/firings", _firing_claimed, json=body)
 
 
 def open_firings(offset: int = 0) -> Call[list[FiringRead]]:

@@ -1,6 +1,9 @@
+import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
+import redis
 import redis.asyncio as aioredis
 
 from cron_service.app.redis_client import RedisClient
@@ -55,3 +58,29 @@ async def test_the_jobs_version_moves_with_an_announcement(client, redis_client)
     before = client.jobs_version()
     await announce(redis_client, Topic.JOBS)
     assert client.jobs_version() != before
+
+
+def test_it_tries_once_and_not_for_long():
+    """The firing repeats what failed: tries within tries would add up to minutes."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(10)
+        settings = RedisSettings(redis_host="127.0.0.1", redis_port=server.getsockname()[1])
+        connection = kit_redis.connect_sync(settings)
+        failure: list[BaseException] = []
+
+        def send() -> None:
+            try:
+                RedisClient(connection).send_notification(700, "Vitamins", message_id="job:1:2")
+            except redis.RedisError as exc:
+                failure.append(exc)
+
+        sending = threading.Thread(target=send)
+        sending.start()
+        server.accept()[0].close()
+        sending.join(10)
+        assert failure
+        server.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            server.accept()
+        connection.close()
+    assert connection.connection_pool.connection_kwargs["socket_timeout"] == 5

@@ -17,7 +17,7 @@ def fake_rest() -> Iterator[FakeRest]:
 @pytest.fixture
 def rest(fake_rest: FakeRest) -> Iterator[RestClient]:
     client = SyncRestClient(settings(fake_rest.url))
-    yield RestClient(client)
+    yield RestClient(client, name="cron-1")
     client.close()
 
 

@@ -1,17 +1,18 @@
 """Queries on jobs."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, literal_column, select, update
+from sqlalchemy import ColumnElement, Select, exists, literal_column, not_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from service_kit.changes import Topic
 from service_kit.clock import Clock
 from service_kit.contracts.cron import CronJobCreate, CronJobRead, CronJobStatus, CronJobUpdate
+from service_kit.contracts.users import UserRole
 from service_kit.schedule import Schedule
 
 from ..database import Unit
@@ -22,17 +23,25 @@ from .bots import of_people_here
 
 _OVER = frozenset({CronJobStatus.DONE, CronJobStatus.FAILED})
 _TIMES = frozenset({"cron_expression", "run_at"})
-_RUNNING: tuple[Condition, ...] = (
+RUNNING: tuple[Condition, ...] = (
     cron_jobs.c.is_active,
     cron_jobs.c.status == literal_column("'active'"),
     cron_jobs.c.next_run_at.is_not(None),
 )
 """Word for word the condition of the index `ix_cron_jobs_due`."""
-_DECIDES = _TIMES | {"timezone", "is_active", "status"}
-"""What `next_run_at` follows from. Other changes leave it alone: it may stand in the past, for a firing
-that was missed and that cron_service is about to catch up."""
+_person = users.alias("person")
+REACHABLE: Condition = exists().where(_person.c.id == cron_jobs.c.user_id, _person.c.is_active).where(
+    _person.c.role != literal_column(f"'{UserRole.BLOCKED}'")
+) & of_people_here(cron_jobs.c.user_id)
+"""The job's user gets messages. All other jobs keep their `next_run_at`, to fire when the user is back."""
+PAST_GRACE = timedelta(minutes=1)
+"""How far `run_at` may lie back when it is set: "now" takes a while to arrive, and people name minutes."""
 _NEW: ColumnElement[bool] = literal_column("xmax = 0")
 """Of a row that an insert answers: no other transaction has touched it, so it was made just now."""
+_OVER_SENTENCE = (
+    "This job's time, {run_at}, is over. Send a new run_at along; for a recurring job a cron_expression, and "
+    "null for run_at."
+)
 SHOWN = 3
 """Firings that the answer to one job foretells."""
 
@@ -69,20 +78,31 @@ class CronJobRepository(Repository[CronJobRead]):
             return []
         time = cron_jobs.c.next_run_at
         window = ([] if start is None else [time >= start]) + ([] if end is None else [time <= end])
-        return [*_RUNNING, *window]
+        return [*RUNNING, *window]
 
     def after(self, job_id: int | None) -> list[Condition]:
         """The condition that a job comes after `job_id`."""
         return [] if job_id is None else [cron_jobs.c.id > job_id]
 
+    def reachable(self, wanted: bool | None) -> list[Condition]:
+        """The condition that a job's user gets messages, or does not."""
+        return [] if wanted is None else [REACHABLE if wanted else not_(REACHABLE)]
+
     async def create(self, body: CronJobCreate) -> tuple[CronJobRead, bool]:
         """A new job, with its first firing worked out, or the one that this key has made; whether it is new.
 
         Raises:
-            InvalidError: the expression is wrong.
+            InvalidError: the expression is wrong, or the time is over.
         """
         values = body.model_dump()
-        values["next_run_at"] = self._next(values | {"status": CronJobStatus.ACTIVE, "last_run_at": None})
+        try:
+            values["next_run_at"] = self._next(values | {"status": CronJobStatus.ACTIVE, "last_run_at": None})
+        except InvalidError:
+            # a repeat may come when the time is over that was ahead at first
+            known = await self._made_before(body)
+            if known is None:
+                raise
+            return known, False
         made = insert(cron_jobs).values(values)
         # a change that changes nothing: it waits for whoever makes the same job now, and answers their row
         made = made.on_conflict_do_update(
@@ -109,37 +129,59 @@ class CronJobRepository(Repository[CronJobRead]):
             raise self.missing(job_id)
         return row
 
-    async def is_here(self, job_id: int) -> bool:
-        """Whether the job's user belongs to the bot that plays."""
-        here = select(cron_jobs.c.id).where(cron_jobs.c.id == job_id, self.of_people_here)
-        return await self.unit.connection.scalar(here) is not None
+    async def row(self, job_id: int) -> Mapping[Any, Any]:
+        """The row, with `is_reachable`; raises NotFoundError."""
+        found = await self._fetch(
+            select(cron_jobs, REACHABLE.label("is_reachable")).where(cron_jobs.c.id == job_id)
+        )
+        if found is None:
+            raise self.missing(job_id)
+        return found
+
+    async def _made_before(self, body: CronJobCreate) -> CronJobRead | None:
+        if body.idempotency_key is None:
+            return None
+        same = self.equal(user_id=body.user_id, idempotency_key=body.idempotency_key)
+        job_id = await self.unit.connection.scalar(select(cron_jobs.c.id).where(*same))
+        return None if job_id is None else await self.get(job_id)
 
     async def _change(self, job_id: int, values: Values) -> CronJobRead:
         if values:
             # held, because next_run_at depends on columns that another change may be writing
             stored = await self.locked(job_id)
-            changed = {name for name in _DECIDES if values.get(name, stored[name]) != stored[name]}
-            rescheduled = bool(changed & _TIMES)
-            if rescheduled and stored["status"] in _OVER:
+            has_new_time = any(values.get(name, stored[name]) != stored[name] for name in _TIMES)
+            if has_new_time and stored["status"] in _OVER:
                 values.setdefault("status", CronJobStatus.ACTIVE)
-            if changed:
-                values["next_run_at"] = self._next(dict(stored) | values, anew=rescheduled)
+            wanted = dict(stored) | values
+            # otherwise it stays: it may be over, of a firing that was missed and is about to be caught up
+            if _schedule_of(wanted) != _schedule_of(stored):
+                values["next_run_at"] = self._next(wanted)
             await self.unit.connection.execute(
                 update(cron_jobs).where(cron_jobs.c.id == job_id).values(values)
             )
             self._changed(values)
         return await self.get(job_id)
 
-    def _next(self, job: Mapping[str, Any], *, anew: bool = True) -> datetime | None:
-        """When a job as `job` will be fires next."""
-        expression, run_at = job["cron_expression"], job["run_at"]
-        schedule = None if expression is None else schedule_of(expression, job["timezone"])
-        if not job["is_active"] or job["status"] != CronJobStatus.ACTIVE:
-            return None
-        if schedule is not None:
-            return schedule.after(self._clock.now())
-        fired = job["last_run_at"] is not None and not anew
-        return None if fired else run_at
+    def _next(self, job: Mapping[str, Any]) -> datetime | None:
+        """When a job as `job` will be fires next; none for one that is off.
+
+        Raises:
+            InvalidError: it is on and would never fire.
+        """
+        now, fired = self._clock.now(), job["last_run_at"]
+        if job["cron_expression"] is None:
+            run_at = job["run_at"]
+            is_over = run_at is not None and (run_at < now - PAST_GRACE or (fired and run_at <= fired))
+            if is_over and is_on(job):
+                raise InvalidError(_OVER_SENTENCE.format(run_at=run_at.isoformat()), field="run_at")
+            return run_at if is_on(job) else None
+        schedule = schedule_of(job["cron_expression"], job["timezone"])
+        # a firing that was claimed a moment early, by another clock, is not due again
+        following = schedule.after(max(now, fired or now))
+        if following is None:
+            msg = "There is no such day any more: this job would never fire."
+            raise InvalidError(msg, field="cron_expression")
+        return following if is_on(job) else None
 
     def _foretold(self, job: CronJobRead) -> list[datetime]:
         if job.next_run_at is None or job.cron_expression is None:
@@ -149,6 +191,17 @@ class CronJobRepository(Repository[CronJobRead]):
         except InvalidError:  # written by an earlier version, which took more
             return []
         return schedule.following(self._clock.now(), SHOWN)
+
+
+def is_on(job: Mapping[str, Any]) -> bool:
+    """Whether a job fires, as far as it is the job's own matter."""
+    return bool(job["is_active"] and job["status"] == CronJobStatus.ACTIVE)
+
+
+def _schedule_of(job: Mapping[str, Any]) -> tuple[object, ...]:
+    """What `next_run_at` follows from. A one-shot's time has an offset of its own, whatever the zone."""
+    zone = None if job["cron_expression"] is None else job["timezone"]
+    return (is_on(job), job["cron_expression"], job["run_at"], zone)
 
 
 def schedule_of(expression: str, timezone: str) -> Schedule:

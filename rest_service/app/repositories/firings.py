@@ -1,26 +1,36 @@
 """The firings of jobs: claimed once, reported on once.
 
-The unique (job, scheduled_for) decides between two schedulers, and between two lives of one. The job's
-row is held while a firing is claimed or reported, so its status and times follow in the same step.
+A claim compares the job's `next_run_at` and moves it on, in one statement: so a job that was moved does not
+fire at its old time, and of two schedulers one gets the firing. A claim that is sent again under the same
+name, because its answer was lost, gets the same answer.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import insert, literal, select, update
 
 from service_kit.clock import Clock
-from service_kit.contracts.cron import CronJobStatus, FiringClaim, FiringRead, FiringStatus, FiringUpdate
+from service_kit.contracts.cron import (
+    FIRING_TRANSITIONS,
+    CronJobStatus,
+    FiringClaim,
+    FiringClaimed,
+    FiringRead,
+    FiringStatus,
+    FiringUpdate,
+)
 
 from ..database import Unit
 from ..errors.api import ConflictError, NotFoundError
 from ..models import cron_job_records, cron_jobs
 from .base import Repository, Values
 from .bots import of_people_here
-from .cron_jobs import CronJobRepository, schedule_of
+from .cron_jobs import REACHABLE, RUNNING, CronJobRepository, is_on, schedule_of
 
 _records = cron_job_records
-_ENDED = frozenset({FiringStatus.DONE, FiringStatus.FAILED, FiringStatus.MISSED})
+Row = Mapping[Any, Any]
 
 
 class FiringRepository(Repository[FiringRead]):
@@ -42,44 +52,59 @@ class FiringRepository(Repository[FiringRead]):
         self._clock = clock
         self._jobs = CronJobRepository(unit, clock)
 
-    async def claim(self, job_id: int, claim: FiringClaim) -> FiringRead:
-        """Take a firing.
+    async def claim(self, job_id: int, claim: FiringClaim) -> tuple[FiringClaimed, bool]:
+        """Take a firing, or answer the same claim as before; whether it is new.
 
         Raises:
             NotFoundError: there is no such job.
-            ConflictError: it is taken, or the job is switched off, over, or of another bot.
+            ConflictError: it is not the job's next firing, or the job does not fire now.
         """
-        job = await self._jobs.locked(job_id)
-        if not job["is_active"] or job["status"] != CronJobStatus.ACTIVE:
-            msg = f"Job {job_id} does not fire: it is switched off or over."
-            raise ConflictError(msg)
-        if not await self._jobs.is_here(job_id):
-            msg = f"Job {job_id} does not fire: its user belongs to a bot that does not play now."
-            raise ConflictError(msg)
-        claimed = await self._fetch(
-            insert(_records)
-            .values(
-                cron_job_id=job_id,
-                scheduled_for=claim.scheduled_for,
-                status=FiringStatus.RUNNING,
-                started_at=func.now(),
-            )
-            .on_conflict_do_nothing(index_elements=["cron_job_id", "scheduled_for"])
-            .returning(*_records.columns)
+        job = await self._jobs.row(job_id)
+        if job["next_run_at"] == claim.scheduled_for:
+            firing = await self._take(job, claim)
+            if firing is not None:
+                return firing, True
+            job = await self._jobs.row(job_id)  # somebody was faster
+        known = await self._fetch(
+            select(_records).where(*self.equal(cron_job_id=job_id, scheduled_for=claim.scheduled_for))
         )
-        if claimed is None:
-            msg = f"The firing of job {job_id} at {claim.scheduled_for.isoformat()} is claimed already."
-            raise ConflictError(msg, field="scheduled_for")
-        following = self._following(job["cron_expression"], job["timezone"], claim.scheduled_for)
-        await self._set_job(job_id, {"last_run_at": func.now(), "next_run_at": following})
-        return self._parse(claimed)
+        if known is None or claim.claimed_by is None or known["claimed_by"] != claim.claimed_by:
+            raise ConflictError(_refusal(job, claim, is_taken=known is not None), field="scheduled_for")
+        return _claimed(known, job["next_run_at"]), False
+
+    async def _take(self, job: Row, claim: FiringClaim) -> FiringClaimed | None:
+        """The firing; None where the job is off, unreachable, or not as it was when it was read."""
+        now = self._clock.now()
+        following = _following(job, max(now, claim.scheduled_for.astimezone(UTC)))
+        unchanged = [
+            cron_jobs.c[name].is_not_distinct_from(job[name])
+            for name in ("next_run_at", "cron_expression", "timezone")
+        ]
+        moved = (
+            update(cron_jobs)
+            .where(cron_jobs.c.id == job["id"], *unchanged, *RUNNING, REACHABLE)
+            .values(next_run_at=following, last_run_at=max(now, claim.scheduled_for))
+            .returning(cron_jobs.c.id)
+            .cte("moved")
+        )
+        values = {
+            "cron_job_id": moved.c.id,
+            "scheduled_for": literal(claim.scheduled_for, _records.c.scheduled_for.type),
+            "claimed_by": literal(claim.claimed_by, _records.c.claimed_by.type),
+            "status": literal(FiringStatus.RUNNING.value, _records.c.status.type),
+            "started_at": literal(now, _records.c.started_at.type),
+        }
+        taken = await self._fetch(
+            insert(_records).from_select(list(values), select(*values.values())).returning(*_records.columns)
+        )
+        return None if taken is None else _claimed(taken, following)
 
     async def report(self, job_id: int, firing_id: int, change: FiringUpdate) -> FiringRead:
         """Say how it went; the same report twice changes nothing.
 
         Raises:
             NotFoundError: there is no such firing of this job.
-            ConflictError: it was reported differently before.
+            ConflictError: a firing that stands as this one cannot become that.
         """
         job = await self._jobs.locked(job_id)
         firing = await self.get(firing_id)
@@ -87,12 +112,16 @@ class FiringRepository(Repository[FiringRead]):
             raise self.missing(firing_id)
         if firing.status == change.status:
             return firing
-        if firing.status in _ENDED:
-            msg = f"Firing {firing_id} ended as {firing.status} before; that stands."
+        possible = FIRING_TRANSITIONS[firing.status]
+        if change.status not in possible:
+            then = f"it can become {', '.join(sorted(possible))}" if possible else "that stands"
+            msg = f"Firing {firing_id} is {firing.status}; {then}."
             raise ConflictError(msg, field="status")
-        ended = change.status in _ENDED
+        ended = not FIRING_TRANSITIONS[change.status]
         values: Values = {"status": change.status, "error": change.error}
-        reported = await self.update(firing_id, values | ({"finished_at": func.now()} if ended else {}))
+        if ended:
+            values["finished_at"] = self._clock.now()
+        reported = await self.update(firing_id, values)
         # a job that was given a later time meanwhile is not over with the earlier firing
         if ended and job["run_at"] is not None and job["run_at"] <= firing.scheduled_for:
             over = CronJobStatus.FAILED if change.status == FiringStatus.FAILED else CronJobStatus.DONE
@@ -103,10 +132,29 @@ class FiringRepository(Repository[FiringRead]):
         """The refusal for a firing that is not there."""
         return NotFoundError(f"This job has no firing {key}.")
 
-    def _following(self, expression: str | None, timezone: str, fired: datetime) -> datetime | None:
-        if expression is None:
-            return None
-        return schedule_of(expression, timezone).after(max(self._clock.now(), fired.astimezone(UTC)))
-
     async def _set_job(self, job_id: int, values: Values) -> None:
         await self.unit.connection.execute(update(cron_jobs).where(cron_jobs.c.id == job_id).values(values))
+
+
+def _following(job: Row, fired: datetime) -> datetime | None:
+    if job["cron_expression"] is None:
+        return None
+    return schedule_of(job["cron_expression"], job["timezone"]).after(fired)
+
+
+def _claimed(firing: Row, following: datetime | None) -> FiringClaimed:
+    return FiringClaimed.model_validate(dict(firing) | {"next_run_at": following})
+
+
+def _refusal(job: Row, claim: FiringClaim, *, is_taken: bool) -> str:
+    at = claim.scheduled_for.isoformat()
+    if is_taken:
+        return f"The firing of job {job['id']} at {at} is claimed already."
+    if not is_on(job):
+        return f"Job {job['id']} does not fire: it is switched off or over."
+    if not job["is_reachable"]:
+        return (
+            f"Job {job['id']} does not fire now: its user is blocked, cannot be reached, or has another bot."
+        )
+    following = job["next_run_at"]
+    return f"Job {job['id']} does not fire at {at}; next: {following.isoformat() if following else 'never'}."

@@ -19,6 +19,9 @@ _BY_TELEGRAM_ID = select(users).where(users.c.telegram_id == bindparam("telegram
 _UNANNOUNCED = frozenset({"last_seen_at"})
 """Set at every message, and nobody acts on it: announcing it would empty the readers' caches all the time."""
 
+_REACHABLE_BY = frozenset({"is_active", "role"})
+"""A user's jobs rest and fire with these: schedulers are told."""
+
 
 class UserRepository(Repository[UserRead]):
     """`telegram_users`."""
@@ -39,5 +42,7 @@ class UserRepository(Repository[UserRead]):
         return self._one(await self._fetch(_BY_ID, {"id": key}), key)
 
     def _changed(self, values: Values) -> None:
+        if values.keys() & _REACHABLE_BY:
+            self.unit.changed(Topic.JOBS)
         if not values or values.keys() - _UNANNOUNCED:
             super()._changed(values)

@@ -12,6 +12,7 @@ from service_kit.contracts.cron import (
     CronJobStatus,
     CronJobUpdate,
     FiringClaim,
+    FiringClaimed,
     FiringRead,
     FiringStatus,
     FiringUpdate,
@@ -41,6 +42,8 @@ KNOWN: Responses = {
     200: {"model": CronJobRead, "description": "The job that the `idempotency_key` has made before."}
 }
 
+CLAIMED: Responses = {200: {"model": FiringClaimed, "description": "`claimed_by` has claimed it before."}}
+
 
 class JobFilter(Page):
     """Which jobs."""
@@ -49,6 +52,9 @@ class JobFilter(Page):
     is_active: bool | None = None
     status: CronJobStatus | None = None
     type: TypeName | None = None
+    is_reachable: bool | None = Field(
+        default=None, description="Whether the job's user gets messages: is active and not blocked."
+    )
     due_from: Moment | None = Field(
         default=None, description="Active jobs that fire next at this time or later, the earliest first."
     )
@@ -106,7 +112,8 @@ async def list_cron_jobs(
         user_id=query.user_id, is_active=query.is_active, status=query.status, type=query.type
     )
     due = jobs.due(query.due_from, query.due_until)
-    wanted += [jobs.of_people_here, *due, *jobs.after(query.after_id), *jobs.named(query.search)]
+    wanted += [jobs.of_people_here, *jobs.reachable(query.is_reachable), *due]
+    wanted += jobs.after(query.after_id) + jobs.named(query.search)
     first = jobs.by_time if due else ()
     if query.after_id is not None:  # for programs, which would pay for a number they do not look at
         return await jobs.rows(query.window, wanted, first=first)
@@ -178,15 +185,25 @@ async def list_firings_of_job(
     return rows
 
 
-@router.post("/{job_id}/firings", status_code=201, dependencies=FIRINGS, responses=BODY | MISSING | CLASH)
-async def claim_firing(firings: Firings, job_id: RowPath, body: FiringClaim) -> FiringRead:
-    """Take a firing before it is sent; 409 where it is taken, or the job is switched off or over."""
-    return await firings.claim(job_id, body)
+@router.post(
+    "/{job_id}/firings", status_code=201, dependencies=FIRINGS, responses=BODY | CLAIMED | MISSING | CLASH
+)
+async def claim_firing(
+    firings: Firings, response: Response, job_id: RowPath, body: FiringClaim
+) -> FiringClaimed:
+    """Take the next firing of a job before it is sent; the job's `next_run_at` moves on with it.
+
+    409 where it is taken, the job has another `next_run_at`, is off or over, or its user gets no messages.
+    """
+    firing, is_new = await firings.claim(job_id, body)
+    if not is_new:
+        response.status_code = 200
+    return firing
 
 
 @router.patch("/{job_id}/firings/{firing_id}", dependencies=FIRINGS, responses=BODY | MISSING | CLASH)
 async def report_firing(
     firings: Firings, job_id: RowPath, firing_id: BigRowPath, body: FiringUpdate
 ) -> FiringRead:
-    """Say how a firing went; with it a job that fires once is over."""
+    """Say how a firing went, once; with it a job that fires once is over."""
     return await firings.report(job_id, firing_id, body)

@@ -69,52 +69,224 @@ async def test_a_wrong_job_is_refused_with_its_field(api, user, change, field):
 async def test_the_scheduler_lists_what_runs(api, user):
     running = await api.a_job(user)
     await api.a_job(user, is_active=False)
-    done = await api.a_job(user, run_at="2026-11-22T11:00:00Z")
+    done = await api.a_job(user, run_at="2026-11-22T13:00:00Z")
     await api.patch(f"/api/cron-jobs/{done['id']}", {"status": "done"})
     rows = (await api.get("/api/cronjobs", params={"is_active": "true", "status": "active"})).json()
     assert [row["id"] for row in rows] == [running["id"]]
     assert len((await api.get("/api/cron-jobs", params={"user_id": user["id"]})).json()) == 3
 
 
-async def claim(api, job, scheduled_for="2026-11-22T12:00:00Z"):
-    return await api.post(f"/api/cron-jobs/{job['id']}/firings", {"scheduled_for": scheduled_for})
+async def claim(api, job, scheduled_for=None, **more):
+    """The job's next firing, unless told otherwise."""
+    body = {"scheduled_for": scheduled_for or job["next_run_at"]} | more
+    return await api.post(f"/api/cron-jobs/{job['id']}/firings", body)
 
 
 async def report(api, firing, **change):
     return await api.patch(f"/api/cron-jobs/{firing['cron_job_id']}/firings/{firing['id']}", change)
 
 
+async def stored(api, job):
+    return (await api.get(f"/api/cron-jobs/{job['id']}")).json()
+
+
 async def test_a_firing_is_claimed_once(api, user):
     job = await api.a_job(user)
-    answers = await asyncio.gather(*(claim(api, job) for _ in range(20)))
+    answers = await asyncio.gather(*(claim(api, job, claimed_by=f"cron-{n}") for n in range(20)))
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * 19
     # the same moment, written in another zone
-    assert (await claim(api, job, "2026-11-22T13:00:00+01:00")).status_code == 409
-    assert (await claim(api, job, "2026-11-23T12:00:00Z")).status_code == 201
+    again = await claim(api, job, "2026-11-23T10:00:00+01:00")
+    assert (again.status_code, again.json()["field"]) == (409, "scheduled_for")
+    assert "is claimed already" in again.json()["message"]
+    assert (await claim(api, await stored(api, job))).status_code == 201, "the next one"
+
+
+@pytest.mark.parametrize("scheduled_for", ["1999-01-01T09:00:00Z", "2199-01-01T09:00:00Z"])
+@pytest.mark.parametrize("times", [{"cron_expression": "0 9 * * *"}, {"run_at": "2026-11-22T12:30:00Z"}])
+async def test_only_the_next_firing_can_be_claimed(api, user, scheduled_for, times):
+    job = await api.a_job(user, **times)
+    refused = await claim(api, job, scheduled_for)
+    assert (refused.status_code, refused.json()["field"]) == (409, "scheduled_for")
+    assert job["next_run_at"][:16] in refused.json()["message"]
+    assert await stored(api, job) == job
+    assert (await api.get("/api/cron-jobs/firings")).json() == []
+
+
+@pytest.mark.parametrize(
+    ("times", "change"),
+    [
+        ({"run_at": "2026-11-22T12:30:00Z"}, {"run_at": "2026-11-22T12:40:00Z"}),
+        ({"run_at": "2026-11-22T12:30:00Z"}, {"run_at": None, "cron_expression": "40 12 * * *"}),
+        ({"cron_expression": "30 12 * * *"}, {"cron_expression": "40 12 * * *"}),
+        ({"cron_expression": "30 12 * * *"}, {"timezone": "Asia/Kolkata"}),
+    ],
+)
+async def test_a_job_that_was_moved_fires_at_its_new_time_alone(api, user, times, change):
+    job = await api.a_job(user, **times)
+    moved = (await api.patch(f"/api/cron-jobs/{job['id']}", change)).json()
+    assert moved["next_run_at"] != job["next_run_at"]
+    assert (await claim(api, job)).status_code == 409
+    assert (await claim(api, moved)).status_code == 201
+
+
+async def test_a_claim_sent_again_by_the_same_scheduler_gets_the_same_answer(api, user):
+    job = await api.a_job(user)
+    first = await claim(api, job, claimed_by="cron-1")
+    assert first.json()["next_run_at"] == "2026-11-24T09:00:00Z"
+    answers = await asyncio.gather(*(claim(api, job, claimed_by="cron-1") for _ in range(5)))
+    assert [(answer.status_code, answer.json()) for answer in answers] == [(200, first.json())] * 5
+    assert (await claim(api, job, claimed_by="cron-2")).status_code == 409
+    nobody = await claim(api, await stored(api, job))
+    assert nobody.json()["claimed_by"] is None
+    assert (await claim(api, {**job, "next_run_at": nobody.json()["scheduled_for"]})).status_code == 409
+
+
+async def test_the_same_claim_at_once_by_one_scheduler_is_one_firing(api, user):
+    job = await api.a_job(user)
+    answers = await asyncio.gather(*(claim(api, job, claimed_by="cron-1") for _ in range(20)))
+    assert sorted(answer.status_code for answer in answers) == [200] * 19 + [201]
+    assert len({answer.json()["id"] for answer in answers}) == 1
+
+
+@pytest.mark.parametrize("change", [{"is_active": False}, {"role": "blocked"}])
+async def test_jobs_of_who_gets_no_messages_rest_and_lose_nothing(api, user, clock, redis_client, change):
+    daily = await api.a_job(user)
+    once = await api.a_job(user, run_at="2026-11-22T12:30:00Z")
+    others = await api.a_job(await api.a_user(4243))
+    announced = int(await redis_client.get(Topic.JOBS))
+
+    async def fires():
+        rows = (await api.get("/api/cron-jobs", params={"is_reachable": "true"})).json()
+        return [row["id"] for row in rows]
+
+    await api.patch(f"/api/users/{user['id']}", change)
+    assert int(await redis_client.get(Topic.JOBS)) == announced + 1, "schedulers are told"
+    clock.move(days=3)
+    assert await fires() == [others["id"]]
+    resting = (await api.get("/api/cron-jobs", params={"is_reachable": "false"})).json()
+    assert [row["id"] for row in resting] == [daily["id"], once["id"]]
+    for job in (daily, once):
+        refused = await claim(api, job)
+        assert refused.status_code == 409
+        assert "blocked, cannot be reached" in refused.json()["message"]
+        assert await stored(api, job) == job | {"next_firings": (await stored(api, job))["next_firings"]}
+
+    back = {name: user[name] for name in change}
+    await api.patch(f"/api/users/{user['id']}", back)
+    assert int(await redis_client.get(Topic.JOBS)) == announced + 2
+    assert await fires() == [daily["id"], once["id"], others["id"]]
+    late = (await claim(api, daily)).json()
+    assert late["next_run_at"] == "2026-11-26T09:00:00Z", "once for all that was missed"
+    assert (await claim(api, once)).status_code == 201
+
+
+async def test_a_message_of_a_user_is_no_news_of_jobs(api, user, redis_client):
+    announced = await redis_client.get(Topic.JOBS)
+    await api.patch(f"/api/users/{user['id']}", {"last_seen_at": "2026-11-22T12:00:00Z", "language": "ru"})
+    assert await redis_client.get(Topic.JOBS) == announced
 
 
 async def test_a_recurring_job_goes_on_after_a_firing(api, user, clock):
     job = await api.a_job(user, cron_expression="0 13 * * *")
     clock.move(hours=1)
-    firing = (await claim(api, job, "2026-11-22T13:00:00Z")).json()
+    firing = (await claim(api, job)).json()
     assert (firing["status"], firing["finished_at"]) == ("running", None)
-    stored = (await api.get(f"/api/cron-jobs/{job['id']}")).json()
-    assert stored["next_run_at"] == "2026-11-23T13:00:00Z"
-    assert stored["last_run_at"] is not None
+    after = await stored(api, job)
+    assert after["next_run_at"] == "2026-11-23T13:00:00Z"
+    assert after["last_run_at"] == "2026-11-22T13:00:00Z"
     done = await report(api, firing, status="done")
     assert done.json()["finished_at"] is not None
-    assert (await api.get(f"/api/cron-jobs/{job['id']}")).json()["status"] == "active"
+    assert (await stored(api, job))["status"] == "active"
+
+
+async def test_a_firing_claimed_a_moment_early_is_not_foretold_again(api, user, clock):
+    job = await api.a_job(user, cron_expression="0 13 * * *")
+    clock.move(minutes=59, seconds=59)
+    assert (await claim(api, job)).json()["next_run_at"] == "2026-11-23T13:00:00Z"
+    path = f"/api/cron-jobs/{job['id']}"
+    changed = (await api.patch(path, {"cron_expression": "0 13 * * 0,1"})).json()
+    assert changed["next_run_at"] == "2026-11-23T13:00:00Z"
 
 
 async def test_a_job_that_fires_once_is_over_with_its_firing(api, user):
     job = await api.a_job(user, run_at="2026-11-22T12:00:00Z")
     firing = (await claim(api, job)).json()
     assert (await report(api, firing, status="done")).status_code == 200
-    stored = (await api.get(f"/api/cron-jobs/{job['id']}")).json()
-    assert (stored["status"], stored["next_run_at"]) == ("done", None)
+    after = await stored(api, job)
+    assert (after["status"], after["next_run_at"]) == ("done", None)
     assert (await claim(api, job, "2026-11-22T12:30:00Z")).status_code == 409, "it is over"
     again = (await api.patch(f"/api/cron-jobs/{job['id']}", {"run_at": "2026-11-22T12:10:00Z"})).json()
     assert (again["status"], again["next_run_at"]) == ("active", "2026-11-22T12:10:00Z")
+
+
+PAST = "2026-11-22T11:58:00Z"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": "active"},
+        {"status": "active", "is_active": True, "message": "again"},
+        {"status": "active", "timezone": "Asia/Tokyo"},
+        {"status": "active", "run_at": "2026-11-22T12:00:00Z"},
+        {"run_at": PAST},
+        {"run_at": PAST, "status": "active"},
+    ],
+)
+async def test_a_one_shot_that_has_fired_becomes_active_only_with_a_time_to_come(api, user, change):
+    job = await api.a_job(user, run_at="2026-11-22T12:00:00Z")
+    await report(api, (await claim(api, job)).json(), status="done")
+    over = await stored(api, job)
+    path = f"/api/cron-jobs/{job['id']}"
+    refused = await api.patch(path, change)
+    assert (refused.status_code, refused.json()["field"]) == (422, "run_at"), refused.text
+    assert "is over. Send a new run_at" in refused.json()["message"]
+    assert await stored(api, job) == over
+    again = await api.patch(path, change | {"run_at": "2026-11-22T12:10:00Z"})
+    assert (again.json()["status"], again.json()["next_run_at"]) == ("active", "2026-11-22T12:10:00Z")
+
+
+async def test_a_time_that_is_over_is_refused(api, user):
+    """As is one that passed while the job was off; a time of this minute counts as now."""
+    body = {"name": "n", "user_id": user["id"], "message": "m"}
+    refused = await api.post("/api/cron-jobs", body | {"run_at": PAST})
+    assert (refused.status_code, refused.json()["field"]) == (422, "run_at")
+    assert (await api.post("/api/cron-jobs", body | {"run_at": "2026-11-22T11:59:30Z"})).status_code == 201
+    job = await api.a_job(user)
+    path = f"/api/cron-jobs/{job['id']}"
+    assert (await api.put(path, body | {"run_at": PAST})).status_code == 422
+    assert (await api.patch(path, {"run_at": PAST, "cron_expression": None})).status_code == 422
+    off = await api.a_job(user, run_at=PAST, is_active=False)
+    refused = await api.patch(f"/api/cron-jobs/{off['id']}", {"is_active": True})
+    assert (refused.status_code, refused.json()["field"]) == (422, "run_at")
+    assert await stored(api, job) == job
+
+
+async def test_a_missed_one_shot_keeps_its_time_through_other_changes(api, user, clock):
+    job = await api.a_job(user, run_at="2026-11-22T12:30:00Z")
+    path = f"/api/cron-jobs/{job['id']}"
+    clock.move(days=1)
+    whole = {name: job[name] for name in ("name", "run_at", "user_id", "message")}
+    for answer in (
+        await api.patch(path, {"message": "new", "timezone": "Asia/Tokyo"}),
+        await api.patch(path, {"run_at": "2026-11-22T13:30:00+01:00"}),
+        await api.put(path, whole),
+    ):
+        assert answer.json()["next_run_at"] == job["next_run_at"], answer.text
+
+
+@pytest.mark.parametrize("expression", ["0 0 30 2 *", "0 0 31 4,6,9,11 *"])
+async def test_a_day_that_never_comes_is_refused(api, user, expression):
+    job = await api.a_job(user)
+    path = f"/api/cron-jobs/{job['id']}"
+    whole = {"name": "n", "user_id": user["id"], "message": "m", "cron_expression": expression}
+    for refused in (
+        await api.post("/api/cron-jobs", whole),
+        await api.put(path, whole),
+        await api.patch(path, {"cron_expression": expression}),
+    ):
+        assert (refused.status_code, refused.json()["field"]) == (422, "cron_expression")
+        assert "never fire" in refused.json()["message"]
 
 
 async def test_a_failed_firing_fails_a_job_that_fires_once(api, user):
@@ -130,18 +302,29 @@ async def test_a_job_given_a_later_time_meanwhile_is_not_over(api, user):
     firing = (await claim(api, job)).json()
     await api.patch(f"/api/cron-jobs/{job['id']}", {"run_at": "2026-11-22T12:10:00Z"})
     await report(api, firing, status="done")
-    stored = (await api.get(f"/api/cron-jobs/{job['id']}")).json()
-    assert (stored["status"], stored["next_run_at"]) == ("active", "2026-11-22T12:10:00Z")
+    after = await stored(api, job)
+    assert (after["status"], after["next_run_at"]) == ("active", "2026-11-22T12:10:00Z")
 
 
-async def test_a_report_stands(api, user):
+ENDS = ("done", "failed", "missed")
+
+
+@pytest.mark.parametrize("end", ENDS)
+async def test_a_firing_ends_once(api, user, end):
     job = await api.a_job(user)
     firing = (await claim(api, job)).json()
-    first = (await report(api, firing, status="done")).json()
-    assert (await report(api, firing, status="done")).json() == first, "sent twice, it changes nothing"
-    assert (await report(api, firing, status="running")).status_code == 409
-    other = await api.a_job(user)
-    assert (await report(api, firing | {"cron_job_id": other["id"]}, status="done")).status_code == 404
+    refused = await report(api, firing, status="created")
+    assert (refused.status_code, refused.json()["field"]) == (409, "status")
+    assert "it can become done, failed, missed" in refused.json()["message"]
+    assert (await report(api, firing, status="running")).status_code == 200, "as it is"
+    first = (await report(api, firing, status=end, error="why")).json()
+    assert (first["status"], first["error"]) == (end, "why")
+    assert (await report(api, firing, status=end)).json() == first, "sent twice, it changes nothing"
+    for other in {"created", "running", *ENDS} - {end}:
+        assert (await report(api, firing, status=other)).status_code == 409, other
+    other_job = await api.a_job(user)
+    assert (await report(api, firing | {"cron_job_id": other_job["id"]}, status=end)).status_code == 404
+    assert (await api.get(f"/api/cron-jobs/{job['id']}/firings")).json() == [first]
 
 
 async def test_firings_are_listed_of_one_job_and_of_all(api, user):
@@ -158,8 +341,9 @@ async def test_firings_are_listed_of_one_job_and_of_all(api, user):
 
 async def test_a_job_that_is_off_or_gone_does_not_fire(api, user):
     job = await api.a_job(user, is_active=False)
-    assert (await claim(api, job)).status_code == 409
-    assert (await claim(api, {"id": 4711})).status_code == 404
+    due = "2026-11-22T12:00:00Z"
+    assert (await claim(api, job, due)).status_code == 409
+    assert (await claim(api, {"id": 4711}, due)).status_code == 404
 
 
 async def test_edits_are_announced_and_firings_are_not(api, user, redis_client):
@@ -220,6 +404,17 @@ async def test_a_recurring_job_foretells_its_next_firings(api, user):
     assert once["next_firings"] is None
 
 
+async def test_jobs_are_found_by_name(api, user):
+    for name in ("Vitamins", "Call mum", "call_dad"):
+        await api.a_job(user, name=name)
+
+    async def found(part):
+        return [row["name"] for row in (await api.get("/api/cron-jobs", params={"search": part})).json()]
+
+    assert await found("CALL") == ["Call mum", "call_dad"]
+    assert await found("l_d") == ["call_dad"], "no wildcard"
+
+
 async def test_a_change_of_something_else_keeps_a_firing_that_was_missed(api, user, clock):
     """cron_service catches up what stands in `next_run_at`: moving it forward would drop the firing."""
     job = await api.a_job(user)
@@ -245,7 +440,7 @@ async def keyed(api, user, key="reminder 1", **more):
     return await api.post("/api/cron-jobs", body | {"idempotency_key": key} | more)
 
 
-async def test_the_same_key_answers_the_job_that_it_made(api, user, redis_client):
+async def test_the_same_key_answers_the_job_that_it_made(api, user, clock, redis_client):
     made = await keyed(api, user)
     assert made.status_code == 201
     assert "idempotency_key" not in made.json()
@@ -256,6 +451,9 @@ async def test_the_same_key_answers_the_job_that_it_made(api, user, redis_client
     await api.patch(f"/api/cron-jobs/{made.json()['id']}", {"status": "done"})
     over = await keyed(api, user)
     assert (over.status_code, over.json()["status"]) == (200, "done"), "as it is now"
+    clock.move(days=60)
+    late = await keyed(api, user)
+    assert (late.status_code, late.json()) == (200, over.json()), "its time is over, and it was made"
 
 
 async def test_the_same_key_at_once_makes_one_job(api, user):

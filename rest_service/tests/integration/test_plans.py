@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import create_engine, event, make_url, text
 
 from rest_service.app.main import create_app
+from rest_service.app.retention import Retention
 from rest_service.tests.support import empty, make_settings, migrated_database, running
 from service_kit.testing.clock import FakeClock
 from tests.harness.rows import FIRST_TELEGRAM_ID, Amounts, assistant_id, fill
@@ -36,6 +37,7 @@ MORE = (
 )
 """Rows of the tables that grow with use."""
 
+JOBS_TO_FIRE = "/api/cron-jobs?is_active=true&status=active&is_reachable=true&limit=200"
 READS = {
     "user by id": f"/api/users/{USER}",
     "user by telegram_id": f"/api/users/by-telegram-id/{FIRST_TELEGRAM_ID + 5}",
@@ -47,9 +49,9 @@ READS = {
     "tools": "/api/tools?limit=200",
     "links of an assistant": f"/api/assistant-tools?assistant_id={ROOT}&limit=200",
     "thread of a pair": f"/api/user-threads?user_id={USER}&assistant_id={assistant_id(USER)}",
-    "active jobs": "/api/cron-jobs?is_active=true&status=active&limit=200&after_id=0",
+    "active jobs": f"{JOBS_TO_FIRE}&after_id=0",
     "active jobs for people": "/api/cron-jobs?is_active=true&status=active&limit=200",
-    "active jobs further on": "/api/cron-jobs?is_active=true&status=active&limit=200&after_id=50000",
+    "active jobs further on": f"{JOBS_TO_FIRE}&after_id=50000",
     "due jobs": "/api/cron-jobs?due_until=2000-01-01T00:00:00Z&limit=200",
     "jobs of a user": f"/api/cron-jobs?user_id={USER}",
     "job by id": "/api/cron-jobs/50000",
@@ -70,12 +72,7 @@ COUNTED = {"tools", "active jobs for people", "usage", "discards"}
 WRITES = {
     "user was seen": ("PATCH", f"/api/users/{USER}", {"last_seen_at": "2026-11-22T10:00:00Z"}, 200),
     "job is switched off": ("PATCH", "/api/cron-jobs/50001", {"is_active": False}, 200),
-    "firing is claimed": (
-        "POST",
-        "/api/cron-jobs/50003/firings",
-        {"scheduled_for": "2026-11-22T09:00:00Z"},
-        201,
-    ),
+    "firing is claimed": ("POST", "/api/cron-jobs/50003/firings", None, 201),
     "firing is reported": ("PATCH", "/api/cron-jobs/51000/firings/51000", {"status": "done"}, 200),
     "job is made once": (
         "POST",
@@ -197,9 +194,22 @@ async def test_no_write_of_a_service_reads_a_whole_table(api, planner, name):
     if "{thread}" in path:
         (thread,) = (await api.get(READS["thread of a pair"])).json()
         path = path.format(thread=thread["id"])
+    if name == "firing is claimed":
+        job = (await api.get("/api/cron-jobs/50003")).json()
+        body = {"scheduled_for": job["next_run_at"]}
     with taken(api) as statements:
         response = await api.ask(method, path, json=body)
     assert response.status_code == status, response.text
     assert statements
     for statement, parameters in statements:
+        assert await whole_tables_read(api, planner, statement, parameters) == [], statement
+
+
+async def test_what_is_too_old_is_found_without_reading_a_whole_table(api, planner, full_url):
+    settings = make_settings(full_url, firing_retention_days=9000, usage_retention_days=9000)
+    with taken(api) as statements:
+        await Retention(api.app.state.parts.database, FakeClock(), settings).prune()
+    removals = [(statement, values) for statement, values in statements if statement.startswith("DELETE")]
+    assert len(removals) == 2
+    for statement, parameters in removals:
         assert await whole_tables_read(api, planner, statement, parameters) == [], statement

@@ -252,8 +252,9 @@ async def test_the_examples_of_the_documents_succeed_when_sent(api, app):
             answer = await api.ask(method.upper(), re.sub(r"{\w+}", str(row["id"]), place), json=body)
             assert answer.status_code == 200, (method, place, answer.text)
     job = rows["/api/cron-jobs/{job_id}"]["id"]
+    due = (await api.get(f"/api/cron-jobs/{job}")).json()["next_run_at"]
     firings = "/api/cron-jobs/{job_id}/firings"
-    claim = example(document, firings, "post")
+    claim = example(document, firings, "post", scheduled_for=due)
     firing = await api.made(firings.format(job_id=job), claim, key=SERVICE_KEY)
     report = example(document, f"{firings}/{{firing_id}}", "patch")
     path = f"/api/cron-jobs/{job}/firings/{firing['id']}"

@@ -156,18 +156,31 @@ async def test_an_answer_without_content_is_none(send, server):
 
 
 @pytest.mark.parametrize("trouble", [429, 502, 503, 504, DROP])
+@pytest.mark.parametrize("kind", ["async"])
 async def test_passing_trouble_is_outlasted_where_repeating_is_safe(send, server, trouble):
     server.script = [(trouble, {}), (trouble, {}), (200, USER)]
     assert (await send(endpoints.user(7))).id == 7
     assert len(server.requests) == 3
 
 
+def test_the_one_for_threads_asks_once_and_not_for_long(server):
+    """Its callers repeat what failed: tries within tries would add up to minutes."""
+    assert rest_client.SYNC_TIMEOUT.read == 5
+    for trouble, call in ((503, endpoints.user(7)), (DROP, endpoints.user(7)), (DROP, CREATE)):
+        server.script, server.requests = [(trouble, {}), (200, USER)], []
+        sync = SyncRestClient(settings(server.url))
+        with pytest.raises(RestUnavailableError):
+            sync.send(call)
+        sync.close()
+        assert len(server.requests) == 1
+
+
 @pytest.mark.parametrize("trouble", [429, 500, 502, 503, 504, DROP])
-async def test_lasting_trouble_means_unavailable(send, server, trouble):
+async def test_lasting_trouble_means_unavailable(kind, send, server, trouble):
     server.script = [(trouble, {})]
     with pytest.raises(RestUnavailableError, match="GET /api/users/7"):
         await send(endpoints.user(7))
-    assert len(server.requests) == (1 if trouble == 500 else 3)
+    assert len(server.requests) == (1 if trouble == 500 or kind == "sync" else 3)
 
 
 @pytest.mark.parametrize("trouble", [429, 500, 503, DROP])
@@ -186,6 +199,7 @@ async def test_nobody_there_means_unavailable(kind, server, call):
             await send(call)
 
 
+@pytest.mark.parametrize("kind", ["async"])
 async def test_what_never_arrived_is_sent_again(kind, monkeypatch):
     server = Server(listening=False)  # refused; the port stays ours, so that nobody else can answer there
 
