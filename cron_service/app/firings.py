@@ -20,7 +20,6 @@ from redis.exceptions import RedisError
 from service_kit.clock import Clock
 from service_kit.contracts.cron import (
     CronJobRead,
-    CronJobStatus,
     FiringClaimed,
     FiringRead,
     FiringStatus,
@@ -108,7 +107,7 @@ class Firings:
         """Finish an open firing that nobody works on; False where it stays open.
 
         One of this scheduler's name that is not under way here is left over: of an earlier life, of a claim
-        whose answer was lost, or of an outage. Without its job it is given up.
+        whose answer was lost, or of an outage. Where the job is off, it is given up.
         """
         age = self._clock.now() - (firing.started_at or firing.created_at)
         if firing.claimed_by != self._rest.name and age <= RESUME_AFTER:
@@ -117,7 +116,9 @@ class Firings:
             if not is_mine:
                 return True
             log.warning("firing_resumed", claimed_at=firing.started_at)
-            return self._give_up(firing) if job is None else self._finish(job, firing)
+            if job is None:
+                return self._report(firing, FiringStatus.FAILED, "the job is no longer active")
+            return self._finish(job, firing)
 
     @contextmanager
     def _only_here(self, job_id: int, scheduled_for: datetime) -> Iterator[bool]:
@@ -152,17 +153,6 @@ class Firings:
                 log.info("notification_sent", user_id=job.user_id, repeat=not new)
                 return self._report(firing, FiringStatus.DONE)
         return False
-
-    def _give_up(self, firing: FiringRead) -> bool:
-        """End a firing of a job that is off; where its user gets no messages, it waits for their return."""
-        try:
-            job = self._rest.fetch_job(firing.cron_job_id)
-        except KitError as exc:
-            log.warning("job_unknown", error=str(exc))
-            return isinstance(exc, NotFoundError)
-        if job.is_active and job.status is CronJobStatus.ACTIVE:
-            return True
-        return self._report(firing, FiringStatus.FAILED, "the job is no longer active")
 
     def _report(self, firing: FiringRead, status: FiringStatus, error: str | None = None) -> bool:
         try:

@@ -20,12 +20,8 @@ class RestClient:
         """All jobs that fire: active ones of users who get messages."""
         return self._client.all_after(endpoints.jobs)
 
-    def fetch_job(self, job_id: int) -> CronJobRead:
-        """A job, whether it fires or not."""
-        return self._client.send(endpoints.job(job_id))
-
     def fetch_open_firings(self) -> list[FiringRead]:
-        """All firings that were claimed and not reported on."""
+        """All firings that were claimed and not reported on, of users who get messages."""
         return self._client.all_pages(endpoints.open_firings)
 
     def claim_firing(self, job_id: int, scheduled_for: datetime) -> FiringClaimed:

@@ -168,7 +168,7 @@ class FakeRest:
             case "GET /api/cron-jobs/#" if numbers[0] in self.jobs:
                 return 200, self.jobs[numbers[0]]
             case "GET /api/cron-jobs/firings":
-                return 200, self._page([f for f in self.firings if f["status"] == query["status"]], query)
+                return 200, self._page([f for f in self.firings if self._is_listed(f, query)], query)
             case "POST /api/cron-jobs/#/firings" if numbers[0] in self.jobs:
                 return self._claim(self.jobs[numbers[0]], body)
             case "PATCH /api/cron-jobs/#/firings/#":
@@ -185,6 +185,10 @@ class FakeRest:
     def _is_reachable(self, job: Row) -> bool:
         user = self.users.get(job["user_id"])
         return user is None or (user["is_active"] and user["role"] != "blocked")
+
+    def _is_listed(self, firing: Row, query: dict[str, str]) -> bool:
+        job = self.jobs.get(firing["cron_job_id"])
+        return job is not None and self._is_reachable(job) and firing["status"] == query["status"]
 
     def _claim(self, job: Row, body: Any) -> tuple[int, Any]:
         at, now = _moment(body["scheduled_for"]), datetime.now(UTC)

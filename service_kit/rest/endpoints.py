@@ -236,8 +236,9 @@ def claim_firing(job_id: int, scheduled_for: datetime, claimed_by: str) -> Call[
 
 
 def open_firings(offset: int = 0) -> Call[list[FiringRead]]:
-    """A page of the firings of all jobs that were claimed and never reported on, oldest first."""
-    params: dict[str, str | int] = {"status": "running", "limit": PAGE, "offset": offset}
+    """A page of what was claimed and never reported on, of all users who get messages, oldest first."""
+    params: dict[str, str | int] = {"limit": PAGE, "offset": offset}
+    params |= {"status": "running", "is_reachable": "true"}
     return Call("GET", "/api/cron-jobs/firings", _firings, params=params)
 
 

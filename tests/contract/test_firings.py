@@ -191,6 +191,15 @@ async def test_jobs_of_who_gets_no_messages_rest(world, change):
     assert (await world.claim(job_id)).scheduled_for == due
 
 
+@pytest.mark.parametrize("change", [{"is_active": False}, {"role": "blocked"}])
+async def test_what_was_claimed_for_who_gets_no_messages_waits_for_them(world, change):
+    firing = await world.claim(await world.add_job(run_at=ahead()))
+    await world.change_user(**change)
+    assert await world.client.send(endpoints.open_firings()) == []
+    await world.change_user(is_active=True, role="member")
+    assert [one.id for one in await world.client.send(endpoints.open_firings())] == [firing.id]
+
+
 @pytest.mark.parametrize("end", ["done", "failed", "missed"])
 async def test_a_firing_ends_once_and_a_one_shot_with_it(world, end):
     job_id = await world.add_job(run_at=ahead())

@@ -195,34 +195,13 @@ def test_a_firing_that_is_settled_elsewhere_is_settled(firings, fake_rest, statu
     assert firings.resume(a_job, firing)
 
 
-@pytest.mark.parametrize("change", [{"is_active": False}, {"status": "paused"}])
-def test_an_open_firing_of_a_job_that_is_off_is_given_up(firings, fake_rest, queue, change):
-    job(fake_rest, **change)
+def test_an_open_firing_of_a_job_that_is_off_is_given_up(firings, fake_rest, queue):
+    job(fake_rest, is_active=False)
     assert firings.resume(None, open_firing(fake_rest))
     assert queue.sent == []
     assert (
         fake_rest.firings[0].items() >= {"status": "failed", "error": "the job is no longer active"}.items()
     )
-
-
-def test_an_open_firing_of_who_gets_no_messages_waits_for_their_return(firings, fake_rest, queue):
-    a_job, firing = job(fake_rest), open_firing(fake_rest)
-    fake_rest.add_user(is_active=False)
-    assert firings.resume(None, firing)
-    assert fake_rest.firings[0]["status"] == "running"
-    assert firings.resume(a_job, firing)
-    assert len(queue.sent) == 1
-
-
-def test_an_open_firing_of_a_deleted_job_is_forgotten(firings, fake_rest, queue):
-    assert firings.resume(None, open_firing(fake_rest))
-    assert "PATCH /api/cron-jobs/1/firings/1" not in fake_rest.requests
-
-
-def test_an_open_firing_stays_open_while_its_job_cannot_be_read(firings, fake_rest):
-    job(fake_rest, is_active=False)
-    fake_rest.refuse["GET"] = 503
-    assert not firings.resume(None, open_firing(fake_rest))
 
 
 def test_what_another_scheduler_has_claimed_is_taken_over_after_a_minute(firings, fake_rest, queue, clock):

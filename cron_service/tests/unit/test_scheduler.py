@@ -311,6 +311,19 @@ def test_after_the_stop_nothing_is_fired(running, fake_rest):
     assert len(fake_rest.requests) == asked
 
 
+def test_what_is_open_for_a_user_who_is_away_is_sent_when_they_are_back(running, fake_rest, queue):
+    fake_rest.add_user(is_active=False)
+    fake_rest.add_job(1, run_at=ago(seconds=1), next_run_at=None)
+    fake_rest.add_firing(1, fake_rest.jobs[1]["run_at"], claimed_by="cron-1")
+    scheduler = running()
+    assert scheduler.update_jobs_from_rest()
+    assert fake_rest.firings[0]["status"] == "running"
+    fake_rest.users[7]["is_active"] = True
+    queue.version += 1
+    eventually(lambda: fake_rest.jobs[1]["status"] == "done")
+    assert texts(queue) == ["message 1"]
+
+
 def test_unreadable_open_firings_do_not_hinder_the_jobs(running, fake_rest):
     fake_rest.refuse["/firings$"] = 503
     fake_rest.add_job(1, cron_expression=YEARLY)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, Select, Table, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, Table, delete, func, insert, not_, select, update
 
 from service_kit.changes import Topic
 from service_kit.contracts.base import Resource
@@ -129,6 +129,11 @@ class Repository(Generic[R]):
     def named(self, part: str | None) -> list[Condition]:
         """The condition that the name has `part` in it, in any case."""
         return [] if part is None else [self.table.c.name.icontains(part, autoescape=True)]
+
+    @staticmethod
+    def whether(condition: Condition, wanted: bool | None) -> list[Condition]:
+        """The condition or its contrary, where the filter was given."""
+        return [] if wanted is None else [condition if wanted else not_(condition)]
 
     def _changed(self, _values: Values) -> None:
         if self.topic is not None:

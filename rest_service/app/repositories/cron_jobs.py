@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, exists, literal_column, not_, select, update
+from sqlalchemy import ColumnElement, Select, literal_column, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from service_kit.changes import Topic
@@ -30,10 +30,18 @@ RUNNING: tuple[Condition, ...] = (
 )
 """Word for word the condition of the index `ix_cron_jobs_due`."""
 _person = users.alias("person")
-REACHABLE: Condition = exists().where(_person.c.id == cron_jobs.c.user_id, _person.c.is_active).where(
-    _person.c.role != literal_column(f"'{UserRole.BLOCKED}'")
-) & of_people_here(cron_jobs.c.user_id)
-"""The job's user gets messages. All other jobs keep their `next_run_at`, to fire when the user is back."""
+_MAY = _person.c.is_active & (_person.c.role != literal_column(f"'{UserRole.BLOCKED}'"))
+
+
+def gets_messages(user_id: ColumnElement[int]) -> Condition:
+    """The condition that this user is active and not blocked."""
+    # by the key of each row, as in `of_people_here`
+    return select(_MAY).where(_person.c.id == user_id).scalar_subquery()
+
+
+REACHABLE: Condition = gets_messages(cron_jobs.c.user_id) & of_people_here(cron_jobs.c.user_id)
+"""The job's user gets messages of the bot that plays. All other jobs keep their `next_run_at`, and so fire
+when the user is back."""
 PAST_GRACE = timedelta(minutes=1)
 """How far `run_at` may lie back when it is set: "now" takes a while to arrive, and people name minutes."""
 _NEW: ColumnElement[bool] = literal_column("xmax = 0")
@@ -55,6 +63,7 @@ class CronJobRepository(Repository[CronJobRead]):
     order = (cron_jobs.c.id,)
     topic = Topic.JOBS
     of_people_here = of_people_here(cron_jobs.c.user_id)
+    reachable = gets_messages(cron_jobs.c.user_id)
     by_time = (cron_jobs.c.next_run_at,)
 
     def __init__(self, unit: Unit, clock: Clock) -> None:
@@ -83,10 +92,6 @@ class CronJobRepository(Repository[CronJobRead]):
     def after(self, job_id: int | None) -> list[Condition]:
         """The condition that a job comes after `job_id`."""
         return [] if job_id is None else [cron_jobs.c.id > job_id]
-
-    def reachable(self, wanted: bool | None) -> list[Condition]:
-        """The condition that a job's user gets messages, or does not."""
-        return [] if wanted is None else [REACHABLE if wanted else not_(REACHABLE)]
 
     async def create(self, body: CronJobCreate) -> tuple[CronJobRead, bool]:
         """A new job, with its first firing worked out, or the one that this key has made; whether it is new.

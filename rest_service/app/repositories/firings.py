@@ -27,9 +27,15 @@ from ..errors.api import ConflictError, NotFoundError
 from ..models import cron_job_records, cron_jobs
 from .base import Repository, Values
 from .bots import of_people_here
-from .cron_jobs import REACHABLE, RUNNING, CronJobRepository, is_on, schedule_of
+from .cron_jobs import REACHABLE, RUNNING, CronJobRepository, gets_messages, is_on, schedule_of
 
 _records = cron_job_records
+_user_id = (
+    select(cron_jobs.c.user_id)
+    .where(cron_jobs.c.id == _records.c.cron_job_id)
+    .correlate(_records)
+    .scalar_subquery()
+)
 Row = Mapping[Any, Any]
 
 
@@ -40,12 +46,8 @@ class FiringRepository(Repository[FiringRead]):
     read = FiringRead
     noun = "firing"
     order = (_records.c.id,)
-    of_people_here = of_people_here(
-        select(cron_jobs.c.user_id)
-        .where(cron_jobs.c.id == _records.c.cron_job_id)
-        .correlate(_records)
-        .scalar_subquery()
-    )
+    of_people_here = of_people_here(_user_id)
+    reachable = gets_messages(_user_id)
 
     def __init__(self, unit: Unit, clock: Clock) -> None:
         super().__init__(unit)

@@ -45,6 +45,11 @@ KNOWN: Responses = {
 CLAIMED: Responses = {200: {"model": FiringClaimed, "description": "`claimed_by` has claimed it before."}}
 
 
+Reachable = Annotated[
+    bool | None, Field(description="Whether the job's user gets messages: is active and not blocked.")
+]
+
+
 class JobFilter(Page):
     """Which jobs."""
 
@@ -52,9 +57,7 @@ class JobFilter(Page):
     is_active: bool | None = None
     status: CronJobStatus | None = None
     type: TypeName | None = None
-    is_reachable: bool | None = Field(
-        default=None, description="Whether the job's user gets messages: is active and not blocked."
-    )
+    is_reachable: Reachable = None
     due_from: Moment | None = Field(
         default=None, description="Active jobs that fire next at this time or later, the earliest first."
     )
@@ -76,6 +79,7 @@ class FiringFilter(Page):
     """Which firings."""
 
     status: FiringStatus | None = None
+    is_reachable: Reachable = None
 
 
 async def _jobs(unit: Writing, clock: GivenClock) -> CronJobRepository:
@@ -112,7 +116,7 @@ async def list_cron_jobs(
         user_id=query.user_id, is_active=query.is_active, status=query.status, type=query.type
     )
     due = jobs.due(query.due_from, query.due_until)
-    wanted += [jobs.of_people_here, *jobs.reachable(query.is_reachable), *due]
+    wanted += [jobs.of_people_here, *jobs.whether(jobs.reachable, query.is_reachable), *due]
     wanted += jobs.after(query.after_id) + jobs.named(query.search)
     first = jobs.by_time if due else ()
     if query.after_id is not None:  # for programs, which would pay for a number they do not look at
@@ -139,9 +143,8 @@ async def list_firings(
     firings: FiringsToRead, response: Response, query: Annotated[FiringFilter, Query()]
 ) -> list[FiringRead]:
     """Firings of all jobs, oldest first; `status=running` shows those that were never reported on."""
-    rows, total = await firings.page(
-        query.window, [firings.of_people_here, *firings.equal(status=query.status)]
-    )
+    wanted = [firings.of_people_here, *firings.whether(firings.reachable, query.is_reachable)]
+    rows, total = await firings.page(query.window, wanted + firings.equal(status=query.status))
     set_total(response, total)
     return rows
 
@@ -180,7 +183,9 @@ async def list_firings_of_job(
 ) -> list[FiringRead]:
     """Firings of one job, oldest first."""
     await jobs.get(job_id)
-    rows, total = await firings.page(query.window, firings.equal(cron_job_id=job_id, status=query.status))
+    wanted = firings.equal(cron_job_id=job_id, status=query.status)
+    wanted += firings.whether(firings.reachable, query.is_reachable)
+    rows, total = await firings.page(query.window, wanted)
     set_total(response, total)
     return rows
 
