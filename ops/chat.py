@@ -4,6 +4,7 @@ import itertools
 import sys
 import threading
 from contextlib import suppress
+from urllib.parse import urlencode
 
 from ops import ansi
 from ops.conversation import Conversation, Message
@@ -28,8 +29,9 @@ def refuse_real_telegram(project: Project) -> None:
 
 
 def page_url(project: Project) -> str:
-    """The chat page; with the code that makes its first visitor the owner."""
-    return f"{project.url('SANDBOX_PORT')}/?start={project.values['OWNER_CODE']}"
+    """The chat page, with the secret that opens it and the code that makes its first visitor the owner."""
+    link = {"key": project.values["SANDBOX_SECRET"], "start": project.values["OWNER_CODE"]}
+    return f"{project.url('SANDBOX_PORT')}/?{urlencode(link)}"
 
 
 def say(project: Project, text: str, name: str | None, timeout: float) -> None:

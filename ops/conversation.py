@@ -36,8 +36,9 @@ class Conversation:
         self._default = name in {None, DEFAULT_PERSON}
         self._values = project.values
         self._rest = project.url("REST_SERVICE_PORT")
+        self._secret = project.values["SANDBOX_SECRET"]
         sandbox = project.url("SANDBOX_PORT")
-        made = call("POST", f"{sandbox}/chat/people", {"name": self.name})
+        made = call("POST", f"{sandbox}/chat/people", {"name": self.name}, key=self._secret)
         self.person_id = int(made["id"])
         self._messages = f"{sandbox}/chat/people/{self.person_id}/messages"
         self.seen = max((message.number for message in self.news(after=0, wait=0)[0]), default=0)
@@ -69,7 +70,7 @@ class Conversation:
 
     def send(self, text: str) -> int:
         """Send without waiting; the message's number."""
-        return int(call("POST", self._messages, {"text": text})["number"])
+        return int(call("POST", self._messages, {"text": text}, key=self._secret)["number"])
 
     def answers(self, timeout: float) -> Iterator[Message]:
         """Messages of the bot, from the first until it has been quiet for a moment."""
@@ -93,7 +94,7 @@ class Conversation:
         Answered when there is news or `wait` seconds are over.
         """
         url = f"{self._messages}?after={after}&wait={max(wait, 0):.1f}"
-        found = call("GET", url, timeout=LONG_POLL + 10)
+        found = call("GET", url, key=self._secret, timeout=LONG_POLL + 10)
         messages = [
             Message(one["number"], one["from"] == "bot", one["text"], one.get("entities") or [])
             for one in found["messages"]

@@ -31,6 +31,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "CALENDAR_API_KEY": lambda: secrets.token_hex(24),
     "POSTGRES_PASSWORD": lambda: secrets.token_hex(24),
     "REDIS_PASSWORD": lambda: secrets.token_hex(24),
+    "SANDBOX_SECRET": lambda: secrets.token_urlsafe(24),
     "OWNER_CODE": lambda: secrets.token_hex(8),
     "CREDENTIALS_ENCRYPTION_KEYS": lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
 }

@@ -19,7 +19,8 @@ from ops.services import CALLERS_OF_CALENDAR, OWN_KEYS, SERVICES
 ENV_FILE = ".env"
 TEMPLATE = ".env.example"
 
-SANDBOX_TELEGRAM_TOKEN = "100000:sandbox-token-that-opens-no-door-0000"  # noqa: S105 - opens nothing
+SANDBOX_BOT = 100_000
+"""The bot of the sandbox, as the migration of its people knows it."""
 SANDBOX_MODEL = "sandbox-demo"
 SANDBOX_KEY = "sandbox"
 
@@ -135,7 +136,7 @@ def outside_world(values: Mapping[str, str], *, inner: str, outer: str) -> dict[
     if played.telegram:
         result["TELEGRAM_API_URL"] = f"{inner}/telegram"
     if not values.get("TELEGRAM_TOKEN"):
-        result["TELEGRAM_TOKEN"] = SANDBOX_TELEGRAM_TOKEN
+        result["TELEGRAM_TOKEN"] = sandbox_token(values)
     if played.llm:
         result |= {
             "OPENAI_BASE_URL": f"{inner}/openai/v1",
@@ -154,12 +155,20 @@ def outside_world(values: Mapping[str, str], *, inner: str, outer: str) -> dict[
     return result
 
 
+def sandbox_token(values: Mapping[str, str]) -> str:
+    """The token of the sandbox's bot; nobody else on the machine knows it."""
+    return f"{SANDBOX_BOT}:{hashlib.sha256(values.get('SANDBOX_SECRET', '').encode()).hexdigest()[:35]}"
+
+
 def suite_values(project: Project, *, sandbox: str) -> dict[str, str]:
     """Every variable of the suite, as compose or the local runtime hands them on; empty ones left out.
 
     `sandbox` is the sandbox's address as the services see it.
     """
     computed = outside_world(project.values, inner=sandbox, outer=project.url("SANDBOX_PORT"))
+    # what the sandbox takes: never the token of a bot at Telegram
+    given = project.values.get("TELEGRAM_TOKEN") if project.values.get("TELEGRAM_API_URL") else None
+    computed["SANDBOX_TELEGRAM_TOKEN"] = given or sandbox_token(project.values)
     if not project.values.get("GOOGLE_REDIRECT_URI"):
         computed["GOOGLE_REDIRECT_URI"] = f"{project.url('GOOGLE_CALENDAR_SERVICE_PORT')}/auth/callback"
     callers = [project.values[name] for name in CALLERS_OF_CALENDAR if project.values.get(name)]

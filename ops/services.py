@@ -10,7 +10,7 @@ from functools import cache
 
 from ops.errors import OpsError
 
-_EVERY = ("LOG_LEVEL", "LOG_FORMAT", "DRAIN_TIMEOUT")
+_EVERY = ("LOG_LEVEL", "LOG_FORMAT", "DRAIN_TIMEOUT", "ALLOWED_HOSTS")
 _REDIS = ("REDIS_HOST", "REDIS_PORT", "REDIS_DB", "REDIS_PASSWORD")
 _QUEUES = ("INPUT_QUEUE", "ASSISTANT_OUTPUT_QUEUE")
 _REST = ("REST_SERVICE_URL", "SERVICE_API_KEY")
@@ -189,7 +189,13 @@ SERVICES: dict[str, Service] = {
             "sandbox",
             "SANDBOX_PORT",
             module="sandbox.main",
-            variables=(*_EVERY, "SANDBOX_STATE", "SANDBOX_MODEL_LATENCY"),
+            variables=(
+                *_EVERY,
+                "SANDBOX_STATE",
+                "SANDBOX_MODEL_LATENCY",
+                "SANDBOX_SECRET",
+                "SANDBOX_TELEGRAM_TOKEN",
+            ),
             browsable=True,
         ),
     )

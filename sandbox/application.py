@@ -4,6 +4,7 @@ import asyncio
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from pydantic import SecretStr
 
 from service_kit import http_limits
 from service_kit.health import Health, answer
@@ -26,13 +27,15 @@ MAX_BODY = 32 * 1024 * 1024
 """Bytes; a long conversation with tool results is a long request."""
 
 
-def create_app(*, store: Store, pace: Pace, health: Health, host: str) -> web.Application:
-    """The application; `host` is the address it will listen on."""
-    stats, faults, guard = Stats(), FaultBoard(), Guard(host)
+def create_app(
+    *, store: Store, pace: Pace, health: Health, guard: Guard, token: SecretStr | None = None
+) -> web.Application:
+    """The application; `token` is the only one that the Bot API takes, None: any."""
+    stats, faults = Stats(), FaultBoard()
     messenger = Messenger(store, stats, BOT_NAME)
     openai = OpenAIApi(stats, faults, pace)
-    app = web.Application(client_max_size=MAX_BODY, middlewares=[receive_in_time])
-    BotApi(messenger, stats, faults).add_routes(app)
+    app = web.Application(client_max_size=MAX_BODY, middlewares=[guard.middleware, receive_in_time])
+    BotApi(messenger, stats, faults, token).add_routes(app)
     openai.add_routes(app)
     WeatherApi(stats, faults).add_routes(app)
     ChatApi(messenger, guard).add_routes(app)

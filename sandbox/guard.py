@@ -1,18 +1,26 @@
-"""Keeps other web sites out of the chat page and the controls.
+"""Keeps everybody out of the sandbox but its owner and the suite.
 
-The sandbox has no login. Its pages listen on this machine, but a site that somebody visits could
-still reach them through the browser: by a name that points here (refused by Host header), or by a
-form that posts across origins (refused, for a form cannot send JSON without asking first).
+Other web sites, in the browser of somebody on this machine: a name of theirs that points here is refused by
+Host, a request of their pages by Origin, and a form cannot send JSON. Other users of the machine: the chat
+interface, its page and the control need the secret of the link that a start prints. A browser that has
+followed the link keeps the secret as a cookie, so that it stands in no address; programs send it as
+`Authorization: Bearer`.
 """
 
+import hmac
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from pydantic import SecretStr
+
+from service_kit.hosts import REFUSAL, AllowedHosts
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-_LOCAL = frozenset({"localhost", "127.0.0.1", "::1", "sandbox"})
+KEY = "key"
+"""The parameter of the link, and the cookie, that hold the secret."""
+KEPT_SECONDS = 365 * 86_400
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; "
@@ -24,31 +32,47 @@ _HEADERS = {
 
 
 class Guard:
-    """Wraps handlers of pages and controls. `host` is the address that the service listens on."""
+    """`middleware` for everything; called with a handler, it keeps that for those who know the secret."""
 
-    def __init__(self, host: str) -> None:
-        self._hosts = _LOCAL | {host.strip("[]").lower()}
+    def __init__(self, hosts: AllowedHosts, secret: SecretStr | None) -> None:
+        self._hosts = hosts
+        self._secret = secret.get_secret_value() if secret else None
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answers no other web site."""
+        if not self._hosts.allow(request.headers.get("Host")):
+            return problem(403, "wrong_host", REFUSAL)
+        origin = request.headers.get("Origin")
+        if origin is not None and urlsplit(origin).netloc != request.host:
+            return problem(403, "wrong_origin", "This service answers no other web site.")
+        return await handler(request)
 
     def __call__(self, handler: Handler) -> Handler:
-        """The same handler behind the checks."""
+        """The same handler, for those who know the secret."""
 
         async def guarded(request: web.Request) -> web.StreamResponse:
-            refused = self._refused(request)
-            if refused is not None:
-                return refused
-            response = await handler(request)
+            response = self._refused(request) or await handler(request)
             if not response.prepared:
                 response.headers.update(_HEADERS)
             return response
 
         return guarded
 
+    def opens(self, secret: str) -> bool:
+        """Whether this is the secret."""
+        return self._secret is None or hmac.compare_digest(secret.encode(), self._secret.encode())
+
+    def is_known(self, request: web.Request) -> bool:
+        """Whether the request comes with the secret."""
+        scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            shown = request.cookies.get(KEY, "")
+        return self.opens(shown.strip())
+
     def _refused(self, request: web.Request) -> web.Response | None:
-        if _name(request.host) not in self._hosts:
-            return problem(403, "wrong_host", "This page answers only under localhost, 127.0.0.1 or [::1].")
-        origin = request.headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc != request.host:
-            return problem(403, "wrong_origin", "This page answers no other web site.")
+        if not self.is_known(request):
+            return problem(401, "unauthorized", "Open the link that ./manage.py start prints.")
         if request.method in _WITH_BODY and request.content_type != "application/json":
             return problem(415, "not_json", "Send the body as application/json.")
         return None
@@ -57,8 +81,3 @@ class Guard:
 def problem(status: int, code: str, message: str) -> web.Response:
     """An error in the suite's shape."""
     return web.json_response({"code": code, "message": message}, status=status)
-
-
-def _name(host: str) -> str:
-    """The host without its port."""
-    return (urlsplit(f"//{host}").hostname or "").lower()

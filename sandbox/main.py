@@ -8,11 +8,13 @@ from aiohttp import web
 
 from service_kit import http_limits, lifecycle
 from service_kit.health import Health
+from service_kit.hosts import AllowedHosts
 from service_kit.logging import configure_logging, get_logger
 from service_kit.settings import load
 
 from .application import create_app
 from .config import Settings
+from .guard import Guard
 from .openai.pace import Pace
 from .storage import Store
 
@@ -32,7 +34,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             store=store,
             pace=Pace(latency=settings.sandbox_model_latency),
             health=health,
-            host=settings.http_host,
+            guard=Guard(AllowedHosts(settings.http_host, settings.allowed_hosts), settings.sandbox_secret),
+            token=settings.sandbox_telegram_token,
         )
         runner = await stack.enter_async_context(serving(app, settings.http_host, settings.http_port))
         async with asyncio.TaskGroup() as tasks:

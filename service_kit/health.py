@@ -14,6 +14,7 @@ from typing import Self
 
 from service_kit.contracts.health import HealthBody
 from service_kit.errors import KitError
+from service_kit.hosts import AllowedHosts
 from service_kit.lifecycle import heed_cancellation
 from service_kit.thread_server import BoundedHandler, BoundedServer
 
@@ -141,9 +142,17 @@ class HealthServer:
     """
 
     def __init__(
-        self, health: Health, host: str, port: int, *, pages: Mapping[str, Page] | None = None
+        self,
+        health: Health,
+        host: str,
+        port: int,
+        *,
+        pages: Mapping[str, Page] | None = None,
+        allowed_hosts: str = "",
     ) -> None:
         class Handler(BoundedHandler):
+            hosts = AllowedHosts(host, allowed_hosts)
+
             def page(self, path: str) -> tuple[int, str, bytes]:
                 if (found := answer(health, path)) is not None:
                     return found[0], "application/json", json.dumps(found[1].model_dump()).encode()

@@ -49,6 +49,11 @@ class ServiceSettings(EnvironmentSettings):
     )
     http_host: str = Field(default="127.0.0.1", description="Where the service's own HTTP port listens.")
     http_port: int = Field(default=0, ge=0, le=65535, description="Port of its API and health page.")
+    allowed_hosts: str = Field(
+        default="",
+        description="Names, comma separated, under which the HTTP ports answer beside localhost and the "
+        "services' own.",
+    )
     service_slot: str = Field(
         default_factory=socket.gethostname,
         description="A name that only one living process of this service has; a restarted one takes over "

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from service_kit import http_limits
+from service_kit.hosts import REFUSAL, AllowedHosts
 
 
 class BoundedServer(ThreadingHTTPServer):
@@ -54,13 +55,18 @@ class BoundedServer(ThreadingHTTPServer):
 class BoundedHandler(BaseHTTPRequestHandler):
     """Answers GET and HEAD with pages, and a head that is too long with 431."""
 
+    hosts: AllowedHosts
+
     def page(self, path: str) -> tuple[int, str, bytes]:
         """Status, content type and body of the page at `path`."""
         raise NotImplementedError
 
     def do_GET(self) -> None:
         """Answer with the page."""
-        status, kind, body = self.page(self.path.split("?", 1)[0].rstrip("/"))
+        if self.hosts.allow(self.headers.get("Host")):
+            status, kind, body = self.page(self.path.split("?", 1)[0].rstrip("/"))
+        else:
+            status, kind, body = 403, "text/plain", REFUSAL.encode()
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))

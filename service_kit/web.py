@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from service_kit.contracts.errors import ErrorBody
+from service_kit.hosts import REFUSAL, AllowedHosts
 from service_kit.http_protocol import bounded_protocol
 from service_kit.settings import ServiceSettings
 
@@ -49,7 +51,7 @@ def _server(app: App, settings: ServiceSettings) -> "uvicorn.Server":
 
     return Server(
         uvicorn.Config(
-            head_as_get(app),
+            only_known_hosts(head_as_get(app), AllowedHosts(settings.http_host, settings.allowed_hosts)),
             host=settings.http_host,
             port=settings.http_port,
             http=bounded_protocol(),
@@ -67,6 +69,23 @@ def head_as_get(app: App) -> App:
     async def answer(scope: dict[str, Any], receive: App, send: App) -> None:
         if scope["type"] == "http" and scope["method"] == "HEAD":
             scope = {**scope, "method": "GET"}
+        await app(scope, receive, send)
+
+    return answer
+
+
+def only_known_hosts(app: App, hosts: AllowedHosts) -> App:
+    """`app` behind a 403 for requests to a name that is not ours."""
+    refusal = ErrorBody(code="wrong_host", message=REFUSAL).model_dump_json().encode()
+
+    async def answer(scope: dict[str, Any], receive: App, send: App) -> None:
+        if scope["type"] == "http":
+            host = dict(scope["headers"]).get(b"host")
+            if not hosts.allow(None if host is None else host.decode("latin-1")):
+                headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(refusal))]
+                await send({"type": "http.response.start", "status": 403, "headers": headers})
+                await send({"type": "http.response.body", "body": refusal})
+                return
         await app(scope, receive, send)
 
     return answer

@@ -79,7 +79,11 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         health.add_check("redis", lambda: _ping(redis))
         health.add_check("rest_service", rest.check)
         server = HealthServer(
-            health, settings.http_host, settings.http_port, pages={metrics.PATH: metrics.page}
+            health,
+            settings.http_host,
+            settings.http_port,
+            pages={metrics.PATH: metrics.page},
+            allowed_hosts=settings.allowed_hosts,
         )
         stack.enter_context(server)
         consumer = _consumer(settings, parts.orchestrator, health)

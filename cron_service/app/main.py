@@ -33,7 +33,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         rest = SyncRestClient(settings)
         stack.callback(rest.close)
         health = Health(SERVICE)
-        stack.enter_context(HealthServer(health, settings.http_host, settings.http_port))
+        stack.enter_context(
+            HealthServer(health, settings.http_host, settings.http_port, allowed_hosts=settings.allowed_hosts)
+        )
         scheduler = JobScheduler(
             rest=RestClient(rest, name=settings.service_slot),
             redis=RedisClient(redis, queue=settings.assistant_output_queue),

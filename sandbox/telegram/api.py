@@ -1,9 +1,11 @@
 """`/telegram/bot<token>/<method>`: requests in, Telegram's answer shapes out."""
 
+import hmac
 import json
 import re
 
 from aiohttp import web
+from pydantic import SecretStr
 
 from ..faults import Fault, FaultBoard, suffer
 from ..stats import Stats
@@ -16,9 +18,15 @@ _TOKEN = re.compile(r"(\d{1,20}):[A-Za-z0-9_-]{1,128}")
 
 
 class BotApi:
-    """Serves every bot whose token has the right form; the bot's id is the number before the colon."""
+    """Serves the bot of `token` (None: every one whose token has the right form).
 
-    def __init__(self, messenger: Messenger, stats: Stats, faults: FaultBoard) -> None:
+    The bot's id is the number before the colon.
+    """
+
+    def __init__(
+        self, messenger: Messenger, stats: Stats, faults: FaultBoard, token: SecretStr | None = None
+    ) -> None:
+        self._token = token.get_secret_value() if token else None
         self._methods = Methods(messenger)
         self._stats = stats
         self._faults = faults
@@ -32,6 +40,8 @@ class BotApi:
         token = _TOKEN.fullmatch(request.match_info["token"])
         if token is None:
             return _refused(BotApiError(404, "Not Found"))
+        if self._token and not hmac.compare_digest(token[0].encode(), self._token.encode()):
+            return _refused(BotApiError(401, "Unauthorized"))
         if request.headers.get("Sec-Fetch-Site", "none") != "none":
             # a page in somebody's browser, not a bot: it could confirm updates or write as the bot
             return _refused(BotApiError(403, "Forbidden: the sandbox's bots do not live in web pages"))

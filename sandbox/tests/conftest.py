@@ -9,20 +9,26 @@ import aiohttp
 import openai
 import pytest
 from aiohttp import web
+from pydantic import SecretStr
 
 from sandbox.application import create_app
+from sandbox.guard import Guard
 from sandbox.openai.pace import Pace
 from sandbox.storage import Store
 from service_kit.health import Health
+from service_kit.hosts import AllowedHosts
 
 Json = Any
+SECRET = "the-secret-of-the-link"
+TOKEN = "7:the-token-that-is-configured"
 
 
 class Outside:
     """The sandbox as its users see it: over HTTP."""
 
-    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
+    def __init__(self, url: str, session: aiohttp.ClientSession, app: web.Application) -> None:
         self.url = url
+        self.app = app
         self.session = session
 
     async def get(self, path: str) -> Json:
@@ -55,15 +61,24 @@ class Outside:
 
 
 @asynccontextmanager
-async def running(state: Path | None = None) -> AsyncIterator[Outside]:
+async def running(
+    state: Path | None = None, *, secret: str | None = None, token: str | None = None
+) -> AsyncIterator[Outside]:
     with Store(state) as store:
-        app = create_app(store=store, pace=Pace(), health=Health("sandbox"), host="127.0.0.1")
+        guard = Guard(AllowedHosts("127.0.0.1"), SecretStr(secret) if secret else None)
+        app = create_app(
+            store=store,
+            pace=Pace(),
+            health=Health("sandbox"),
+            guard=guard,
+            token=SecretStr(token) if token else None,
+        )
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         try:
             async with aiohttp.ClientSession() as session:
-                yield Outside(f"http://127.0.0.1:{runner.addresses[0][1]}", session)
+                yield Outside(f"http://127.0.0.1:{runner.addresses[0][1]}", session, app)
         finally:
             await runner.cleanup()
 
@@ -78,6 +93,13 @@ async def outside() -> AsyncIterator[Outside]:
 def restarted(tmp_path: Path):
     """Starts a sandbox that keeps its state; used again, the same state."""
     return lambda: running(tmp_path / "state" / "sandbox.sqlite")
+
+
+@pytest.fixture
+async def locked() -> AsyncIterator[Outside]:
+    """One that knows whom it serves."""
+    async with running(secret=SECRET, token=TOKEN) as started:
+        yield started
 
 
 @pytest.fixture

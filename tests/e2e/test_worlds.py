@@ -62,7 +62,7 @@ def test_each_world_has_its_owner_and_nothing_leaks(suite: Suite):
     job = suite.rest("POST", "/api/cron-jobs", job)
     wait_for(lambda: suite.rest("GET", f"/api/cron-jobs/{job['id']}/firings"), bool)
 
-    real = suite.start_world("telegram")
+    real = suite.start_world("telegram", REAL_TOKEN)
     play(suite, REAL_TOKEN, real)
     stranger = Person.join(suite, "Somebody", url=real)
     assert stranger.id == owner.id

@@ -190,10 +190,11 @@ class Suite:
         self.processes[name].environment |= changed
         self._launch_and_wait([name])
 
-    def start_world(self, name: str) -> str:
-        """Start another sandbox beside the first one; its base URL."""
+    def start_world(self, name: str, token: str) -> str:
+        """Start another sandbox beside the first one, for the bot of `token`; its base URL."""
         port = free_port()
-        environment = self.processes["sandbox"].environment | {"HTTP_PORT": str(port), "SERVICE_SLOT": name}
+        own = {"HTTP_PORT": str(port), "SERVICE_SLOT": name, "SANDBOX_TELEGRAM_TOKEN": token}
+        environment = self.processes["sandbox"].environment | own
         process = Process(name, MODULES["sandbox"], port, environment, self.home / f"{name}.log")
         process.log.touch()
         self.processes[name] = process
@@ -261,6 +262,7 @@ class Suite:
             "OWNER_CODE": OWNER_CODE,
             "SANDBOX_SECRET": SANDBOX_SECRET,
             "TELEGRAM_TOKEN": BOT_TOKEN,
+            "SANDBOX_TELEGRAM_TOKEN": BOT_TOKEN,
             "TELEGRAM_API_URL": f"{outside}/telegram",
             "OPENAI_API_KEY": "sk-harness-0000000000000000",
             "OPENAI_BASE_URL": f"{outside}/openai/v1",

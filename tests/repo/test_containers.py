@@ -41,6 +41,7 @@ SECRETS = {
     "TOGETHER_API_KEY": {"assistant"},
     "MODEL_PROVIDERS": {"assistant"},
     "POSTGRES_PASSWORD": {"postgres", "migrate", "rest_service"},
+    "SANDBOX_SECRET": {"sandbox"},
     "TELEGRAM_TOKEN": {"tg_bot"},
 }
 

@@ -163,7 +163,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         )
         health.add_check("redis", partial(_ping, redis))
         health.add_check("telegram", poller.check)
-        server = stack.enter_context(HealthServer(health, settings.http_host, settings.http_port))
+        server = stack.enter_context(
+            HealthServer(health, settings.http_host, settings.http_port, allowed_hosts=settings.allowed_hosts)
+        )
         log.info("started", port=server.port, slot=settings.service_slot)
         async with asyncio.TaskGroup() as tasks:
             background = [tasks.create_task(work) for work in (health.watch(), typing.run(), changes.run())]

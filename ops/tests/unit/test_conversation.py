@@ -16,6 +16,7 @@ from ops.project import Project
 
 CODE = "owner-code"
 KEY = "admin-key"
+SECRET = "secret-of-the-link"
 
 
 class World:
@@ -52,7 +53,7 @@ class World:
 
     def answer(self, method: str, url: str, body: Any, key: str | None) -> tuple[int, Any]:
         parts, query = urlsplit(url).path.strip("/").split("/"), parse_qs(urlsplit(url).query)
-        if parts[0] == "api" and key != f"Bearer {KEY}":
+        if key != f"Bearer {KEY if parts[0] == 'api' else SECRET}":
             return 401, {"code": "unauthorized"}
         match method, parts:
             case "POST", ["chat", "people"]:
@@ -107,6 +108,7 @@ def world() -> Iterator[tuple[World, int]]:
 def suite(world: tuple[World, int], project: Project) -> Project:
     port = str(world[1])
     values = {"SANDBOX_PORT": port, "REST_SERVICE_PORT": port, "OWNER_CODE": CODE, "ADMIN_API_KEY": KEY}
+    values["SANDBOX_SECRET"] = SECRET
     return Project(project.root, {**project.values, **values})
 
 

@@ -222,3 +222,22 @@ def test_replicas_have_slots_and_ports_of_their_own(project: Project):
 
 def test_empty_values_are_left_out(project: Project):
     assert all(suite_values(project, sandbox="http://s").values())
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_only_the_sandbox_sees_its_secret(project: Project, service: str):
+    assert ("SANDBOX_SECRET" in local_environment(project, service)) == (service == "sandbox")
+
+
+def test_the_bot_and_the_sandbox_share_a_token_that_is_made_from_the_secret(project: Project):
+    given = local_environment(project, "tg_bot")["TELEGRAM_TOKEN"]
+    assert local_environment(project, "sandbox")["SANDBOX_TELEGRAM_TOKEN"] == given
+    other = Project(project.root, {**project.values, "SANDBOX_SECRET": "another"})
+    assert local_environment(other, "tg_bot")["TELEGRAM_TOKEN"] != given
+
+
+def test_the_sandbox_gets_no_token_of_a_real_bot_but_one_that_is_meant_for_it(project: Project):
+    real = Project(project.root, {**project.values, "TELEGRAM_TOKEN": "5:real"})
+    assert "5:real" not in local_environment(real, "sandbox").values()
+    meant = Project(project.root, {**real.values, "TELEGRAM_API_URL": "http://127.0.0.1:8010/telegram"})
+    assert local_environment(meant, "sandbox")["SANDBOX_TELEGRAM_TOKEN"] == "5:real"

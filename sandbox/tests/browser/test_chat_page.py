@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.tests.conftest import SECRET, TOKEN
 from tests.harness.browser import Page, browser_page, find_chromium
 
 CHROMIUM = find_chromium()
@@ -36,15 +37,33 @@ async def updates(outside: Any, **parameters: Any) -> list[Any]:
     return list(await asyncio.wait_for(outside.updates(timeout=30, **parameters), 40))
 
 
+async def test_the_page_opens_with_the_printed_link_alone(locked: Any, page: Page):
+    page.provoked.add("401")
+    await page.open(locked.url)
+    await page.until("document.body?.innerText.includes('manage.py start')")
+    assert not await page.run("document.querySelector('#messages')")
+    await page.open(f"{locked.url}/?key={SECRET}&start=code-1")
+    await page.until(ONLINE)
+    history = (await page.call("Page.getNavigationHistory"))["entries"]
+    assert {entry["url"] for entry in history} == {"about:blank", f"{locked.url}/"}
+    await page.click("#start")
+    [start] = (await locked.bot("getUpdates", TOKEN, timeout=30))["result"]
+    assert start["message"]["text"] == "/start code-1"
+    await page.until("document.cookie === ''")
+    await page.open(locked.url)
+    await page.until(ONLINE)
+
+
 async def test_a_first_conversation(outside: Any, page: Page):
     await page.open(f"{outside.url}/?start=code-1")
     await page.until(ONLINE)
+    assert await page.run("location.search") == ""
     assert await page.run("document.querySelector('#composer').hidden")
     await page.click("#start")
     [start] = await updates(outside)
     assert start["message"]["text"] == "/start code-1"
     person = start["message"]["chat"]["id"]
-    await page.until("!location.search.includes('start')")
+    await page.until("document.cookie === ''")
 
     await outside.bot("sendMessage", chat_id=person, text="welcome")
     await page.until("!document.querySelector('#suggestions').hidden")

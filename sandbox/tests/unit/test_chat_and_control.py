@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 
 from sandbox.main import serving
+from sandbox.tests.conftest import SECRET, TOKEN
 from service_kit import http_limits
 
 
@@ -68,7 +69,10 @@ async def test_unknown_people_are_not_found(outside: Any):
         assert (await call)["code"] == "not_found"
 
 
-@pytest.mark.parametrize("path", ["/", "/chat/people", "/control/stats", "/static/app.js"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/chat/people", "/control/stats", "/static/app.js", "/health", "/telegram/bot7:a/getMe"],
+)
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
@@ -82,6 +86,62 @@ async def test_unknown_people_are_not_found(outside: Any):
 async def test_other_web_sites_are_kept_out(outside: Any, path: str, headers: dict[str, str], status: int):
     async with outside.session.get(outside.url + path, headers=headers) as response:
         assert response.status == status
+
+
+PRIVATE = ["/chat/bot", "/chat/people", "/control/stats", "/control/sent", "/static/app.js", "/"]
+
+
+@pytest.mark.parametrize("path", PRIVATE)
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 401),
+        ({"Authorization": "Bearer wrong"}, 401),
+        ({"Cookie": "key=wrong"}, 401),
+        ({"Authorization": f"Bearer {SECRET}"}, 200),
+        ({"Cookie": f"key={SECRET}"}, 200),
+        ({"Cookie": f"key={SECRET}", "Origin": "http://127.0.0.1:1"}, 403),
+    ],
+)
+async def test_who_does_not_know_the_secret_sees_nothing(
+    locked: Any, path: str, headers: dict[str, str], status: int
+):
+    async with locked.session.get(locked.url + path, headers=headers) as response:
+        assert response.status == status
+        if status != 200:
+            assert "set-cookie" not in response.headers
+
+
+async def test_every_route_but_the_stand_ins_and_health_needs_the_secret(locked: Any):
+    open_to_all = ("/telegram", "/openai", "/weather", "/google", "/health")
+    app = locked.app
+    paths = {route.resource.canonical: route.method for route in app.router.routes() if route.resource}
+    private = {path: method for path, method in paths.items() if not path.startswith(open_to_all)}
+    assert len(private) > 10
+    for path, method in private.items():
+        url = locked.url + path.replace("{id}", "1001").replace("{name}", "app.js")
+        async with locked.session.request(method, url, json={}) as response:
+            assert response.status == 401, path
+
+
+async def test_the_link_leaves_its_secrets_in_cookies_and_not_in_the_address(locked: Any):
+    link = f"{locked.url}/?key={SECRET}&start=code-1"
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
+        async with browser.get(link) as page:
+            assert (page.status, str(page.url)) == (200, f"{locked.url}/")
+            kept = page.history[0].cookies
+        async with browser.get(f"{locked.url}/chat/people") as people:
+            assert people.status == 200
+    assert (kept["key"]["httponly"], kept["key"]["samesite"]) == (True, "Lax")
+    assert kept["start"].value == "code-1"
+    async with locked.session.get(f"{locked.url}/?key=wrong") as page:
+        assert page.status == 401
+
+
+@pytest.mark.parametrize("token", ["7:a", "8:the-token-that-is-configured", TOKEN + "x"])
+async def test_the_bot_api_takes_the_configured_token_only(locked: Any, token: str):
+    assert (await locked.bot("getUpdates", token))["error_code"] == 401
+    assert (await locked.bot("getMe", TOKEN))["ok"]
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])

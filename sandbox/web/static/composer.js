@@ -102,10 +102,9 @@ export class Composer {
     this.#commands.setAttribute("aria-expanded", "false");
   }
 
-  /** `?start=CODE` shows a button that sends `/start CODE`, as t.me links do. */
+  /** The link's code, left in a cookie, shows a button that sends `/start CODE`, as t.me links do. */
   #offerStart() {
-    const address = new URL(location.href);
-    const code = address.searchParams.get("start");
+    const code = document.cookie.match(/(?:^|; )start=([^;]*)/)?.[1];
     if (!code || !START.test(code)) return;
     this.#start.hidden = false;
     this.#form.hidden = true;
@@ -113,8 +112,7 @@ export class Composer {
       this.#start.hidden = true;
       this.#form.hidden = false;
       this.#changed();
-      address.searchParams.delete("start");
-      history.replaceState(null, "", address);
+      document.cookie = "start=; max-age=0; path=/";
       this.onSend(`/start ${code}`);
       this.focus();
     });
