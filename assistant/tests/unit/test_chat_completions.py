@@ -29,15 +29,15 @@ TOOL = ToolSpec("t", "does it", {"type": "object", "properties": {}})
 
 
 @asynccontextmanager
-async def backend_of(server: StandIn, *, limit: float = 5.0) -> AsyncIterator[ChatCompletionsBackend]:
+async def backend_of(server: StandIn, *, limit: float = 30.0) -> AsyncIterator[ChatCompletionsBackend]:
     provider = Provider(
-        "p", base_url=server.url, api_key="sk-test", timeouts=Timeouts(2.0, limit, limit, limit)
+        "p", base_url=server.url, api_key="sk-test", timeouts=Timeouts(30.0, 30.0, 30.0, whole=limit)
     )
     async with aclosing(provider):
         yield ChatCompletionsBackend(provider)
 
 
-async def ask(*replies: Reply, request: ModelRequest = REQUEST, limit: float = 5.0):
+async def ask(*replies: Reply, request: ModelRequest = REQUEST, limit: float = 30.0):
     async with StandIn(*replies) as server, backend_of(server, limit=limit) as backend:
         return await backend.complete(request), server
 

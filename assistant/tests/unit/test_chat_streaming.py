@@ -24,11 +24,11 @@ USAGE = {"choices": [], "usage": {"prompt_tokens": 12, "completion_tokens": 3}}
 
 
 async def ask(
-    reply: Reply, told: list[str] | None = None, *, quirks: Quirks | None = None, limit: float = 5.0
+    reply: Reply, told: list[str] | None = None, *, quirks: Quirks | None = None, limit: float = 30.0
 ) -> tuple[ModelAnswer, dict[str, Any]]:
     """The answer, and the request for it; `told` collects what a reader would have seen."""
     async with StandIn(reply) as server:
-        provider = Provider("p", base_url=server.url, timeouts=Timeouts(2.0, limit, limit, limit))
+        provider = Provider("p", base_url=server.url, timeouts=Timeouts(30.0, 30.0, stall=limit, whole=30.0))
         async with aclosing(provider):
             backend = ChatCompletionsBackend(provider, quirks)
             answer = await backend.complete(REQUEST, on_text=(told if told is not None else []).append)

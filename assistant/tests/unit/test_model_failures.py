@@ -17,17 +17,28 @@ from assistant.src.core.retry import Retrying
 from assistant.src.core.router import ModelResolver, ModelRouter
 from assistant.tests.standin import Reply, StandIn, chunk, completion, error, events
 
-TIMEOUTS = Timeouts(connect=2.0, first_token=0.3, stall=0.3, whole=0.6)
+PATIENT = Timeouts(connect=30.0, first_token=30.0, stall=30.0, whole=30.0)
+"""Never over in a test that passes, however busy the machine is."""
+SHORT = Timeouts(connect=30.0, first_token=0.3, stall=0.3, whole=0.6)
+"""For a server that hangs; one that answers may be too slow for them."""
+ENOUGH = Timeouts(connect=30.0, first_token=1.5, stall=1.5, whole=3.0)
+"""For a server that hangs, and answers later."""
 HELLO = events(chunk("Hel"), chunk("lo"), chunk(finish="stop"))
 BROKEN_OFF = events(chunk("Good mor"), done=False, missing=50)
 
 
 @asynccontextmanager
-async def models(*servers: StandIn) -> AsyncIterator[ModelRouter]:
-    """A router over providers `one`, `two`, …"""
+async def models(*servers: StandIn, first: Timeouts = PATIENT) -> AsyncIterator[ModelRouter]:
+    """A router over providers `one`, `two`, …; `first` are the timeouts of the first."""
     names = ("one", "two", "three")[: len(servers)]
     providers = {
-        name: Provider(name, base_url=server.url, api_key="sk-test", timeouts=TIMEOUTS, concurrency=8)
+        name: Provider(
+            name,
+            base_url=server.url,
+            api_key="sk-test",
+            timeouts=first if name == "one" else PATIENT,
+            concurrency=8,
+        )
         for name, server in zip(names, servers, strict=True)
     }
     resolver = ModelResolver(
@@ -52,7 +63,8 @@ def asking(*names: str) -> ModelRequest:
 )
 async def test_two_failures_cost_time_but_no_answer(failure):
     told: list[str] = []
-    async with StandIn(failure, failure, HELLO) as server, models(server) as router:
+    timeouts = ENOUGH if failure.hang else PATIENT
+    async with StandIn(failure, failure, HELLO) as server, models(server, first=timeouts) as router:
         answer = await router.complete(asking("m"), on_text=told.append)
     assert (answer.text, answer.model, told[-1]) == ("Hello", "one/m", "Hello")
     assert len(server.requests) == 3
@@ -93,11 +105,13 @@ async def test_what_will_not_pass_is_asked_once_and_then_the_next(failure):
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
 @pytest.mark.parametrize("failure", [Reply(hang=True), Reply(drip=True, length=10_000)], ids=["hang", "drip"])
 async def test_who_hangs_is_left_for_the_next_after_one_timeout(failure, stream):
-    async with StandIn(failure) as one, StandIn(completion("Hello")) as two, models(one, two) as router:
-        started = asyncio.get_running_loop().time()
+    async with (
+        StandIn(failure) as one,
+        StandIn(completion("Hello")) as two,
+        models(one, two, first=SHORT) as router,
+    ):
         answer = await router.complete(asking("m", "two/n"), on_text=(lambda _text: None) if stream else None)
-        assert asyncio.get_running_loop().time() - started < 1.5
-    assert (answer.text, len(one.requests)) == ("Hello", 1)
+    assert (answer.text, len(one.requests), len(two.requests)) == ("Hello", 1, 1)
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
@@ -107,13 +121,12 @@ async def test_the_next_has_time_before_the_first_ones_timeout(stream):
         StandIn(completion("Hello")) as two,
         models(one, two) as router,
     ):
-        request = replace(asking("m", "two/n"), deadline=asyncio.get_running_loop().time() + 0.3)
+        request = replace(asking("m", "two/n"), deadline=asyncio.get_running_loop().time() + 4.0)
         with capture_logs() as logs:
             answer = await router.complete(request, on_text=(lambda _text: None) if stream else None)
     assert (answer.text, len(one.requests)) == ("Hello", 1)
-    assert [entry["reason"] for entry in logs if entry["event"] == "fallback_model"] == [
-        "no answer in 0.1 s, its share of the message's time"
-    ]
+    (reason,) = [entry["reason"] for entry in logs if entry["event"] == "fallback_model"]
+    assert reason.endswith("its share of the message's time")
 
 
 async def test_all_fail():
@@ -128,13 +141,13 @@ async def test_many_failures_leave_nothing_behind():
 
     async def one(router: ModelRouter, number: int) -> None:
         try:
-            async with asyncio.timeout(0.05 if number % 3 == 0 else 5):
+            async with asyncio.timeout(0.05 if number % 3 == 0 else 30):
                 await router.complete(asking("m"), on_text=(lambda _text: None) if number % 2 else None)
         except (ModelError, TimeoutError):
             pass
 
     replies = [error(500), HELLO, BROKEN_OFF, Reply(hang=True), completion("x"), error(401)] * 4
-    async with StandIn(*replies, completion("Hello")) as server, models(server) as router:
+    async with StandIn(*replies, completion("Hello")) as server, models(server, first=ENOUGH) as router:
         for _ in range(5):
             await asyncio.gather(*(one(router, number) for number in range(20)))
         answers = await asyncio.gather(*(router.complete(asking("m")) for _ in range(50)))

@@ -4,6 +4,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -19,7 +20,9 @@ from assistant.src.core.provider import Provider
 from assistant.src.core.sse import SSE
 from assistant.tests.standin import HttpStandIn, Reply, Request, StandIn, completion, error, events
 
-PATIENT = Timeouts(connect=2.0, first_token=5.0, stall=5.0, whole=5.0)
+LONG = 60.0
+"""Seconds that never pass in a test, however busy the machine is."""
+PATIENT = Timeouts(connect=LONG, first_token=LONG, stall=LONG, whole=LONG)
 EVENTS = [SSE("", b'{"a":1}'), SSE("", b'{"a":2}'), SSE("", b"[DONE]")]
 
 
@@ -99,36 +102,38 @@ async def test_a_stream_that_breaks_off():
 @pytest.mark.parametrize(
     ("reply", "timeouts", "arrived"),
     [
-        (Reply(hang=True), Timeouts(2.0, first_token=0.2, stall=5.0, whole=5.0), 0),
-        (events({"a": 1}, missing=50, stall=True), Timeouts(2.0, 5.0, stall=0.2, whole=5.0), 2),
-        (events({"a": 1}, missing=50, stall=True), Timeouts(2.0, 5.0, 5.0, whole=0.2), 2),
-        (Reply(b'{"half":', length=50, stall=True), Timeouts(2.0, 5.0, 5.0, whole=0.3), 0),
-        (Reply(drip=True, length=10_000), Timeouts(2.0, first_token=0.2, stall=5.0, whole=5.0), 0),
+        (Reply(hang=True), replace(PATIENT, first_token=0.2), 0),
+        (events({"a": 1}, missing=50, stall=True), replace(PATIENT, stall=0.2), 2),
+        (events({"a": 1}, missing=50, stall=True), replace(PATIENT, whole=0.2), None),
+        (Reply(b'{"half":', length=50, stall=True), replace(PATIENT, whole=0.2), 0),
+        (Reply(drip=True, length=10_000), replace(PATIENT, first_token=0.2), 0),
     ],
     ids=["before the first", "in mid-stream", "whole", "half a body", "drip"],
 )
 async def test_a_stream_that_hangs_ends_after_its_own_timeout(reply, timeouts, arrived):
-    started = asyncio.get_running_loop().time()
-    seen, failure = await streamed(reply, timeouts=timeouts)
-    assert asyncio.get_running_loop().time() - started < 2
-    assert len(seen) == arrived
+    async with asyncio.timeout(LONG / 2):
+        seen, failure = await streamed(reply, timeouts=timeouts)
     assert type(failure) is ModelTimeoutError
+    assert arrived in {len(seen), None}  # the whole time may be over before the first event is there
 
 
 async def test_a_comment_is_a_sign_of_life():
+    stall = 1.5
+
     class Slow(StandIn):
         """Says only that it is at work, for longer than the stall timeout; then answers."""
 
         async def _send(self, _reply: Reply, writer: asyncio.StreamWriter) -> bool:
             writer.write(b"HTTP/1.1 200 X\r\nContent-Type: text/event-stream\r\n\r\n")
-            for _ in range(8):
+            ends = asyncio.get_running_loop().time() + 1.2 * stall
+            while asyncio.get_running_loop().time() < ends:
                 writer.write(b": at work\n\n")
                 await writer.drain()
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(stall / 40)
             writer.write(b"data: [DONE]\n\n")
             return False
 
-    timeouts = Timeouts(2.0, first_token=0.4, stall=0.4, whole=5.0)
+    timeouts = replace(PATIENT, first_token=stall, stall=stall)
     async with (
         Slow(Reply()) as server,
         provider_of(server, timeouts=timeouts) as provider,

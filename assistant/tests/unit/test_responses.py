@@ -40,7 +40,7 @@ REQUEST = ModelRequest(
     temperature=0.5,
     max_output_tokens=100,
 )
-TIMEOUTS = Timeouts(connect=2, first_token=0.3, stall=0.3, whole=5)
+TIMEOUTS = Timeouts(connect=30, first_token=30, stall=0.3, whole=30)
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from assistant.src.core.errors import (
+    AnswerTooLargeError,
     BadAnswerError,
     ContextOverflowError,
     CutAnswerError,
@@ -27,6 +28,7 @@ from assistant.src.core.model import (
     ToolCall,
     ToolMessage,
     ToolSpec,
+    Usage,
     UserMessage,
 )
 from assistant.src.core.provider import Provider
@@ -111,7 +113,7 @@ def events(*told: tuple[str, Any]) -> Reply:
 async def backend_at(
     server: ClassicStandIn, known: KnownAssistant | None = None
 ) -> AsyncIterator[RunsBackend]:
-    timeouts = Timeouts(connect=2, stall=2, whole=5)
+    timeouts = Timeouts(connect=30, first_token=30, stall=30, whole=30)
     async with (
         server,
         aclosing(Provider("openai", base_url=f"{server.url}/v1", timeouts=timeouts)) as provider,
@@ -319,3 +321,73 @@ async def test_a_cancelled_message_waits_for_no_run():
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.3):
             await asked(server)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"id": 0, "function": {"name": "now", "arguments": {"a": 1}}},
+        {"id": None, "function": {"name": "now", "arguments": '{"a": 1}'}},
+        {"id": "c", "name": "now", "arguments": '{}{"a": 1}'},
+    ],
+    ids=str,
+)
+async def test_odd_calls_of_a_run_are_read(call):
+    wanted = {"required_action": {"submit_tool_outputs": {"tool_calls": [None, call]}}}
+    answer = await asked(ClassicStandIn(begin=[run("requires_action", **wanted)]))
+    (made,) = answer.tool_calls
+    assert (made.name, json.loads(made.arguments)) == ("now", {"a": 1})
+    assert made.id
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ([{"type": "text", "text": {"value": "Hi"}}], "Hi"),
+        ([{"type": "text", "text": "Hi"}], "Hi"),
+        ("Hi", "Hi"),
+        ([None, {"type": "image_file"}, {"text": {"value": "Hm\n</think>\nHi \ud83d"}}], "Hi \ufffd"),
+    ],
+    ids=ascii,
+)
+async def test_odd_messages_of_a_run_are_read(content, text):
+    texts = Reply(json.dumps({"data": [None, {"role": "assistant", "content": content}]}).encode())
+    usage = {"prompt_tokens": 7, "completion_tokens": -1}
+    answer = await asked(ClassicStandIn(begin=[run("completed", usage=usage)], texts=[texts]))
+    assert (answer.text, answer.usage) == (text, Usage(7, 0))
+
+
+async def test_odd_events_of_a_run_are_read():
+    pieces = [
+        ("thread.message.delta", {"delta": {"content": [{"type": "text", "text": {"value": piece}}]}})
+        for piece in ("<think>Hm", "</thi", "nk>He", "llo")
+    ]
+    odd = [
+        ("thread.message.delta", None),
+        ("thread.run.queued", None),
+        ("thread.message.delta", {"delta": None}),
+    ]
+    ended = ("thread.run.completed", {"id": 5, "status": "completed"})
+    told: list[str] = []
+    server = ClassicStandIn(begin=[events(*odd, *pieces, ended)], texts=[said("Hello")])
+    assert (await asked(server, on_text=told.append)).text == "Hello"
+    assert told == ["He", "Hello", "Hello"]
+
+
+@pytest.mark.parametrize(
+    ("begun", "kind"),
+    [
+        (json_of({"error": {"message": "Overloaded", "code": 503}}), ModelUnavailableError),
+        (json_of({"error": {"message": "no credits", "code": 402}}), ModelRefusedError),
+        (run("requires_action", **wants(*map(str, range(200)))), AnswerTooLargeError),
+        (
+            events(*[("thread.message.delta", {"delta": {"content": "x" * 100_000}})] * 20),
+            AnswerTooLargeError,
+        ),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+async def test_runs_that_are_none(begun, kind):
+    with pytest.raises(kind) as raised:
+        await asked(ClassicStandIn(begin=[begun]), on_text=lambda _text: None)
+    assert type(raised.value) is kind

@@ -20,7 +20,7 @@ NOT_FOUND = error(404, message="Invalid URL (POST /v1/responses)")
 
 @asynccontextmanager
 async def backend_at(server: OpenAIStandIn) -> AsyncIterator[tuple[ResponsesOrChat, Provider]]:
-    timeouts = Timeouts(connect=2, stall=2, whole=5)
+    timeouts = Timeouts(connect=30, first_token=30, stall=30, whole=30)
     async with server, aclosing(Provider("openai", base_url=server.url, timeouts=timeouts)) as provider:
         yield ResponsesOrChat(provider, ChatCompletionsBackend(provider), strict=True), provider
 
