@@ -110,10 +110,11 @@ class AnswerReader:
             raise error
         part = shaped(Completion, value, "a chat completion")
         self._usage = part.usage or self._usage
+        numbers = [choice.index for choice in part.choices if choice.message is None]
         for position, choice in enumerate(part.choices):
             self._begun = self._begun or bool(choice.message or choice.delta)
-            # those of a whole answer may all be numbered 0
-            place = (choice.index or 0) if choice.message is None else position
+            # some number all 0, or none
+            place = position if choice.index is None or numbers.count(choice.index) != 1 else choice.index
             reader = self._choices.setdefault(place, _ChoiceReader(self._tools))
             self.size += reader.take(choice, self._quirks.message_extras)
         bounds.check_size(self.size, bounds.TEXT, "characters")

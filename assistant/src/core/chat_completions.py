@@ -12,7 +12,7 @@ from .errors import ModelUnavailableError
 from .model import ModelAnswer, ModelRequest, TextSink
 from .provider import Provider
 from .quirks import Quirks
-from .sse import SSE
+from .sse import SSE, events_of_body
 
 PATH = "/chat/completions"
 USAGE_WAIT = 2.0
@@ -33,7 +33,8 @@ class ChatCompletionsBackend:
         tools = frozenset(tool.name for tool in request.tools)
         reader = AnswerReader(self._provider.name, model, self._quirks, tools=tools)
         if on_text is None:
-            reader.read(await self._provider.request("POST", PATH, body))
+            for event in events_of_body(await self._provider.request("POST", PATH, body)):
+                reader.read(event.data, event=event.event)
             return reader.answer()
         async with self._provider.stream(PATH, streaming(body, self._quirks)) as events:
             await _read_all(events, reader, on_text)

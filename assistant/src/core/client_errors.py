@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import aiohttp
 import httpx2
 import openai
 
@@ -26,8 +27,9 @@ def translated() -> Iterator[None]:
             status=exc.status_code,
             retry_after=wait_asked_for(exc.response.headers),
         ) from exc
-    except httpx2.RequestError as exc:
-        # the client reads an error's body, and we a stream's, outside its own mapping
+    except (httpx2.RequestError, aiohttp.ClientError) as exc:
+        # an error's body and a stream's are read outside the client's own mapping, and its transport lets
+        # through what aiohttp says of a head or a body that is no HTTP
         raise ModelUnavailableError(type(exc).__name__) from exc
     except openai.APIError as exc:
         msg = f"{type(exc).__name__}: {exc.message}"

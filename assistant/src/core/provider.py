@@ -31,8 +31,8 @@ from .tools_way import LearnedWays
 
 KEEPALIVE = 15.0
 """Seconds that an idle connection is kept; below what providers' load balancers allow."""
-_OF_THE_WIRE = frozenset({"content-encoding", "content-length", "transfer-encoding"})
-"""Headers that describe a body as it came, not as it was read."""
+_OF_THE_BODY = frozenset({b"content-encoding", b"content-length", b"transfer-encoding", b"content-type"})
+"""Headers that describe a body as it came, not as it was read; a charset may be none."""
 
 Method = Literal["GET", "POST", "DELETE"]
 Headers = Mapping[str, str]
@@ -217,7 +217,7 @@ class _Client(openai.DefaultAioHttpClient):
             body = await bounds.read_body(response)
         finally:
             await response.aclose()
-        headers = [(name, value) for name, value in response.headers.items() if name not in _OF_THE_WIRE]
+        headers = [(name, value) for name, value in response.headers.raw if name.lower() not in _OF_THE_BODY]
         return httpx2.Response(response.status_code, headers=headers, content=body, request=request)
 
 

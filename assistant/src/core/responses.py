@@ -15,7 +15,7 @@ from .model import ModelAnswer, ModelRequest, TextSink
 from .provider import Provider
 from .refusals import error_in_answer, refusal_in_body
 from .responses_wire import Response, answer_of, input_items, parse_response, response_body
-from .sse import SSE
+from .sse import SSE, events_of_body
 from .wire import decoded, text_of
 
 PATH = "/responses"
@@ -58,16 +58,22 @@ async def ask(provider: Provider, body: Mapping[str, Any], on_text: TextSink | N
         BadAnswerError: no response object, or no answer in it.
         CutAnswerError: a stream without its last event.
     """
-    if on_text is None:
-        response = parse_response(decoded(await provider.request("POST", PATH, body)))
-        return answer_of(response, model=body["model"], provider=provider.name)
     text = GrowingText()
+    if on_text is None:
+        events = _events_of(await provider.request("POST", PATH, body))
+        response = await _streamed(events, text, lambda _text: None)
+        return answer_of(response, model=body["model"], provider=provider.name)
     async with provider.stream(PATH, {**body, "stream": True}) as events:
         response = await _streamed(events, text, on_text)
     answer = answer_of(response, model=body["model"], provider=provider.name)
     if answer.text != text.shown:
         on_text(answer.text)
     return answer
+
+
+async def _events_of(body: bytes) -> AsyncIterator[SSE]:
+    for event in events_of_body(body):
+        yield event
 
 
 async def _streamed(events: AsyncIterator[SSE], text: GrowingText, on_text: TextSink) -> Response:

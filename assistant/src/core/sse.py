@@ -16,6 +16,21 @@ class SSE(NamedTuple):
     whole: bool = False
 
 
+def events_of_body(body: bytes) -> Iterator[SSE]:
+    """The events of a whole body, for some servers stream unasked; one with `whole` where it is no stream.
+
+    Raises:
+        AnswerTooLargeError: an event is too long.
+    """
+    start = body.removeprefix(BOM_UTF8).lstrip()
+    if not start.startswith((b"data:", b"event:", b":")):
+        yield SSE("", start, whole=True)
+        return
+    decoder = SSEDecoder()
+    yield from decoder.feed(start)
+    yield from decoder.finish()
+
+
 class SSEDecoder:
     """Fed with bytes as they arrive, gives the events that are complete and hold something.
 

@@ -1,6 +1,7 @@
 """The calls in a model's answer, as servers of every protocol write them, in one form."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ from . import bounds
 from .model import ToolCall
 from .wire import cleaned
 
+_TO_MEND = re.compile(r"\\u[dD]|[\x00-\x1f]")
+"""Perhaps half of a character, or a line break within a text, which JSON does not allow."""
 _BROKEN = "{"
 """Arguments that are none: the model is told so."""
 
@@ -48,8 +51,15 @@ def arguments_text(given: object) -> str:
     """The arguments as one JSON object's text; broken JSON stays as it is, for the model to be told.
 
     Servers write them as an object instead of its text, as text within text, begin with an empty object,
-    repeat the whole at the end of its pieces, or write an empty list for no arguments.
+    repeat the whole at the end of its pieces, leave line breaks in texts, or write an empty list for none.
     """
+    try:
+        return _object_text(given)
+    except RecursionError:
+        return well_formed(str(given))
+
+
+def _object_text(given: object) -> str:
     values = json_values(given) if isinstance(given, str) else [given]
     if values is None:
         return well_formed(str(given))
@@ -58,7 +68,7 @@ def arguments_text(given: object) -> str:
     filled = [value for value in values if value]
     if not filled:
         return "{}"
-    if len(values) == 1 and isinstance(given, str) and "\\ud" not in given.lower():
+    if len(values) == 1 and isinstance(given, str) and not _TO_MEND.search(given):
         return well_formed(given)
     if not all(_holds(filled[-1], value) for value in filled):
         return well_formed(str(given))
@@ -67,7 +77,7 @@ def arguments_text(given: object) -> str:
 
 def json_values(text: str) -> list[object] | None:
     """The JSON values that stand one after another in the text; None where something else does."""
-    decoder, values, place = json.JSONDecoder(), list[object](), 0
+    decoder, values, place = json.JSONDecoder(strict=False), list[object](), 0
     while (rest := text[place:].lstrip()) if len(values) < bounds.CALLS else "":
         place = len(text) - len(rest)
         try:

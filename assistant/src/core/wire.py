@@ -6,6 +6,7 @@ plain: a server that is a little wrong still answers. Strict where what is read 
 
 import json
 import math
+from collections.abc import Iterable
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
@@ -19,6 +20,8 @@ from .model import Usage
 
 log = get_logger(__name__)
 
+DEEPEST = 64
+"""Levels of a JSON value; what reads, compares and writes it afterwards is recursive."""
 MOST_TOKENS = 10**7
 """Of one answer; ten times the largest window."""
 
@@ -96,9 +99,27 @@ def decoded(payload: bytes) -> object:
     """
     text = payload.decode("utf-8-sig", "replace")
     try:
-        return json.loads(text, parse_int=_whole_number)
+        # not `strict`: some servers leave line breaks in texts as they are
+        value = json.loads(text, strict=False, parse_int=_whole_number)
     except (ValueError, RecursionError) as exc:
         raise (CutAnswerError("cut JSON") if _is_cut(text) else BadAnswerError("not JSON")) from exc
+    if text.count("[") + text.count("{") > DEEPEST and _depth(value) > DEEPEST:
+        raise BadAnswerError("JSON nested too deeply")
+    return value
+
+
+def _depth(value: object) -> int:
+    """How deeply the value is nested, found without recursion."""
+    depth, level = 0, [value]
+    while level := [item for value in level for item in _items(value)]:
+        depth += 1
+    return depth
+
+
+def _items(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _is_cut(text: str) -> bool:

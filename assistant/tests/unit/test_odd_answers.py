@@ -326,6 +326,36 @@ async def test_an_error_with_status_200(value, kind, stream):
         assert type(raised.value) is kind
 
 
+@pytest.mark.parametrize("ask_for", ["chat", "responses"])
+async def test_a_stream_that_nobody_asked_for(ask_for):
+    if ask_for == "chat":
+        answer = await ask(events(chunk("Hel"), chunk("lo", finish="stop")), stream=False)
+    else:
+        reply = events({"type": "response.completed", "response": response(said("Hello"))})
+        answer = await respond(reply, stream=False)
+    assert answer.text == "Hello"
+
+
+async def test_line_breaks_that_json_does_not_allow():
+    arguments = b'{\\"a\\": \\"1\n2\\"}'
+    reply = Reply(
+        b'{"choices":[{"message":{"content":"one\ntwo\tthree","tool_calls":[{"id":"c","function":'
+        b'{"name":"reminders","arguments":"' + arguments + b'"}}]}}]}'
+    )
+    answer = await ask(reply, stream=False)
+    assert (answer.text, made(answer)) == ("one\ntwo\tthree", [("reminders", {"a": "1\n2"})])
+
+
+async def test_what_is_nested_too_deeply_is_no_answer():
+    deep = json.loads("[" * 300 + "]" * 300)
+    for value in (
+        {"choices": [message(content="Hello", reasoning_content=deep)]},
+        response({"type": "reasoning", "x": deep}, function_call()),
+    ):
+        with pytest.raises(BadAnswerError, match="deep"):
+            await (ask if "choices" in value else respond)(body(**value), stream=False)
+
+
 async def test_an_error_by_the_name_of_its_event():
     with pytest.raises(ModelUnavailableError, match="upstream gone"):
         await ask(raw(b"event: error", b'data: {"message": "upstream gone"}', b"", b""))

@@ -219,6 +219,56 @@ async def test_nobody_listens():
                 pass
 
 
+HEAD = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"hello world",
+        b"HTTP/1.1 999999 OK\r\n\r\n",
+        HEAD + b"X: " + b"a" * 100_000 + b"\r\n\r\n{}",
+        HEAD + b"X: a\r\n" * 10_000 + b"\r\n{}",
+        HEAD + b"Content-Length: 5\r\nContent-Length: 9\r\n\r\nhello",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nZZZ\r\nxx\r\n",
+        HEAD + b"Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello",
+    ],
+    ids=["no HTTP", "status", "long header", "many headers", "two lengths", "chunks", "no gzip"],
+)
+@pytest.mark.parametrize("stream", [True, False])
+async def test_an_answer_that_is_no_http_is_a_failure_that_may_pass(answer, stream):
+    with pytest.raises(ModelUnavailableError):
+        await asked_raw(answer, stream=stream)
+
+
+@pytest.mark.parametrize("charset", [b"\xff", b"idna", b"zip", b"utf-9"])
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_refusal_in_an_odd_charset_is_understood(charset, stream):
+    body = b'{"error": {"message": "no such model"}}'
+    head = b"HTTP/1.1 404 X\r\nContent-Type: application/json; charset=" + charset
+    answer = head + b"\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    with pytest.raises(ModelRefusedError, match="no such model"):
+        await asked_raw(answer, stream=stream)
+
+
+async def asked_raw(answer: bytes, *, stream: bool) -> None:
+    """Ask a server that answers with these bytes."""
+
+    class Raw(StandIn):
+        async def _send(self, _reply: Reply, writer: asyncio.StreamWriter) -> bool:
+            writer.write(answer)
+            await writer.drain()
+            return False
+
+    async with Raw(Reply()) as server, provider_of(server) as provider:
+        if not stream:
+            await provider.request("POST", "/chat/completions", {})
+            return
+        async with provider.stream("/chat/completions", {}) as arriving:
+            async for _event in arriving:
+                pass
+
+
 async def test_closing_twice_or_unused_is_fine_and_the_next_request_connects_anew():
     async with StandIn(completion("Hello")) as server, provider_of(server) as provider:
         await provider.aclose()
