@@ -12,7 +12,7 @@ from . import bounds
 from .chat_calls import CallCollector, GrowingCall, extras_of
 from .chat_shapes import Call, Choice, Completion, Said
 from .chat_wire import packed
-from .errors import BadAnswerError, CutAnswerError, ModelRefusedError
+from .errors import BadAnswerError, ContentRefusedError, CutAnswerError, ModelRefusedError
 from .growing_text import GrowingText
 from .model import ModelAnswer, TextSink, Usage
 from .quirks import Quirks
@@ -177,7 +177,7 @@ class _ChoiceReader:
             raise CutAnswerError(msg)
         if self.finish == "content_filter":
             msg = "the provider's content filter kept the answer back"
-            raise ModelRefusedError(msg, code="content_filter")
+            raise ContentRefusedError(msg, code="content_filter")
 
 
 def _values(data: bytes) -> list[object]:

@@ -7,7 +7,11 @@ AssistantError
 │   │   ├── ModelTimeoutError      connected, but it said nothing for too long
 │   │   ├── CutAnswerError         the connection or the stream ended before the answer did
 │   │   └── BadAnswerError         an answer that is none: not JSON, no choices, empty
-│   └── ModelRefusedError          the same request will fail again: 400, 401, 403, 404, quota exhausted
+│   └── ModelRefusedError          the same request will fail again: 400, 404 and the like
+│       ├── KeyRefusedError        key or account are not let in: 401, 403
+│       ├── NoCreditError          quota used up, bill not paid: 402, 429
+│       ├── UnknownModelError      the provider has no model of that name
+│       ├── ContentRefusedError    the provider's rules forbid the question or the answer
 │       ├── AnswerTooLargeError    it would be as large again
 │       ├── ToolsRefusedError      the model takes no tools, or not in this way
 │       ├── ContextOverflowError   fewer messages may fit
@@ -29,6 +33,9 @@ from .tools_way import ToolsWay
 
 class AssistantError(Exception):
     """Root of the service's errors."""
+
+    model: str | None = None
+    """Which model it is about, as `provider/model` or as the row names it; None where it is about none."""
 
 
 class ModelError(AssistantError):
@@ -79,6 +86,22 @@ class BadAnswerError(ModelUnavailableError):
 
 class ModelRefusedError(ModelError):
     """The same request will fail again."""
+
+
+class KeyRefusedError(ModelRefusedError):
+    """The provider does not let the key or its account in."""
+
+
+class NoCreditError(ModelRefusedError):
+    """The account has no credit left, or its quota is used up."""
+
+
+class UnknownModelError(ModelRefusedError):
+    """The provider has no model of that name, or not for this key."""
+
+
+class ContentRefusedError(ModelRefusedError):
+    """What was asked, or what was to be answered, is against the provider's rules."""
 
 
 class AnswerTooLargeError(ModelRefusedError):

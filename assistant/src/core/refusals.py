@@ -12,11 +12,15 @@ from typing import Any
 
 from ..utils.text import shortened
 from .errors import (
+    ContentRefusedError,
     ContextOverflowError,
+    KeyRefusedError,
     ModelError,
     ModelRefusedError,
     ModelUnavailableError,
+    NoCreditError,
     ToolsRefusedError,
+    UnknownModelError,
 )
 from .tools_way import ToolsWay
 
@@ -70,6 +74,46 @@ _NO_TOOLS = re.compile(
     r"|unsupported param(?:eter)?: ['\"`]?tools\b(?!\[)"  # llama.cpp of 2024
 )
 
+_REFUSALS: tuple[tuple[type[ModelRefusedError], frozenset[str], tuple[str, ...]], ...] = (
+    (
+        ContentRefusedError,
+        frozenset({"content_filter", "content_policy_violation", "moderation_blocked"}),
+        (
+            "content policy",  # OpenAI
+            "usage polic",  # OpenAI, Anthropic
+            "safety system",  # OpenAI
+            "content management policy",  # Azure
+            "content filter",  # Azure, Bedrock
+            "input was flagged",  # OpenRouter, with 403
+            "prohibited_content",  # Gemini
+            "data_inspection_failed",  # Alibaba
+            "content exists risk",  # DeepSeek
+        ),
+    ),
+    (
+        KeyRefusedError,
+        frozenset({"invalid_api_key", "authentication_error", "permission_error"}),
+        ("api key not valid", "incorrect api key", "invalid api key", "api_key_invalid"),  # Gemini, xAI: 400
+    ),
+    (
+        UnknownModelError,
+        frozenset({"model_not_found", "invalid_model", "unknown_model"}),
+        (
+            "is not a valid model",  # OpenRouter: 400
+            "model not exist",  # DeepSeek: 400
+            "invalid model",  # Mistral: 400
+            "unknown model",
+            "model not found",  # Ollama, xAI
+        ),
+    ),
+)
+"""Refusals by who can do something about them: the provider's codes, and words of those that have none."""
+_OF_STATUS: Mapping[int, type[ModelRefusedError]] = {
+    401: KeyRefusedError,
+    402: NoCreditError,
+    403: KeyRefusedError,
+}
+
 LONGEST_REASON = 200
 """Characters of a provider's message."""
 _REPEATED = re.compile(r"""(?:(\\{0,8}["'])(?:input|content|text|messages)\1\s*:|\binput(?:_value)?=).*""")
@@ -94,11 +138,13 @@ def refusal(
     text = f"{status or 'in the stream'} {code or kind or ''}: {_told(message)}"
     words = message.lower()
     if {code, kind} & _QUOTA_CODES or any(some in words for some in _QUOTA_WORDS):
-        return ModelRefusedError(text, status=status, code=code)
+        return NoCreditError(text, status=status, code=code)
     if _is_overflow(status, {code, kind}, words):
         return ContextOverflowError(text, status=status, code=code)
     if ways := _other_ways_for_tools(status, _REPEATED.sub("", words)):
         return ToolsRefusedError(text, status=status, code=code, ways=ways)
+    if kind_of := _refusal_kind(status, {code, kind}, _REPEATED.sub("", words)):
+        return kind_of(text, status=status, code=code)
     if status is None or status in _RETRYABLE or status >= 500:
         return ModelUnavailableError(text, status=status, code=code, retry_after=retry_after)
     return ModelRefusedError(text, status=status, code=code)
@@ -113,6 +159,18 @@ def _told(message: str) -> str:
 def _name_or_nothing(quoted: re.Match[str]) -> str:
     is_name = " " not in quoted[2] and len(quoted[2]) <= _LONGEST_NAME
     return quoted[0] if is_name else f"{quoted[1]}…{quoted[1]}"
+
+
+def _refusal_kind(status: int | None, codes: set[str | None], words: str) -> type[ModelRefusedError] | None:
+    """Who can do something about a refusal, as far as it tells; None: it does not, or it is none."""
+    if status is not None and (status in _RETRYABLE or status >= 500):
+        return None
+    for kind, its_codes, its_words in _REFUSALS:
+        if codes & its_codes or (status is not None and any(some in words for some in its_words)):
+            return kind
+    if status == 404 and "model" in words:
+        return UnknownModelError
+    return _OF_STATUS.get(status or 0)
 
 
 def _is_overflow(status: int | None, codes: set[str | None], words: str) -> bool:

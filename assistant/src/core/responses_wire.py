@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from ..utils.text import compact_json
 from . import bounds
-from .errors import BadAnswerError, ModelRefusedError
+from .errors import BadAnswerError, ContentRefusedError, ModelRefusedError
 from .model import (
     AssistantMessage,
     Message,
@@ -220,7 +220,7 @@ def _check_cut(response: Response, text: str, calls: tuple[ToolCall, ...]) -> No
         raise BadAnswerError(msg)
     if not text.strip():
         msg = f"no answer: {reason}"
-        raise ModelRefusedError(msg, code=reason)
+        raise (ContentRefusedError if reason == "content_filter" else ModelRefusedError)(msg, code=reason)
 
 
 def _said_in(item: _Output) -> str:

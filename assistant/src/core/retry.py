@@ -155,8 +155,12 @@ def was_hurried(failure: ModelError, share: float | None) -> bool:
 
 
 async def _measured(attempt: Callable[[], Awaitable[T]], provider: str, model: str) -> T:
-    with metrics.model_call(provider, model) as call:
-        answer = await attempt()
-        if isinstance(answer, ModelAnswer):
-            call.usage = answer.usage
-        return answer
+    try:
+        with metrics.model_call(provider, model) as call:
+            answer = await attempt()
+            if isinstance(answer, ModelAnswer):
+                call.usage = answer.usage
+            return answer
+    except ModelError as exc:
+        exc.model = f"{provider}/{model}"
+        raise

@@ -85,7 +85,9 @@ class ModelResolver:
             UnknownProviderError: nobody configured that provider.
         """
         if (complaint := self.providers.complaint(name)) is not None:
-            raise UnknownProviderError(complaint)
+            error = UnknownProviderError(complaint)
+            error.model = name
+            raise error
         provider, model = self.providers.parts(name)
         return ResolvedModel(self._backends[provider], provider, model)
 

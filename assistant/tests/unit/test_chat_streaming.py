@@ -8,10 +8,13 @@ import pytest
 from assistant.src.core.chat_completions import ChatCompletionsBackend
 from assistant.src.core.errors import (
     BadAnswerError,
+    ContentRefusedError,
     ContextOverflowError,
     CutAnswerError,
+    KeyRefusedError,
     ModelRefusedError,
     ModelUnavailableError,
+    NoCreditError,
 )
 from assistant.src.core.event_stream import Timeouts
 from assistant.src.core.model import ModelAnswer, ModelRequest, ToolCall, Usage, UserMessage
@@ -202,14 +205,14 @@ async def test_a_connection_that_fails_before_the_end_does(stall):
     ("reply", "kind"),
     [
         (events(chunk("Hel"), {"error": {"message": "Overloaded", "code": 502}}), ModelUnavailableError),
-        (events({"error": {"message": "no credits", "code": 402}, "choices": []}), ModelRefusedError),
+        (events({"error": {"message": "no credits", "code": 402}, "choices": []}), NoCreditError),
         (events({"error": {"message": "x", "code": "context_length_exceeded"}}), ContextOverflowError),
         (events({"error": "busy"}), ModelUnavailableError),
-        (events(chunk("", finish="content_filter")), ModelRefusedError),
-        (events(chunk("Half of it", finish="content_filter")), ModelRefusedError),
+        (events(chunk("", finish="content_filter")), ContentRefusedError),
+        (events(chunk("Half of it", finish="content_filter")), ContentRefusedError),
         (events(chunk("", finish="length")), ModelRefusedError),
-        (error(401), ModelRefusedError),
-        (error(429, code="insufficient_quota"), ModelRefusedError),
+        (error(401), KeyRefusedError),
+        (error(429, code="insufficient_quota"), NoCreditError),
         (error(500), ModelUnavailableError),
     ],
     ids=lambda value: None if isinstance(value, Reply) else value.__name__,

@@ -13,6 +13,8 @@ from assistant.src.core.errors import (
     BadAnswerError,
     ModelRefusedError,
     ModelUnavailableError,
+    NoCreditError,
+    UnknownModelError,
 )
 from assistant.src.core.event_stream import Timeouts
 from assistant.src.core.model import ModelAnswer, ModelRequest, ToolSpec, Usage, UserMessage
@@ -311,8 +313,8 @@ async def test_bytes_that_are_no_utf8_cost_one_character(stream):
     ("value", "kind"),
     [
         ({"error": {"message": "Overloaded", "code": 503}}, ModelUnavailableError),
-        ({"error": {"message": "no credits", "code": 402}}, ModelRefusedError),
-        ({"object": "error", "message": "no such model", "code": 404}, ModelRefusedError),
+        ({"error": {"message": "no credits", "code": 402}}, NoCreditError),
+        ({"object": "error", "message": "no such model", "code": 404}, UnknownModelError),
         ({"type": "error", "error": {"type": "overloaded_error", "message": "x"}}, ModelUnavailableError),
         ([{"error": {"message": "no", "code": 400}}], ModelRefusedError),
     ],
@@ -446,7 +448,7 @@ async def test_odd_calls_in_a_response(fields, stream):
     ("value", "kind"),
     [
         ({"error": {"message": "Overloaded", "code": 503}}, ModelUnavailableError),
-        ({"error": {"message": "no credits", "code": 402}}, ModelRefusedError),
+        ({"error": {"message": "no credits", "code": 402}}, NoCreditError),
         (response(*(function_call(call_id=f"c{n}") for n in range(200))), AnswerTooLargeError),
         (response(said("x" * 2**21)), AnswerTooLargeError),
     ],

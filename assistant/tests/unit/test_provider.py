@@ -10,10 +10,11 @@ import pytest
 
 from assistant.src.core.errors import (
     ContextOverflowError,
+    KeyRefusedError,
     ModelError,
-    ModelRefusedError,
     ModelTimeoutError,
     ModelUnavailableError,
+    NoCreditError,
 )
 from assistant.src.core.event_stream import Timeouts
 from assistant.src.core.provider import Provider
@@ -145,8 +146,8 @@ async def test_a_comment_is_a_sign_of_life():
 @pytest.mark.parametrize(
     ("reply", "kind"),
     [
-        (error(401), ModelRefusedError),
-        (error(429, code="insufficient_quota"), ModelRefusedError),
+        (error(401), KeyRefusedError),
+        (error(429, code="insufficient_quota"), NoCreditError),
         (error(400, code="context_length_exceeded"), ContextOverflowError),
         (error(503), ModelUnavailableError),
         (Reply(b'{"err', status=500, length=500), ModelUnavailableError),

@@ -3,7 +3,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from assistant.src.core.errors import ContextOverflowError, ModelRefusedError, ModelUnavailableError
+from assistant.src.core.errors import (
+    ContentRefusedError,
+    ContextOverflowError,
+    KeyRefusedError,
+    ModelRefusedError,
+    ModelUnavailableError,
+    NoCreditError,
+    UnknownModelError,
+)
 from assistant.src.core.refusals import refusal, refusal_in_body, wait_asked_for
 
 OVERFLOWS = [
@@ -48,7 +56,7 @@ def test_every_wording_of_too_long(status, words):
     ],
 )
 def test_an_empty_account_is_not_asked_again(status, code, kind, words):
-    assert type(refusal(words, status=status, code=code, kind=kind)) is ModelRefusedError
+    assert type(refusal(words, status=status, code=code, kind=kind)) is NoCreditError
 
 
 @pytest.mark.parametrize(
@@ -179,3 +187,42 @@ def test_the_wait_a_provider_asks_for(headers, seconds):
 def test_a_date_is_compared_with_the_clock_of_the_server_that_tells_it():
     headers = {"date": "Sun, 22 Nov 2009 12:00:00 GMT", "retry-after": "Sun, 22 Nov 2009 12:00:09 GMT"}
     assert wait_asked_for(headers) == 9.0
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words", "kind"),
+    [
+        # as OpenAI, Anthropic, Gemini and xAI say it
+        (401, "invalid_api_key", "Incorrect API key provided: sk-…", KeyRefusedError),
+        (401, None, "invalid x-api-key", KeyRefusedError),
+        (400, None, "API key not valid. Please pass a valid API key.", KeyRefusedError),
+        (400, None, "Incorrect API key provided: xa…", KeyRefusedError),
+        (403, "unsupported_country_region_territory", "Country not supported", KeyRefusedError),
+        # OpenAI, OpenRouter, DeepSeek, Anthropic
+        (429, "insufficient_quota", "You exceeded your current quota", NoCreditError),
+        (402, None, "This request requires more credits", NoCreditError),
+        (402, None, "Insufficient Balance", NoCreditError),
+        (400, None, "Your credit balance is too low to access the API", NoCreditError),
+        # OpenAI, OpenRouter, DeepSeek, Ollama, Mistral
+        (404, "model_not_found", "The model `nosuch` does not exist", UnknownModelError),
+        (400, None, "nosuch/xyz is not a valid model ID", UnknownModelError),
+        (400, None, "Model Not Exist", UnknownModelError),
+        (404, None, 'model "nosuch" not found, try pulling it first', UnknownModelError),
+        (400, None, "Invalid model: nosuch", UnknownModelError),
+        # Azure, OpenAI, OpenRouter, DeepSeek, and in mid-stream
+        (400, "content_filter", "triggering Azure's content management policy", ContentRefusedError),
+        (400, None, "Your request was rejected as a result of our safety system.", ContentRefusedError),
+        (403, None, "Your chosen model requires moderation and your input was flagged", ContentRefusedError),
+        (400, None, "Content Exists Risk", ContentRefusedError),
+        (None, "content_filter", "stopped", ContentRefusedError),
+        # nobody's in particular, or not for good
+        (400, None, "unknown field `foo`", ModelRefusedError),
+        (400, None, 'bad request: {"content": "our content policy and an invalid model"}', ModelRefusedError),
+        (404, None, "page not found", ModelRefusedError),
+        (503, None, "our content filter is overloaded", ModelUnavailableError),
+        (429, "rate_limit_exceeded", "slow down", ModelUnavailableError),
+        (None, None, "something broke", ModelUnavailableError),
+    ],
+)
+def test_a_refusal_says_who_can_do_something(status, code, words, kind):
+    assert type(refusal(words, status=status, code=code)) is kind

@@ -6,6 +6,7 @@ from string import Formatter
 import pytest
 
 from assistant.src.core.errors import (
+    AnswerTooLargeError,
     AssistantError,
     BadAnswerError,
     BrokenRowError,
@@ -16,6 +17,7 @@ from assistant.src.core.errors import (
     ThreadLostError,
     UnknownProviderError,
 )
+from assistant.src.core.refusals import refusal
 from assistant.src.messages.texts import Text, say, text_for
 
 WITHOUT_INCIDENT = {Text.RESET_DONE, Text.DONE_BEFORE, Text.NO_ACCESS}
@@ -27,16 +29,19 @@ WITHOUT_INCIDENT = {Text.RESET_DONE, Text.DONE_BEFORE, Text.NO_ACCESS}
         (ModelUnavailableError("429", status=429), Text.BUSY),
         (ModelUnavailableError("no answer in 60 s"), Text.BUSY),
         (BadAnswerError("not JSON"), Text.FAILED),
-        (ModelRefusedError("401 wrong key", status=401), Text.OPERATOR),
-        (ModelRefusedError("402 pay", status=402), Text.OPERATOR),
-        (ModelRefusedError("403", status=403), Text.OPERATOR),
-        (ModelRefusedError("404 no such model", status=404), Text.OPERATOR),
-        (ModelRefusedError("429 quota", status=429, code="insufficient_quota"), Text.OPERATOR),
-        (ModelRefusedError("400 content policy", status=400), Text.NOT_ACCEPTED),
-        (ModelRefusedError("in the stream"), Text.FAILED),
+        (refusal("wrong key", status=401), Text.KEY),
+        (refusal("pay", status=402), Text.NO_CREDIT),
+        (refusal("no", status=403), Text.KEY),
+        (refusal("the model `m` does not exist", status=404, code="model_not_found"), Text.NO_MODEL),
+        (refusal("quota", status=429, code="insufficient_quota"), Text.NO_CREDIT),
+        (refusal("against our content policy", status=400), Text.CONTENT),
+        (refusal("unknown field", status=400), Text.OPERATOR),
+        (refusal("not found", status=404), Text.OPERATOR),
+        (AnswerTooLargeError("600 MB"), Text.ANSWER_TOO_LONG),
+        (ModelRefusedError("no room for a word"), Text.OPERATOR),
         (ContextOverflowError("8192", status=400), Text.TOO_LONG),
         (ThreadLostError("404 no conversation", status=404), Text.FAILED),
-        (UnknownProviderError("acme"), Text.OPERATOR),
+        (UnknownProviderError("acme"), Text.NO_PROVIDER),
         (BrokenRowError("circle"), Text.OPERATOR),
         (NoSecretaryError("none"), Text.NO_SECRETARY),
         (TimeoutError(), Text.TOO_SLOW),
@@ -60,3 +65,19 @@ def test_every_sentence_is_there_in_both_languages_with_its_incident(text, langu
 def test_no_two_sentences_are_the_same():
     for language in ("en", "ru"):
         assert len({say(text, language=language) for text in Text}) == len(Text)
+
+
+WORDS = {"en": ("words", "your words"), "ru": ("слов", "ваших словах")}
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_only_what_is_about_words_asks_for_others(language):
+    word, excuse = WORDS[language]
+    about = {text for text in Text if word in say(text, language=language, incident="X").replace(excuse, "")}
+    assert about == {Text.CONTENT}
+
+
+@pytest.mark.parametrize(("language", "operator"), [("en", "operator"), ("ru", "обслуживает")])
+def test_who_must_act_is_said_where_the_user_cannot(language, operator):
+    for text in (Text.KEY, Text.NO_CREDIT, Text.NO_MODEL, Text.NO_PROVIDER, Text.OPERATOR, Text.TOO_LONG):
+        assert operator in say(text, language=language, incident="X")
