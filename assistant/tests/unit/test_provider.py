@@ -12,6 +12,7 @@ from assistant.src.core.errors import (
     ContextOverflowError,
     KeyRefusedError,
     ModelError,
+    ModelRefusedError,
     ModelTimeoutError,
     ModelUnavailableError,
     NoCreditError,
