@@ -9,6 +9,7 @@ _MOUNTAIN, _PACIFIC = "America/Denver", "America/Los_Angeles"
 
 ABBREVIATIONS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("utc", "z", "zulu"), ("UTC",)),
+    **dict.fromkeys(("gmt", "greenwich", "гринвич"), ("GMT",)),
     **dict.fromkeys(("msk", "msd", "мск", "московское"), ("Europe/Moscow",)),
     **dict.fromkeys(("est", "edt", "et", "eastern"), (_EASTERN,)),
     **dict.fromkeys(("cdt", "ct", "central"), (_CENTRAL,)),
@@ -16,9 +17,9 @@ ABBREVIATIONS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("pst", "pdt", "pt", "pacific"), (_PACIFIC,)),
     **dict.fromkeys(("akst", "akdt"), ("America/Anchorage",)),
     **dict.fromkeys(("nst", "ndt"), ("America/St_Johns",)),
-    **dict.fromkeys(("cet", "cest", "mez", "mesz"), ("CET",)),
-    **dict.fromkeys(("eet", "eest", "oez", "oesz"), ("EET",)),
-    **dict.fromkeys(("wet", "west"), ("WET",)),
+    **dict.fromkeys(("cet", "cest", "mez", "mesz", "central european"), ("CET",)),
+    **dict.fromkeys(("eet", "eest", "oez", "oesz", "eastern european"), ("EET",)),
+    **dict.fromkeys(("wet", "west", "western european"), ("WET",)),
     **dict.fromkeys(("aedt", "aest"), ("Australia/Sydney", "Australia/Brisbane")),
     **dict.fromkeys(("acdt", "acst"), ("Australia/Adelaide", "Australia/Darwin")),
     **dict.fromkeys(("nzst", "nzdt"), ("Pacific/Auckland",)),

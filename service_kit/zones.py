@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 
 from service_kit.contracts.base import zone_names
 from service_kit.zone_abbreviations import ABBREVIATIONS, COUNTRIES
+from service_kit.zone_cities import CITIES
 
 LANGUAGES = ("en", "ru")
 SUGGESTIONS = 3
@@ -27,13 +28,15 @@ SUGGESTIONS = 3
 _OFFSET = re.compile(
     r"(utc|gmt|z|msk|мск)?\s*([+\-−–])?\s*(\d{1,2})(?:\s*[:.,]?\s*(\d{2})|[.,](5))?(?:\s*(?:utc|gmt))?"
 )
+_SAID_OFFSET = re.compile(r"(?:utc|gmt)\s*[+\-−–]\s*\d{1,2}(?::?\d{2})?")
+"""Beside a place it says nothing new: "Moscow (UTC+3)"."""
 _MOSCOW = ("msk", "мск")
 _EAST, _WEST = 14 * 60, 12 * 60
 """Minutes that zones reach from UTC."""
 _FILLER = re.compile(
-    r"\b(?:my|the|in|is|time|zone|timezone|local|standard|по|в|во|мой|часовой|пояс|время|времени|город|г)\b\.?"
+    r"\b(?:my|the|in|is|time|zone|timezone|local|standard|daylight|summer|по|в|во|мои|часовои|пояс|время|времени|город|г)\b\.?"
 )
-_ENDING = re.compile(r"(?:ому|ого|ое|ий|ой|ая|[аеёиоуыэюяьй])$")
+_ENDING = re.compile(r"(?:(?<=ск)(?:ому|ого|ое|ии|ои|ая|ом|им)|[аеиоуыэюяь])$")
 """Of a Russian word in any case: по Москве, московскому, в Казани."""
 
 
@@ -44,7 +47,7 @@ def find_zones(text: str, now: datetime) -> list[str]:
     wanted = _plain(text)
     if offset := _OFFSET.fullmatch(wanted):
         return _at_offset(offset, now)
-    for candidate in (wanted, _plain(_FILLER.sub(" ", wanted))):
+    for candidate in (wanted, _plain(_FILLER.sub(" ", wanted)), _plain(_SAID_OFFSET.sub(" ", wanted))):
         if found := _look_up(candidate, now) or _in_country(candidate, now):
             return found
     return []
@@ -63,7 +66,8 @@ def _look_up(name: str, now: datetime) -> list[str]:
             return list(zones)
     if country := _countries().get(name) or _countries().get(_stem(name)):
         return _zones_of(country, now)
-    return list(_stems().get(_stem(name), ()))
+    stem = _stem(name)
+    return list(_stems().get(stem) or _stems().get(stem.removesuffix("ск"), ()))  # берлинское
 
 
 def _in_country(phrase: str, now: datetime) -> list[str]:
@@ -122,7 +126,7 @@ def _clock(zone: str, now: datetime) -> tuple[object, ...]:
 
 def _plain(text: str) -> str:
     """Without case, accents and the like: São Paulo is found as sao paulo."""
-    letters = unicodedata.normalize("NFKD", text.casefold())
+    letters = unicodedata.normalize("NFKD", re.sub("[()]", " ", text.casefold()))
     return " ".join(
         "".join(one for one in letters if not unicodedata.combining(one)).replace("_", " ").split()
     )
@@ -144,6 +148,7 @@ def _places() -> Mapping[str, tuple[str, ...]]:
     cities = sorted(
         (z for z in zones if not z.startswith("Etc/")), key=lambda zone: (zone in _country_of(), zone)
     )
+    places |= {_plain(city): (zone,) for zone, some in CITIES.items() for city in some.split(", ")}
     places |= {_plain(zone.rpartition("/")[2]): (zone,) for zone in cities}
     for language in LANGUAGES:
         for zone, about in _babel().Locale(language).time_zones.items():

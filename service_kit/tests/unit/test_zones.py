@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from service_kit.contracts.base import zone_names
 from service_kit.zone_abbreviations import ABBREVIATIONS
+from service_kit.zone_cities import CITIES
 from service_kit.zones import find_zones, similar_zones
 
 WINTER = datetime(2026, 11, 28, tzinfo=UTC)
@@ -34,12 +35,25 @@ SUMMER = datetime(2026, 7, 1, tzinfo=UTC)
         ("Asia/Calcutta", "Asia/Calcutta"),
         ("EST5EDT", "EST5EDT"),
         ("W. Europe Standard Time", "Europe/Berlin"),
+        ("Санкт-Петербург", "Europe/Moscow"),
+        ("в Петербурге", "Europe/Moscow"),
+        ("San Francisco", "America/Los_Angeles"),
+        ("Мюнхене", "Europe/Berlin"),
+        ("Mumbai, India", "Asia/Kolkata"),
         # in a phrase
         ("по москве", "Europe/Moscow"),
         ("по московскому времени", "Europe/Moscow"),
         ("московское время", "Europe/Moscow"),
         ("в Новосибирске", "Asia/Novosibirsk"),
         ("Moscow time", "Europe/Moscow"),
+        ("Московский часовой пояс", "Europe/Moscow"),
+        ("по киевскому времени", "Europe/Kyiv"),
+        ("по Гринвичу", "GMT"),
+        ("Moscow (UTC+3)", "Europe/Moscow"),
+        ("(UTC+01:00) Berlin", "Europe/Berlin"),
+        ("Eastern Standard Time", "America/New_York"),
+        ("Pacific Daylight Time", "America/Los_Angeles"),
+        ("Central European Summer Time", "CET"),
         ("my time zone is Tokyo", "Asia/Tokyo"),
         # countries
         ("Germany", "Europe/Berlin"),
@@ -98,7 +112,7 @@ def test_not_understood(written):
         ("IST", {"Asia/Kolkata", "Europe/Dublin", "Asia/Jerusalem"}),
         ("UTC+5:30", {"Asia/Kolkata", "Asia/Colombo"}),
         ("USA", {"America/New_York", "America/Chicago", "America/Los_Angeles", "America/Phoenix"}),
-        ("San Francisco, США", {"America/Los_Angeles"}),
+        ("Springfield, США", {"America/Los_Angeles", "America/Chicago"}),
         ("Россия", {"Europe/Moscow", "Asia/Vladivostok"}),
         ("Brazil", {"America/Sao_Paulo", "America/Noronha"}),
         ("Spain", {"Europe/Madrid", "Atlantic/Canary"}),
@@ -130,6 +144,7 @@ def test_every_zone_is_found_by_its_own_name(zone):
 
 def test_abbreviations_stand_for_zones_that_exist():
     assert {zone for zones in ABBREVIATIONS.values() for zone in zones} <= zone_names()
+    assert CITIES.keys() <= zone_names()
 
 
 @given(st.text(max_size=80))
