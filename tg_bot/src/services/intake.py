@@ -73,11 +73,6 @@ class _Decision:
         about = (update.message or update.edited_message or update.my_chat_member) if update else None
         return about.chat.id if about else 0
 
-    def make(self, outcome: Outcome) -> None:
-        """The first outcome stands: who was told to try again is not answered as well."""
-        if not self.made:
-            self.made, self.outcome = True, outcome
-
 
 class Intake:
     """Takes updates in."""
@@ -172,10 +167,11 @@ class Intake:
             decision.trouble = None
             with correlated(message_id(self._identity.bot_id, decision.update_id)):
                 try:
-                    decision.make(await self._decide(decision.update))
+                    decision.outcome = await self._decide(decision.update)
                 except (TransientError, AccessError, RedisError) as exc:
                     decision.trouble = exc
                     return
+            decision.made = True
 
     async def _decide(self, update: Update | None) -> Outcome:
         if update is None:
@@ -202,8 +198,9 @@ class Intake:
                 waited=round(now - decision.since),
                 reason=str(_why(decision)),
             )
-            repeated = decision.chat in apologised
-            decision.make(self._apology(decision.update) if decision.update and not repeated else None)
+            if decision.update and decision.chat not in apologised:
+                decision.outcome = self._apology(decision.update)
+            decision.made = True
             apologised.add(decision.chat)
 
     def _apology(self, update: Update) -> Outcome:
