@@ -11,8 +11,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
-from pydantic import SecretStr
+from pydantic import SecretStr, TypeAdapter, ValidationError
 
+from service_kit.contracts.bots import BotPut
+from service_kit.contracts.users import TelegramId, UserCreate, UserUpdate
 from service_kit.settings import RestClientSettings
 from tg_bot.src.client.telegram import TelegramClient
 from tg_bot.src.utils.split import utf16_length
@@ -145,7 +147,7 @@ class TelegramStandIn:
 
 
 class RestStandIn:
-    """The users of rest_service: unique telegram_id, one owner. It announces nothing."""
+    """The users of rest_service, of one bot; passes the same `tests/contract/test_bot_users.py`."""
 
     def __init__(self) -> None:
         self.users: dict[int, dict[str, Any]] = {}
@@ -163,15 +165,21 @@ class RestStandIn:
         self.on_change: Callable[[], Awaitable[object]] | None = None
 
     def add(self, telegram_id: int, **fields: Any) -> dict[str, Any]:
+        """A member who has written before."""
+        known = {"username": "ada", "first_name": "Ada", "language": "en"}
+        return self._add(telegram_id=telegram_id, **(known | fields))
+
+    def _add(self, **fields: Any) -> dict[str, Any]:
         number = len(self.users) + 1
         self.users[number] = {
             "id": number,
-            "telegram_id": telegram_id,
-            "username": "ada",
-            "first_name": "Ada",
-            "language": "en",
+            "username": None,
+            "first_name": None,
+            "language": None,
+            "timezone": None,
             "role": "member",
             "is_active": True,
+            "last_seen_at": None,
             "created_at": STAMP,
             "updated_at": STAMP,
         } | fields
@@ -184,45 +192,52 @@ class RestStandIn:
         broken = parts[-1].isdigit() and int(parts[-1]) in self.broken
         if self.down or broken:
             return web.json_response({}, status=500 if broken else 503)
-        if request.path == "/api/bot":
-            return await self._play(request)
+        try:
+            return web.json_response(await self._handle(request, parts))
+        except ValidationError as exc:
+            return self._error(422, str(exc.errors()[0]["loc"]))
+        except LookupError:
+            return self._error(404, "no such user, or path")
+        except ValueError as exc:
+            return self._error(409, str(exc))
+
+    async def _handle(self, request: web.Request, parts: list[str]) -> dict[str, Any]:
         body = await request.json() if request.can_read_body else {}
         match request.method, parts:
-            case "GET", ["by-telegram-id", number]:
-                return self._one(self._by_telegram_id(int(number)))
-            case "GET", [number]:
-                return self._one(self.users.get(int(number)))
-            case "POST", _:
-                if self._by_telegram_id(body["telegram_id"]) or self._second_owner(body, 0):
-                    return self._error(409, "telegram_id is taken, or there is an owner")
-                return await self._changed(self.add(**({"language": None} | body)))
-            case "PATCH", [number]:
-                if self._second_owner(body, int(number)):
-                    return self._error(409, "there is an owner")
-                self.users[int(number)] |= body
-                return await self._changed(self.users[int(number)], announced=body.keys() != {"last_seen_at"})
-        raise web.HTTPNotFound
+            case "PUT", ["api", "bot"] if self.knows_bots:
+                self.bot = BotPut.model_validate(body).model_dump()
+                return self.bot | {"created_at": STAMP, "updated_at": STAMP}
+            case "GET", ["by-telegram-id", text]:
+                return self._by_telegram_id(TypeAdapter(TelegramId).validate_python(text))
+            case "GET", [text]:
+                return self.users[int(text)]
+            case "POST", [""]:
+                new = UserCreate.model_validate(body).model_dump(mode="json")
+                if any(one["telegram_id"] == new["telegram_id"] for one in self.users.values()):
+                    raise ValueError("telegram_id is taken")
+                self._check_owner(new, 0)
+                return await self._changed(self._add(**new))
+            case "PATCH", [text]:
+                user, change = self.users[int(text)], UserUpdate.model_validate(body)
+                new = change.model_dump(mode="json", exclude_unset=True)
+                self._check_owner(new, user["id"])
+                user |= new
+                return await self._changed(user, announced=new.keys() != {"last_seen_at"})
+        raise LookupError
 
-    async def _play(self, request: web.Request) -> web.Response:
-        if not self.knows_bots:
-            return self._error(404, "no such path")
-        self.bot = await request.json()
-        return web.json_response(self.bot | {"created_at": STAMP, "updated_at": STAMP})
+    def _by_telegram_id(self, telegram_id: int) -> dict[str, Any]:
+        found = [one for one in self.users.values() if one["telegram_id"] == telegram_id]
+        return found[0]
 
-    def _by_telegram_id(self, telegram_id: int) -> dict[str, Any] | None:
-        return next((one for one in self.users.values() if one["telegram_id"] == telegram_id), None)
+    def _check_owner(self, new: dict[str, Any], number: int) -> None:
+        owners = {one["id"] for one in self.users.values() if one["role"] == "owner"}
+        if new.get("role") == "owner" and owners - {number}:
+            raise ValueError("there is an owner")
 
-    def _second_owner(self, body: dict[str, Any], number: int) -> bool:
-        owners = [one["id"] for one in self.users.values() if one["role"] == "owner"]
-        return body.get("role") == "owner" and bool(set(owners) - {number})
-
-    async def _changed(self, user: dict[str, Any], *, announced: bool = True) -> web.Response:
+    async def _changed(self, user: dict[str, Any], *, announced: bool = True) -> dict[str, Any]:
         if self.on_change and announced:
             await self.on_change()
-        return self._one(user)
-
-    def _one(self, user: dict[str, Any] | None) -> web.Response:
-        return web.json_response(user) if user else self._error(404, "no such user")
+        return user
 
     @staticmethod
     def _error(status: int, message: str) -> web.Response:
