@@ -14,6 +14,7 @@ from service_kit.health import Health, HealthServer
 from service_kit.logging import configure_logging, get_logger
 from service_kit.queue.base import ConsumerOptions
 from service_kit.queue.consumer import RedisConsumer
+from service_kit.queue.producer import RedisProducer
 from service_kit.redis import connect
 from service_kit.rest.client import AsyncRestClient
 from service_kit.settings import load
@@ -30,6 +31,7 @@ from .core.remote_assistants import RemoteAssistants
 from .core.retry import Retrying
 from .core.router import ModelResolver, ModelRouter, Rests
 from .core.tools_backend import chat_backend
+from .messages.trouble import Trouble
 from .orchestrator import AssistantOrchestrator
 from .services.discards import DiscardSweeper
 from .services.providers import announce_providers, providers_of
@@ -62,6 +64,7 @@ class _Parts:
     orchestrator: AssistantOrchestrator
     folding: Folding
     usage: UsageLog
+    trouble: Trouble
     sweeper: DiscardSweeper
     providers: ModelProviders
 
@@ -78,6 +81,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         health = Health(SERVICE)
         health.add_check("redis", lambda: _ping(redis))
         health.add_check("rest_service", rest.check)
+        health.add_note("answers", parts.trouble.look)
         server = HealthServer(
             health,
             settings.http_host,
@@ -109,6 +113,7 @@ def _parts(
     rest, clock = RestServiceClient(client), SystemClock()
     backend, openai = _models(settings, redis, client, stack)
     usage = UsageLog(redis, rest, clock)
+    trouble = Trouble(redis, rest, RedisProducer(redis), queue=settings.assistant_output_queue)
     conversations = ConversationStore(redis, retention_s=settings.history_retention_days * 86_400)
     folding = Folding(conversations, usage.record)
     user_data: list[UserData] = [conversations, openai.threads]
@@ -129,6 +134,7 @@ def _parts(
         factory=factory,
         user_data=user_data,
         usage=usage,
+        trouble=trouble,
         redis=redis,
         clock=clock,
         message_timeout=settings.message_timeout,
@@ -138,7 +144,7 @@ def _parts(
     sweeper = DiscardSweeper(
         client, openai.threads, [*user_data, letters], delete_thread=openai.delete_thread
     )
-    return _Parts(orchestrator, folding, usage, sweeper, openai.resolver.providers)
+    return _Parts(orchestrator, folding, usage, trouble, sweeper, openai.resolver.providers)
 
 
 def _consumer(settings: Settings, orchestrator: AssistantOrchestrator, health: Health) -> RedisConsumer:

@@ -34,6 +34,7 @@ from .messages.incoming import parse
 from .messages.outgoing import answer_to
 from .messages.partials import PartialReplies
 from .messages.texts import Text, say, text_for
+from .messages.trouble import Trouble
 from .services.rest_service import RestServiceClient
 from .services.usage import UsageLog
 from .storage.user_data import UserData
@@ -59,6 +60,7 @@ class AssistantOrchestrator:
         factory: AssistantFactory,
         user_data: Sequence[UserData],
         usage: UsageLog,
+        trouble: Trouble,
         redis: aioredis.Redis,
         clock: Clock,
         message_timeout: float,
@@ -68,6 +70,7 @@ class AssistantOrchestrator:
         self._factory = factory
         self._user_data = user_data
         self._usage = usage
+        self._trouble = trouble
         self._redis = redis
         self._clock = clock
         self._message_timeout = message_timeout
@@ -161,10 +164,13 @@ class AssistantOrchestrator:
         cost = {"ms": round((loop.time() - started) * 1000, 1), **_cost(context.totals)}
         if isinstance(answer, str):
             log.info("reply_sent", **cost)
+            await self._trouble.answered(context.totals.without_tools)
             return answer_to(message, answer, kind=OutgoingType.REPLY)
         incident = _incident()
         log.error("message_failed", incident=incident, reason=self._reason(answer), **cost)
-        text = say(text_for(answer), language=user.language, message=message.text, incident=incident)
+        cause = text_for(answer)
+        await self._trouble.failed(cause, answer.model if isinstance(answer, AssistantError) else None)
+        text = say(cause, language=user.language, message=message.text, incident=incident)
         return answer_to(message, text, kind=OutgoingType.NOTICE)
 
     async def _run_and_charge(

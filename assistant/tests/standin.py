@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from assistant.src.utils.text import compact_json
 from service_kit.contracts.assistants import AssistantTree
-from service_kit.contracts.users import UserRead
+from service_kit.contracts.users import UserRead, UserRole
 
 STOP = "stop"
 
@@ -206,13 +206,18 @@ class RestStandIn(HttpStandIn):
         found = self._find(path)
         return _json({"code": "not_found", "message": "no"}, status=404) if found is None else _json(found)
 
+    def _user(self, user_id: str) -> UserRead | None:
+        if user_id == "owner":
+            return next((user for user in self.users.values() if user.role is UserRole.OWNER), None)
+        return self.users.get(int(user_id))
+
     def _find(self, path: str) -> Any:
         roots = {str(tree.root_id): tree for tree in self.trees}
         match path.strip("/").split("/"):
             case ["health"]:
                 return {"service": "rest_service", "status": "ok", "checks": {}}
-            case ["api", "users", user_id] if int(user_id) in self.users:
-                return self.users[int(user_id)].model_dump(mode="json")
+            case ["api", "users", user_id] if user := self._user(user_id):
+                return user.model_dump(mode="json")
             case ["api", "assistants"]:
                 rows = [row for tree in self.trees for row in tree.assistants if row.id == tree.root_id]
                 return [row.model_dump(mode="json") for row in rows]

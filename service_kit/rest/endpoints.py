@@ -89,6 +89,11 @@ def user(user_id: int) -> Call[UserRead]:
     return Call("GET", f"/api/users/{user_id}", _user)
 
 
+def owner() -> Call[UserRead]:
+    """404 where nobody has become it yet."""
+    return Call("GET", "/api/users/owner", _user)
+
+
 def user_by_telegram_id(telegram_id: int) -> Call[UserRead]:
     """404 where there is none."""
     return Call("GET", f"/api/users/by-telegram-id/{telegram_id}", _user)

@@ -39,6 +39,7 @@ REST = {
     "GET /api/users": "admin",
     "POST /api/users": "admin tg_bot",
     "GET /api/users/by-telegram-id/{telegram_id}": "admin assistant tg_bot cron_service calendar",
+    "GET /api/users/owner": "admin assistant tg_bot cron_service calendar",
     "GET /api/users/{user_id}": "admin assistant tg_bot cron_service calendar",
     "PUT /api/users/{user_id}": "admin tg_bot",
     "PATCH /api/users/{user_id}": "admin assistant tg_bot",

@@ -29,7 +29,7 @@ from service_kit.contracts.cron import CronJobCreate, CronJobUpdate, FiringUpdat
 from service_kit.contracts.discards import DiscardKind
 from service_kit.contracts.threads import UserThreadCreate, UserThreadUpdate
 from service_kit.contracts.usage import UsageCreate
-from service_kit.contracts.users import UserCreate, UserRead, UserUpdate
+from service_kit.contracts.users import UserCreate, UserRead, UserRole, UserUpdate
 from service_kit.errors import AccessError, ConflictError, NotFoundError, RestError
 from service_kit.rest import endpoints
 from service_kit.rest.client import AsyncRestClient
@@ -96,6 +96,10 @@ async def test_users(world):
     async with client_of(world.app, ADMIN_KEY) as admin:
         assert await admin.send(endpoints.users()) == [changed]
         assert await admin.send(endpoints.users(role="owner")) == []
+        with pytest.raises(NotFoundError):
+            await send(endpoints.owner())
+        owner = await admin.send(endpoints.create_user(UserCreate(telegram_id=43, role=UserRole.OWNER)))
+        assert await send(endpoints.owner()) == owner
     with pytest.raises(ConflictError, match="telegram_id"):
         await send(endpoints.create_user(UserCreate(telegram_id=42)))
     with pytest.raises(NotFoundError):

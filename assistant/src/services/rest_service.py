@@ -54,6 +54,10 @@ class RestServiceClient:
         """The user with this internal id; NotFoundError where there is none."""
         return await self._client.send(endpoints.user(user_id))
 
+    async def get_owner(self) -> UserRead:
+        """Who is told what needs an operator; NotFoundError where nobody is the owner yet."""
+        return await self._client.send(endpoints.owner())
+
     async def record_usage(self, records: Sequence[UsageCreate]) -> int:
         """Store up to MAX_RECORDS records; how many of them were new."""
         return (await self._client.send(endpoints.record_usage(records))).stored

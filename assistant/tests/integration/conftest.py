@@ -11,14 +11,16 @@ from assistant.src.assistants.factory import AssistantFactory, Limits
 from assistant.src.assistants.memory import Memories
 from assistant.src.assistants.openai_services import OpenAIServices
 from assistant.src.core.model import ModelBackend
+from assistant.src.messages.trouble import Trouble
 from assistant.src.orchestrator import AssistantOrchestrator
 from assistant.src.services.rest_service import RestServiceClient
 from assistant.src.services.usage import UsageLog
 from assistant.src.storage.conversation import ConversationStore
 from assistant.tests.fakes import openai_services, tool_services
 from assistant.tests.standin import RestStandIn
-from service_kit.contracts.messages import IncomingMessage, IncomingType, OutgoingMessage
+from service_kit.contracts.messages import QUEUE_TO_TELEGRAM, IncomingMessage, IncomingType, OutgoingMessage
 from service_kit.queue.base import Delivery
+from service_kit.queue.producer import RedisProducer
 from service_kit.rest.client import AsyncRestClient
 from service_kit.settings import RestClientSettings
 from service_kit.testing.clock import FakeClock
@@ -74,6 +76,7 @@ def orchestrator_of(
         ),
         user_data=[conversations, openai.threads] if openai else [conversations],
         usage=UsageLog(redis, rest, FakeClock()),
+        trouble=Trouble(redis, rest, RedisProducer(redis), queue=QUEUE_TO_TELEGRAM),
         redis=redis,
         clock=FakeClock(),
         message_timeout=message_timeout,

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, select
 
 from service_kit.changes import Topic
-from service_kit.contracts.users import UserRead
+from service_kit.contracts.users import UserRead, UserRole
 
 from ..models import users
 from .base import Repository, Values
@@ -16,6 +16,7 @@ from .bots import PLAYS
 
 _BY_ID = select(users).where(users.c.id == bindparam("id"), PLAYS)
 _BY_TELEGRAM_ID = select(users).where(users.c.telegram_id == bindparam("telegram_id"), PLAYS)
+_OWNER = select(users).where(users.c.role == UserRole.OWNER, PLAYS)
 _UNANNOUNCED = frozenset({"last_seen_at"})
 """Set at every message, and nobody acts on it: announcing it would empty the readers' caches all the time."""
 
@@ -36,6 +37,10 @@ class UserRepository(Repository[UserRead]):
         """The user of a Telegram account; raises NotFoundError."""
         row = await self._fetch(_BY_TELEGRAM_ID, {"telegram_id": telegram_id})
         return self._one(row, f"with telegram_id {telegram_id}")
+
+    async def owner(self) -> UserRead:
+        """The owner; raises NotFoundError where nobody has become it yet."""
+        return self._one(await self._fetch(_OWNER), "who is the owner")
 
     async def get(self, key: UUID | int) -> UserRead:
         """The user, where the bot that they talk to plays; raises NotFoundError."""

@@ -59,6 +59,12 @@ async def get_user_by_telegram_id(unit: Reading, telegram_id: TelegramId) -> Use
     return await UserRepository(unit).by_telegram_id(telegram_id)
 
 
+@router.get("/owner", dependencies=USER, responses=MISSING)
+async def get_owner(unit: Reading) -> UserRead:
+    """The owner of the bot that plays: who is told what needs an operator."""
+    return await UserRepository(unit).owner()
+
+
 @router.get("/{user_id}", dependencies=USER, responses=MISSING)
 async def get_user(unit: Reading, user_id: RowPath) -> UserRead:
     """One user."""
