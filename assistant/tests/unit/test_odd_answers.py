@@ -466,6 +466,12 @@ async def test_the_text_of_a_response_without_an_end():
         await respond(events(*[delta] * 20), stream=True)
 
 
+async def test_the_items_of_a_response_without_an_end():
+    item = {"type": "response.output_item.done", "item": {"type": "reasoning", "x": "x" * 100_000}}
+    with pytest.raises(AnswerTooLargeError):
+        await respond(events(*[item] * 50), stream=True)
+
+
 async def test_nothing_is_still_no_answer():
     for reply in (events(b"null"), Reply(b"null"), events(b"{}"), body(choices=None)):
         with pytest.raises(BadAnswerError):

@@ -357,6 +357,11 @@ async def test_odd_messages_of_a_run_are_read(content, text):
     assert (answer.text, answer.usage) == (text, Usage(7, 0))
 
 
+async def test_the_text_of_a_run_without_an_end():
+    with pytest.raises(AnswerTooLargeError):
+        await asked(ClassicStandIn(begin=[run("completed")], texts=[said("x" * 2**21)]))
+
+
 async def test_odd_events_of_a_run_are_read():
     pieces = [
         ("thread.message.delta", {"delta": {"content": [{"type": "text", "text": {"value": piece}}]}})
