@@ -33,17 +33,16 @@ class ToolsBackend:
 
     async def complete(self, request: ModelRequest, *, on_text: TextSink | None = None) -> ModelAnswer:
         """The answer to one attempt; raises as `ModelBackend.complete`."""
-        if not request.tools:
-            return await self._usual.complete(request, on_text=on_text)
         model = request.models[0]
-        known = self._known_way(model)
+        known = self._known_way(request)
         ways, reason = [known], ""
         for way in ways:  # grows while it is gone through
             try:
                 answer = await self._ask(way, request, on_text)
             except ToolsRefusedError as exc:
                 reason = str(exc)
-                ways += [other for other in (*exc.ways, ToolsWay.LEFT_OUT) if self._is_new(other, ways)]
+                further = (*exc.ways, ToolsWay.LEFT_OUT) if request.tools else exc.ways
+                ways += [other for other in further if self._is_new(other, ways)]
                 if way is ways[-1]:
                     raise
                 continue
@@ -52,11 +51,14 @@ class ToolsBackend:
             return replace(answer, without_tools=way is ToolsWay.LEFT_OUT)
         raise AssertionError
 
-    def _known_way(self, model: str) -> ToolsWay:
-        way = self._provider.ways.of(model) or tools_way(model)
-        # Chat Completions adds by the model's name what it needs there
-        usual = way is ToolsWay.RESPONSES and self._responses is None
-        return ToolsWay.AS_USUAL if usual else way
+    def _known_way(self, request: ModelRequest) -> ToolsWay:
+        """The way that was learned, or that the name of the model tells."""
+        model = request.models[0]
+        way = self._provider.ways.of(model) or (tools_way(model) if request.tools else ToolsWay.AS_USUAL)
+        if way is ToolsWay.RESPONSES:
+            # without them Chat Completions adds by the model's name what it needs there
+            return way if self._responses is not None else ToolsWay.AS_USUAL
+        return way if request.tools else ToolsWay.AS_USUAL
 
     def _is_new(self, way: ToolsWay, ways: list[ToolsWay]) -> bool:
         return way not in ways and (way is not ToolsWay.RESPONSES or self._responses is not None)

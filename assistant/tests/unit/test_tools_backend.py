@@ -183,10 +183,14 @@ async def test_a_model_that_knows_no_none_goes_over_responses(model):
     assert len(server.chats) == (1 if model == "gpt-6-luna" else 2)
 
 
-async def test_a_model_that_is_only_there():
+@pytest.mark.parametrize("tools", [TOOLS, ()], ids=["with tools", "without"])
+async def test_a_model_that_is_only_there(tools):
     server = Server(lambda _body: ONLY_THERE)
     async with provider_at(server) as provider:
-        assert (await chat_backend(provider, Quirks()).complete(asking())).text == "Hello"
+        backend = chat_backend(provider, Quirks())
+        for _ in range(2):
+            assert (await backend.complete(asking(tools=tools))).text == "Hello"
+    assert (len(server.chats), len(server.asked)) == (1, 2)
 
 
 REFUSALS = [
