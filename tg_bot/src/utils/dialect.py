@@ -28,10 +28,14 @@ _FORMULA = re.compile(
     r"(?<!\\)\\\[(?P<display>(?:(?!\n\s*\n).){1,1000}?)\\\]"
     r"|(?<!\\)\\\((?P<inline>(?:(?!\n\s*\n).){1,1000}?)\\\)"
     r"|(?<![\\$])\$\$(?!\$)(?P<dollars>(?:(?!\n\s*\n)[^$]){1,1000})\$\$(?!\$)"
+    r"|(?P<environment>\\begin\{(?P<name>equation\*?|align\*?|aligned|gather\*?|cases|[pbvBV]?matrix)\}.{1,1000}?\\end\{(?P=name)\})"
+    r"|(?P<boxed>\\boxed\{[^{}\n]{1,200}\})"
     # money is no formula: "$5 and $10", "20$ or 30$" (pandoc's rule, and none beside letters or digits)
     r"|(?<![\\$\w])\$(?P<dollar>(?=\S)[^$\n]{1,500}(?<=[^\s\\]))\$(?![\w$])",
     re.DOTALL,
 )
+_URL = re.compile(r"\b(?:https?|ftp)://[^\s<>()\[\]\"'`]*[^\s<>()\[\]\"'`*_~|.,;:!?]", re.IGNORECASE)
+_MARKS_AS_TEXT = str.maketrans({mark: _STAND_INS[mark] for mark in "*_~|$"})
 _AS_TEXT = str.maketrans(_STAND_INS)
 _SPOILER = re.compile(
     r"(?<![\\A-Za-z0-9_)\]|])\|\|(?=[^\s|])(?:(?!\|\||\n\s*\n).){0,1000}(?<=[^\s|\\])\|\|(?![A-Za-z0-9_(|])",
@@ -45,11 +49,14 @@ _SIGN = re.compile(
     rf"(?P<emphasis>(?:(?<![\w\\*])|(?<=[{_WIDE}]))\*(?![\s*])(?:[^*\n]*[^\s*\\])?\*(?!\*))"
     r"|(?<=\w)\*(?=\w)"
     r"|<(?!\w[\w+.-]*:[^\s<>]*>)"
-    r"|\$"
+    r"|\\?\$"
     r"|(?<=\w)\[(?=[^\[\]\n]*\]\((?!https?:|mailto:|tel:|tg:))"
 )
 """`2*3*4` is a product, `a<b>` a comparison or a tag in words, `$5` money, `f[i](x)` a call."""
-_NUMBER = re.compile(r"^(?P<indent>[ >]*)(?P<number>[0-9]{1,9})(?P<sign>[.)])(?=[ \t])", re.MULTILINE)
+_NUMBER = re.compile(
+    r"^(?P<indent>[ >]*)(?:(?P<number>[0-9]{1,9})(?P<sign>[.)])|[-*+])(?=[ \t])", re.MULTILINE
+)
+_NEW_BLOCK = re.compile(r"\n[ \t>]*\n[^\s>]")
 _DEFINITION = re.compile(r"^[ >]*\[(?P<label>[^\[\]\n]+)\]:", re.MULTILINE)
 """Markdown hides it, as the address of `[label]` elsewhere."""
 _MARKED = re.compile(
@@ -93,21 +100,38 @@ def _code_regions(text: str) -> list[tuple[int, int]]:
 
 
 def _prose(text: str) -> str:
+    text = _URL.sub(lambda found: found[0].translate(_MARKS_AS_TEXT), text)
     text = _keep_bars(_FORMULA.sub(_formula, text))
     text = _DEFINITION.sub(lambda found: found[0] if _is_used(found) else found[0].translate(_AS_TEXT), text)
-    text = _SIGN.sub(lambda found: found["emphasis"] or _STAND_INS[found[0]], text)
+    text = _SIGN.sub(lambda found: found["emphasis"] or _STAND_INS[found[0][-1]], text)
     return _MARKED.sub(_joined, text)
 
 
 def _keep_numbers(text: str) -> str:
     """Out of order, a list's number is text: Markdown would count on from the one above."""
-    last: dict[str, int] = {}
+    counts: dict[int, int] = {}
+    """What a reader sees so far, by the list's indent."""
+    last, end = 0, 0
 
     def as_it_is_written(found: re.Match[str]) -> str:
-        indent, number = found["indent"], int(found["number"])
-        follows = number in (1, last.get(indent, number - 1) + 1)
-        last[indent] = number
-        return found[0] if follows else f"{indent}{found['number']}{_STAND_INS[found['sign']]}"
+        nonlocal last, end
+        indent = len(found["indent"])
+        is_new = bool(_NEW_BLOCK.search(text, end, found.start()))
+        end = found.end()
+        for other in [
+            other for other in counts if is_new or other > indent or (other == indent and not found["number"])
+        ]:
+            del counts[other]
+        if not found["number"]:
+            return found[0]
+        number = int(found["number"])
+        count = counts.get(indent, number - 1) + 1
+        follows = number == count or number == last == 1  # 1, 1, 1 is left to be counted
+        last = number
+        if follows:
+            counts[indent] = count
+            return found[0]
+        return f"{found['indent']}{found['number']}{_STAND_INS[found['sign']]}"
 
     return _NUMBER.sub(as_it_is_written, text)
 
@@ -134,7 +158,7 @@ def _keep_cells(text: str) -> str:
 
 
 def _formula(found: re.Match[str]) -> str:
-    latex = next(group for group in found.groups() if group is not None)
+    latex = next(text for text in found.groups() if text is not None)
     is_checkbox = found["display"] is not None and len(latex.strip()) < 3
     if is_checkbox or not is_formula(latex):
         return found[0]

@@ -105,11 +105,27 @@ def test_other_marks_beside_letters(markdown, kind, stretch):
         "Sources:\n[1]: https://e.com",
         "between $5 and $10 or 20$-30$, $HOME/$USER, $20-30$",
         "5. *c\n7. d\n6. e",
+        "7. *c\n1. d\n2. e",
+        "1. *a\n2. b\nthen\n1. c\n2. d",
         "1 < 2 || x<y>z",
+        "https://e.com/_a_?x=*1*&y=||b||, https://e.com/__init__.py.",
     ],
 )
 def test_signs_that_mark_nothing_arrive(text):
     assert (one(text).text.strip(), one(text).entities) == (text, ())
+
+
+@pytest.mark.parametrize(
+    ("markdown", "text"),
+    [
+        ("1. a\n   1. x\n   2. y\n2. b\n   1. **z**", "1. a\n  1. x\n  2. y\n2. b\n  1. z"),
+        ("- a\n  1. x\n  2. y\n- b\n  1. **z**", "• a\n  1. x\n  2. y\n• b\n  1. z"),
+        ("1. a\n1. b\n1. **c**", "1. a\n2. b\n3. c"),
+        ("1. a\n2. b\n\nThen:\n\n1. **c**\n   - d", "1. a\n2. b\n\nThen:\n\n1. c\n  • d"),
+    ],
+)
+def test_lists_are_still_lists(markdown, text):
+    assert one(markdown).text.strip() == text
 
 
 def test_an_empty_cell_of_a_table_is_no_spoiler():
@@ -137,6 +153,9 @@ def test_cells_beyond_the_head_arrive():
         (r"\[\begin{pmatrix} a & b \\ c & d \end{pmatrix}\]", "(a  b\nc  d)"),
         (r"\(\nosuch{x} + x^2\)", "nosuchx + x²"),
         (r"**$x^2$** **«$x$»**т", "x² «x»т"),
+        ("\\begin{equation*}\nx^2\n\\end{equation*}", "x²"),
+        (r"Итого \boxed{42}", "Итого [42]"),
+        (r"\$5 and \$10", "$5 and $10"),
         # not formulas
         (r"\(see below\) \[1\] \[x\] \[ \frac{a \]", r"(see below) [1] [x] [ \frac{a ]"),
         (r"`$x^2$ \(x^2\)`", r"$x^2$ \(x^2\)"),
@@ -145,6 +164,13 @@ def test_cells_beyond_the_head_arrive():
 )
 def test_formulas_are_told_in_plain_text(markdown, text):
     assert one(markdown).text == text
+
+
+def test_marks_around_an_address_are_marks():
+    part = one("**https://e.com/a_b_c** [x](https://e.com/_y_) <https://e.com/*z*>")
+    assert part.text == "https://e.com/a_b_c x https://e.com/*z*"
+    assert marked(part, "bold") == ["https://e.com/a_b_c"]
+    assert [entity.get("url") for entity in part.entities[1:]] == ["https://e.com/_y_", "https://e.com/*z*"]
 
 
 def test_a_task_that_is_not_done_has_an_empty_box():
