@@ -14,7 +14,7 @@ from service_kit.contracts.messages import QUEUE_TO_SECRETARY, QUEUE_TO_TELEGRAM
 from service_kit.queue.producer import RedisProducer
 from tg_bot.src.config.settings import Settings
 from tg_bot.src.main import run
-from tg_bot.src.services import intake
+from tg_bot.src.services import intake, user_changes
 from tg_bot.src.utils.texts import ENGLISH
 from tg_bot.tests.standin import TOKEN, until
 
@@ -183,6 +183,22 @@ async def test_known_users_are_served_while_rest_service_is_away(
         await telegram.until(lambda: len(telegram.sent) == 4)
         await telegram.until(lambda: not telegram.updates)
     assert telegram.sent[3]["text"] == "You said let me in"
+
+
+async def test_who_comes_back_while_rest_service_is_away_is_reachable_once_it_is_back(
+    telegram, rest_standin, redis_settings, redis_client, monkeypatch
+):
+    monkeypatch.setattr(user_changes, "WRITE_EVERY", 0.02)
+    user = rest_standin.add(1001, is_active=False)
+    async with running(telegram, rest_standin, redis_settings):
+        rest_standin.broken = {user["id"]}  # it can be read by its account, and not be changed
+        await telegram.write("I am back")
+        await assistant(redis_client, 1, telegram)
+        await telegram.until(lambda: len(telegram.sent) == 0 and not telegram.updates)
+        rest_standin.broken = set()
+        await until(lambda: user["is_active"] is True)
+        await until(lambda: user["last_seen_at"] == "2026-11-22T12:00:00Z")
+        await telegram.until(lambda: len(telegram.sent) == 1)
 
 
 async def _healthy(port):
