@@ -73,7 +73,7 @@ class IncomingMessage(Envelope):
 
     @model_validator(mode="after")
     def _says_something(self) -> "IncomingMessage":
-        if self.type is not IncomingType.RESET and not self.text.strip():
+        if self.type is IncomingType.MESSAGE and not self.text.strip():
             msg = "a message needs a text"
             raise ValueError(msg)
         return self

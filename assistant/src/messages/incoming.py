@@ -2,7 +2,6 @@
 
 from pydantic import ValidationError
 
-from service_kit.contracts.base import READING
 from service_kit.contracts.messages import IncomingMessage
 from service_kit.queue.base import Delivery, Reject
 
@@ -14,7 +13,7 @@ def parse(delivery: Delivery) -> IncomingMessage:
         Reject: it is none; the reason names the fields, without their values.
     """
     try:
-        return IncomingMessage.model_validate_json(delivery.raw, **READING)
+        return IncomingMessage.model_validate_json(delivery.raw)
     except ValidationError as exc:
         problems = "; ".join(
             f"{'.'.join(str(part) for part in error['loc']) or 'message'}: {error['msg']}"

@@ -245,9 +245,7 @@ class TestVersions:
     def test_known_members_stay_the_known_ones(self):
         assert TypeAdapter(UserRole).validate_json('"owner"', **READING) is UserRole.OWNER
 
-    def test_a_message_of_an_unknown_type_is_read_where_it_says_something(self):
-        raw = json.dumps({"v": 1, "type": "song", "chat_id": 2, "user_id": 1, "text": "la la"})
-        assert IncomingMessage.model_validate_json(raw, **READING).text == "la la"
-        assert OutgoingMessage.model_validate_json(raw, **READING).text == "la la"
-        with pytest.raises(ValidationError, match="needs a text"):
-            IncomingMessage.model_validate_json('{"type": "song", "chat_id": 2, "user_id": 1}', **READING)
+    def test_a_message_of_an_unknown_type_means_nothing(self):
+        for kind in (IncomingMessage, OutgoingMessage):
+            with pytest.raises(ValidationError, match="type"):
+                kind.model_validate({"type": "song", "chat_id": 2, "user_id": 1, "text": "la la"})

@@ -12,7 +12,6 @@ from contextlib import suppress
 from pydantic import BaseModel, ValidationError
 from redis.exceptions import RedisError
 
-from service_kit.contracts.base import READING
 from service_kit.contracts.messages import OutgoingMessage, OutgoingType
 from service_kit.contracts.users import UserRead, UserRole, UserUpdate
 from service_kit.errors import AccessError, KitError, TransientError
@@ -80,7 +79,7 @@ class ResponseHandler:
     async def __call__(self, delivery: Delivery) -> Sequence[BaseModel]:
         """Send it, or raise RetryLater or Reject."""
         try:
-            message = OutgoingMessage.model_validate_json(delivery.raw, **READING)
+            message = OutgoingMessage.model_validate_json(delivery.raw)
         except ValidationError as exc:
             raise Reject(f"not an outgoing message: {_first_error(exc)}") from exc
         with correlated(message.correlation):

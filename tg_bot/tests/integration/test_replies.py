@@ -108,6 +108,7 @@ async def test_the_same_words_without_an_id_are_another_message(telegram, handle
         ({"type": "notice", "to_stranger": True, "bot_id": BOT_ID + 1}, "of bot 777001"),
         ({"type": "notice", "bot_id": BOT_ID + 1}, "of bot 777001"),
         ({"chat_id": None, "user_id": None}, "not an outgoing message"),
+        ({"type": "song"}, "type: Input should be"),
         ({"text": ""}, "not an outgoing message: text"),
         ({"text": " \n "}, "nothing in it"),
         ({"v": 2}, "not an outgoing message: v"),
@@ -124,13 +125,6 @@ async def test_a_refusal_reaches_a_stranger(telegram, handler):
         delivery("go away", chat_id=9999, user_id=None, type="notice", to_stranger=True, bot_id=BOT_ID)
     )
     assert telegram.sent == [{"chat_id": 9999, "text": "go away"}]
-
-
-async def test_a_message_of_a_type_that_is_new_is_shown_as_text(telegram, handler):
-    await handler(delivery("*la*", type="song"))
-    assert sent_texts(telegram) == ["la"]
-    with pytest.raises(Reject, match="only a notice"):
-        await handler(delivery("la", id="tg:2:r0", type="song", chat_id=9999, to_stranger=True))
 
 
 async def test_blocked_users_get_nothing(telegram, handler, rest_standin):
