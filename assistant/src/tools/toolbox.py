@@ -45,11 +45,9 @@ class Toolbox:
         if call.name in self._tools or len(call.name) > LONGEST_NAME:
             return call
         bare = _TAIL.sub("", call.name)
-        for name in (bare, _NAMESPACE.sub("", bare)):
-            meant = [known for known in self._tools if _plain(known) == _plain(name)]
-            if len(meant) == 1:
-                return replace(call, name=meant[0])
-        return call
+        names = {_plain(name) for name in (bare, _NAMESPACE.sub("", bare), _NOT_IN_NAMES.sub("_", bare))}
+        meant = [known for known in self._tools if _plain(known) in names]
+        return replace(call, name=meant[0]) if len(meant) == 1 else call
 
     def checked(self, call: ToolCall) -> Arguments | CallResult:
         """The arguments of a call that may run, or why it may not. Nothing is run here."""

@@ -8,8 +8,11 @@ from assistant.src.core.errors import (
     BadAnswerError,
     ContextOverflowError,
     CutAnswerError,
+    KeyRefusedError,
     ModelRefusedError,
     ModelUnavailableError,
+    NoCreditError,
+    UnknownModelError,
 )
 from assistant.src.core.event_stream import Timeouts
 from assistant.src.core.model import (
@@ -157,10 +160,10 @@ async def test_a_body_that_is_cut():
     ("reply", "kind"),
     [
         (error(400), ModelRefusedError),
-        (error(401, message="Incorrect API key provided: sk-abc"), ModelRefusedError),
-        (error(403), ModelRefusedError),
-        (error(404, code="model_not_found"), ModelRefusedError),
-        (error(429, code="insufficient_quota"), ModelRefusedError),
+        (error(401, message="Incorrect API key provided: sk-abc"), KeyRefusedError),
+        (error(403), KeyRefusedError),
+        (error(404, code="model_not_found"), UnknownModelError),
+        (error(429, code="insufficient_quota"), NoCreditError),
         (error(400, code="context_length_exceeded"), ContextOverflowError),
         (error(400, message="This model's maximum context length is 8192 tokens."), ContextOverflowError),
         (error(408), ModelUnavailableError),

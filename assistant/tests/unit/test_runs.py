@@ -17,6 +17,7 @@ from assistant.src.core.errors import (
     ModelRefusedError,
     ModelTimeoutError,
     ModelUnavailableError,
+    NoCreditError,
     ThreadLostError,
 )
 from assistant.src.core.event_stream import Timeouts
@@ -383,7 +384,7 @@ async def test_odd_events_of_a_run_are_read():
     ("begun", "kind"),
     [
         (json_of({"error": {"message": "Overloaded", "code": 503}}), ModelUnavailableError),
-        (json_of({"error": {"message": "no credits", "code": 402}}), ModelRefusedError),
+        (json_of({"error": {"message": "no credits", "code": 402}}), NoCreditError),
         (run("requires_action", **wants(*map(str, range(200)))), AnswerTooLargeError),
         (
             events(*[("thread.message.delta", {"delta": {"content": "x" * 100_000}})] * 20),

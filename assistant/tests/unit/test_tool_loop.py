@@ -147,6 +147,13 @@ async def test_a_name_with_something_around_it_is_that_of_the_known_tool(name):
     assert (ran, sent_back(outcome).name) == (["hi"], "echo")
 
 
+async def test_a_name_that_may_mean_either_of_two_tools_means_neither():
+    ran: list[str] = []
+    tools = [FunctionTool(name, ran.append) for name in ("echo", "tools_echo")]
+    outcome = await run(loop_of(ScriptedBackend(calls(("tools.echo", {})), said("ok")), *tools))
+    assert error_of(results(outcome.messages)[0])["type"] == "unknown_tool"
+
+
 @pytest.mark.parametrize(
     "name", ["delete_echo", "echo.delete", "echoes", "an echo", "functions.", "x" * 10_000]
 )
