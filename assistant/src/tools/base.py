@@ -19,6 +19,7 @@ from ..core.errors import BrokenRowError, InvalidInputError, ToolError, ToolExec
 from ..core.model import JsonSchema, ToolSpec
 from ..core.run_context import RunContext
 from ..utils.text import shortened
+from .bounded_schema import StepBudget
 from .nulls import without_nulls
 from .receipts import done_receipt
 
@@ -55,7 +56,8 @@ class BaseTool(ABC):
         self.description = shortened(description, LONGEST_DESCRIPTION, "…")
         self.schema = schema
         self.timeout = timeout
-        self._validator = _validator(name, schema)
+        self._budget = StepBudget()
+        self._validator = _validator(name, schema, self._budget)
         if self.description != description:
             log.warning("tool_description_cut", tool=name, characters=len(description))
 
@@ -73,6 +75,7 @@ class BaseTool(ABC):
         if not isinstance(arguments, dict):
             msg = f"the arguments must be one JSON object, not {type(arguments).__name__}"
             raise InvalidInputError(msg)
+        self._budget.refill()
         try:
             given: dict[str, Any] = without_nulls(arguments, self.schema)
             problems = [_problem(error) for error in self._validator.iter_errors(given)]
@@ -108,7 +111,7 @@ class BaseTool(ABC):
         """
 
 
-def _validator(name: str, schema: JsonSchema) -> Validator:
+def _validator(name: str, schema: JsonSchema, budget: StepBudget) -> Validator:
     if schema.get("type") != "object":
         msg = f"tool {name!r}: the schema's top level must be of type object"
         raise BrokenRowError(msg)
@@ -118,7 +121,7 @@ def _validator(name: str, schema: JsonSchema) -> Validator:
     except jsonschema.SchemaError as exc:
         msg = f"tool {name!r}: not a JSON schema: {exc.message}"
         raise BrokenRowError(msg) from exc
-    return kind(dict(schema), registry=NO_REFERENCES)
+    return budget.bound(kind)(dict(schema), registry=NO_REFERENCES)
 
 
 def _problem(error: jsonschema.ValidationError) -> str:
