@@ -17,7 +17,7 @@ from service_kit.logging import get_logger
 
 log = get_logger(__name__)
 
-TIMEOUT = 0.1
+TIMEOUT = 2.0
 """Seconds that an admin waits for a Redis that hangs."""
 
 

@@ -1,9 +1,11 @@
 """People get no answers: the health page says why, the owner is told once, and once when it is over."""
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from assistant.src.core.errors import (
     AssistantError,
@@ -14,6 +16,7 @@ from assistant.src.core.errors import (
     NoCreditError,
     UnknownProviderError,
 )
+from assistant.src.messages import trouble as trouble_module
 from assistant.src.messages.owner_texts import NO_TOOLS, is_of_operator, say_mended, say_trouble
 from assistant.src.messages.texts import Text
 from assistant.src.messages.trouble import TOLD_PREFIX, Trouble
@@ -23,8 +26,10 @@ from assistant.tests.standin import RestStandIn
 from service_kit.contracts.messages import QUEUE_TO_TELEGRAM
 from service_kit.contracts.users import UserRole
 from service_kit.queue.producer import RedisProducer
+from service_kit.redis import COMMAND_TIMEOUT, connect
 from service_kit.rest.client import AsyncRestClient
 from service_kit.settings import RestClientSettings
+from service_kit.testing.faulty_line import FaultyLine
 
 pytestmark = pytest.mark.integration
 
@@ -157,6 +162,25 @@ async def test_the_health_page_says_how_many_failed_and_why(redis_client):
         assert await trouble.look() == "the last 2 answers failed: too_slow"
         await trouble.answered()
         assert await trouble.look() is None
+
+
+async def test_an_answer_does_not_wait_for_a_redis_that_hangs(redis_settings, redis_client, monkeypatch):
+    monkeypatch.setattr(trouble_module, "TIMEOUT", 0.2)
+    rest = rest_of()
+    async with (
+        FaultyLine(redis_settings.redis_host, redis_settings.redis_port) as line,
+        rest,
+        _client(rest) as client,
+        connect(redis_settings.model_copy(update={"redis_port": line.port})) as redis,
+    ):
+        await redis.ping()
+        line.lose_answers()
+        trouble = Trouble(redis, RestServiceClient(client), RedisProducer(redis), queue=QUEUE_TO_TELEGRAM)
+        with capture_logs() as logs:
+            async with asyncio.timeout(COMMAND_TIMEOUT / 2):
+                await trouble.failed(Text.KEY, "openai/m")
+                await trouble.answered()
+    assert [line["event"] for line in logs] == ["trouble_not_told", "trouble_not_settled"]
 
 
 @pytest.mark.parametrize("language", ["en", "ru"])

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
@@ -128,3 +129,22 @@ async def conversed(messages: list[list[str]]) -> None:
             if "restart" in happening:
                 await talk.threads.take(1, "a")
             await talk.say(number)
+
+
+async def test_a_conversation_that_began_otherwise_is_not_continued():
+    """Its turns are fewer than ours, and not ours."""
+    provider = OpenAIStandIn(Says("!"))
+    async with provider:
+        services = openai_services(aioredis.Redis(), url=provider.url)
+        assert services.provider is not None
+        async with aclosing(services.provider):
+            talk = Talk(provider, services)
+            for number in range(2):
+                await talk.say(number)
+            talk.turns = (
+                replace(talk.turns[0], messages=(UserMessage("other"), AssistantMessage("!"))),
+                *talk.turns[1:],
+            )
+            await talk.say(2)
+    assert len(provider.conversations) == 2
+    assert talk.told()[0] == "other"

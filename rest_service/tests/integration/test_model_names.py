@@ -1,11 +1,17 @@
 """A model that nobody can answer as is stored, and the answer warns of it."""
 
+import asyncio
+
 import pytest
 
+from rest_service.app import model_names
 from rest_service.app.main import create_app
 from rest_service.tests.support import make_settings, running
+from service_kit.contracts.assistants import AssistantCreate
 from service_kit.contracts.providers import MODEL_PROVIDERS_KEY, ModelProviders
+from service_kit.redis import connect_blocking
 from service_kit.settings import RedisSettings
+from service_kit.testing.faulty_line import FaultyLine
 
 pytestmark = pytest.mark.integration
 
@@ -70,3 +76,14 @@ async def test_without_redis_nobody_is_warned(empty_url):
     nowhere = RedisSettings(redis_host="127.0.0.1", redis_port=1)
     async with running(create_app(make_settings(empty_url, nowhere))) as api:
         assert (await api.post("/api/assistants", ROW)).status_code == 201
+
+
+async def test_nobody_waits_long_for_a_redis_that_hangs(redis_settings, monkeypatch):
+    monkeypatch.setattr(model_names, "TIMEOUT", 0.2)
+    async with FaultyLine(redis_settings.redis_host, redis_settings.redis_port) as line:
+        redis = connect_blocking(redis_settings.model_copy(update={"redis_port": line.port}), block=0)
+        await redis.ping()
+        line.lose_answers()
+        async with asyncio.timeout(5):
+            assert await model_names.ModelNames(redis).warnings([AssistantCreate(**ROW)]) == []
+        await redis.aclose()
