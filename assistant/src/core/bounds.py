@@ -18,6 +18,8 @@ EVENTS = 250_000
 """Events of a stream."""
 TEXT = 2**20
 """Characters of one answer's text, of its calls' arguments, or of what goes back to the provider."""
+ITEMS = 1000
+"""Objects in one list of an answer, of whatever kind: they are counted before they are read."""
 CALLS = 128
 """Calls of tools in one answer."""
 ERROR = 2**16

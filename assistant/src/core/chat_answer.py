@@ -8,6 +8,7 @@ where an answer would be none.
 from collections.abc import Collection
 from typing import Any
 
+from ..utils.text import compact_json
 from . import bounds
 from .chat_calls import CallCollector, GrowingCall, extras_of
 from .chat_shapes import Call, Choice, Completion, Said
@@ -85,7 +86,7 @@ class AnswerReader:
             msg = "the answer has no end"
             raise (CutAnswerError if self._begun else BadAnswerError)(msg)
         told = [choice for _, choice in sorted(self._choices.items()) if choice.complete or self.ended] or [
-            _ChoiceReader(self._tools)
+            _ChoiceReader(self._quirks, self._tools)
         ]
         first = told[0]
         calling = next((choice for choice in told if choice.calls), first)
@@ -95,7 +96,7 @@ class AnswerReader:
         if not text.strip() and not calls:
             msg = f"an empty answer (finish_reason {first.finish!r})"
             raise (ModelRefusedError if first.finish == "length" else BadAnswerError)(msg)
-        of_calls = extras_of(calling.calls, [call.id for call in calls], self._quirks.call_extras)
+        of_calls = extras_of(calling.calls, [call.id for call in calls])
         return ModelAnswer(
             text=text,
             tool_calls=calls,
@@ -109,14 +110,15 @@ class AnswerReader:
         if error is not None:
             raise error
         part = shaped(Completion, value, "a chat completion")
+        bounds.check_size(len(part.choices), bounds.CALLS, "choices")
         self._usage = part.usage or self._usage
         numbers = [choice.index for choice in part.choices if choice.message is None]
         for position, choice in enumerate(part.choices):
             self._begun = self._begun or bool(choice.message or choice.delta)
             # some number all 0, or none
             place = position if choice.index is None or numbers.count(choice.index) != 1 else choice.index
-            reader = self._choices.setdefault(place, _ChoiceReader(self._tools))
-            self.size += reader.take(choice, self._quirks.message_extras)
+            reader = self._choices.setdefault(place, _ChoiceReader(self._quirks, self._tools))
+            self.size += reader.take(choice)
         bounds.check_size(self.size, bounds.TEXT, "characters")
         bounds.check_size(len(self._choices), bounds.CALLS, "choices")
 
@@ -127,12 +129,13 @@ class AnswerReader:
 class _ChoiceReader:
     """One choice of an answer, as far as it has come."""
 
-    def __init__(self, tools: Collection[str]) -> None:
+    def __init__(self, quirks: Quirks, tools: Collection[str]) -> None:
         self.text = GrowingText()
         self.finish = ""
         self.complete = False
         self._refusal = GrowingText()
-        self._collector = CallCollector(tools)
+        self._collector = CallCollector(tools, quirks.call_extras)
+        self._wanted = quirks.message_extras
         self._extras: dict[str, list[Any]] = {}
 
     @property
@@ -140,26 +143,25 @@ class _ChoiceReader:
         """The calls so far."""
         return self._collector.calls
 
-    def take(self, choice: Choice, wanted: Collection[str]) -> int:
-        """Take in the choice or a piece of it; returns its characters. `wanted` are extras to keep."""
+    def take(self, choice: Choice) -> int:
+        """Take in the choice or a piece of it; returns its characters."""
         said = choice.message or choice.delta
         self.finish = choice.finish_reason or self.finish
         self.complete = self.complete or bool(choice.finish_reason) or choice.message is not None
-        return 0 if said is None else self._take(said, wanted, whole=choice.message is not None)
+        return 0 if said is None else self._take(said, whole=choice.message is not None)
 
-    def _take(self, said: Said, wanted: Collection[str], *, whole: bool) -> int:
+    def _take(self, said: Said, *, whole: bool) -> int:
         self.text.add(said.content)
         self._refusal.add(said.refusal)
         size = len(said.content) + len(said.refusal)
         for call in said.tool_calls:
             size += self._collector.add(call, whole=whole)
-        bounds.check_size(len(self.calls), bounds.CALLS, "tool calls")
         if said.function_call is not None and not said.tool_calls:
             size += self._collector.add(Call(index=0, function=said.function_call), whole=whole)
-        for name in wanted:
+        for name in self._wanted:
             if value := (said.model_extra or {}).get(name):
                 self._extras.setdefault(name, []).append(value)
-                size += len(value) if isinstance(value, str | list) else 1
+                size += len(value) if isinstance(value, str) else len(compact_json(value))
         return size
 
     def said(self) -> str:

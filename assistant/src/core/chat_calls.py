@@ -5,8 +5,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..utils.text import compact_json
+from . import bounds
 from .chat_shapes import Call
 from .tool_calls import WrittenCall, json_values
+from .wire import cleaned
 
 _LONG = 2**16
 """Characters of arguments beyond which they are not read again to see whether they are whole."""
@@ -51,25 +54,31 @@ class GrowingCall:
 
 
 class CallCollector:
-    """The calls of one answer; `tools` are the names that the model may call."""
+    """The calls of one answer.
 
-    def __init__(self, tools: Collection[str] = ()) -> None:
+    `tools` are the names that the model may call, `extras` further fields of a call that are kept.
+    """
+
+    def __init__(self, tools: Collection[str] = (), extras: Collection[str] = ()) -> None:
         self._tools = tools
+        self._extras = extras
         self.calls: list[GrowingCall] = []
 
     def add(self, call: Call, *, whole: bool) -> int:
         """Add a `whole` call, or a piece of one; returns its characters."""
         known = None if whole else self._continued(call)
-        name, extras = call.function.name, call.model_extra or {}
+        name = call.function.name
+        extras = {key: value for key, value in (call.model_extra or {}).items() if key in self._extras}
         if known is None:
-            known = GrowingCall(call.index, call.id, name, dict(extras))
+            known = GrowingCall(call.index, call.id, name, extras)
             self.calls.append(known)
+            bounds.check_size(len(self.calls), bounds.CALLS, "tool calls")
         else:
             known.id = known.id or call.id
             known.extras |= extras
             if name != known.name:
                 known.name = name if name in self._tools else known.name + name
-        return known.add(call.function.arguments) + len(name)
+        return known.add(call.function.arguments) + len(name) + (len(compact_json(extras)) if extras else 0)
 
     def _continued(self, piece: Call) -> GrowingCall | None:
         """The call that `piece` belongs to; None: it begins one of its own.
@@ -89,9 +98,9 @@ class CallCollector:
         return last if is_further_piece else None
 
 
-def extras_of(calls: Sequence[GrowingCall], ids: Sequence[str], names: Sequence[str]) -> Mapping[str, Any]:
+def extras_of(calls: Sequence[GrowingCall], ids: Sequence[str]) -> Mapping[str, Any]:
     """What the provider wants back of each call, by the id that the call has now."""
     return {
-        call_id: {name: call.extras[name] for name in names if call.extras.get(name)}
+        call_id: {name: cleaned(value) for name, value in call.extras.items() if value}
         for call_id, call in zip(ids, calls, strict=True)
     }

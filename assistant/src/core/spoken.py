@@ -40,7 +40,7 @@ class ResponsesOrChat:
 
 def is_unknown_path(refusal: ModelRefusedError) -> bool:
     """Whether the server may not know the path at all; a model that it does not know it names."""
-    return refusal.status == 404 and "model" not in str(refusal).lower()
+    return refusal.status in {404, 405} and "model" not in str(refusal).lower()
 
 
 def note_lack(provider: Provider, path: str, reason: str, *, advice: str) -> None:

@@ -15,6 +15,7 @@ from pydantic_core import from_json
 from service_kit.logging import get_logger
 
 from ..utils.text import well_formed
+from . import bounds
 from .errors import BadAnswerError, CutAnswerError
 from .model import Usage
 
@@ -60,9 +61,14 @@ def _number(value: object) -> int | None:
 
 
 def objects(value: object) -> list[dict[str, Any]]:
-    """The objects in a list, or the only one where there is no list around it."""
+    """The objects in a list, or the only one where there is no list around it.
+
+    Raises:
+        AnswerTooLargeError: there are too many.
+    """
     if isinstance(value, dict):
         return [value]
+    bounds.check_size(len(value) if isinstance(value, list) else 0, bounds.ITEMS, "items")
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 

@@ -11,14 +11,17 @@ from assistant.src.core.chat_completions import ChatCompletionsBackend
 from assistant.src.core.errors import (
     AnswerTooLargeError,
     BadAnswerError,
+    CutAnswerError,
     ModelRefusedError,
     ModelUnavailableError,
     NoCreditError,
     UnknownModelError,
 )
 from assistant.src.core.event_stream import Timeouts
+from assistant.src.core.known_providers import KNOWN
 from assistant.src.core.model import ModelAnswer, ModelRequest, ToolSpec, Usage, UserMessage
 from assistant.src.core.provider import Provider
+from assistant.src.core.quirks import Quirks
 from assistant.src.core.responses import ResponsesBackend
 from assistant.tests.openai_standin import OpenAIStandIn
 from assistant.tests.standin import Reply, StandIn, chunk, completion, events
@@ -29,13 +32,16 @@ TIMEOUTS = Timeouts(connect=10, first_token=30, stall=30, whole=30)
 ENDED = chunk(finish="stop")
 
 
-async def ask(reply: Reply, told: list[str] | None = None, *, stream: bool = True) -> ModelAnswer:
+async def ask(
+    reply: Reply, told: list[str] | None = None, *, stream: bool = True, quirks: Quirks | None = None
+) -> ModelAnswer:
     sink = (told if told is not None else []).append
     async with (
         StandIn(reply) as server,
         aclosing(Provider("p", base_url=server.url, timeouts=TIMEOUTS)) as provider,
     ):
-        return await ChatCompletionsBackend(provider).complete(REQUEST, on_text=sink if stream else None)
+        backend = ChatCompletionsBackend(provider, quirks)
+        return await backend.complete(REQUEST, on_text=sink if stream else None)
 
 
 def body(**fields: Any) -> Reply:
@@ -363,6 +369,22 @@ async def test_an_error_by_the_name_of_its_event():
         await ask(raw(b"event: error", b'data: {"message": "upstream gone"}', b"", b""))
 
 
+@pytest.mark.parametrize(
+    ("provider", "sent"),
+    [
+        ("openrouter", chunk(reasoning_details=[{"text": "x" * 100_000}])),
+        ("deepseek", chunk(reasoning_content="x" * 100_000)),
+        ("gemini", piece(id="c1", name="reminders", extra_content={"x": "x" * 100_000})),
+    ],
+    ids=["openrouter", "deepseek", "gemini"],
+)
+async def test_what_a_provider_wants_back_has_bounds_too(provider, sent):
+    with pytest.raises(AnswerTooLargeError):
+        await ask(events(*[sent] * 20), quirks=KNOWN[provider].quirks)
+    with pytest.raises(CutAnswerError):  # which nobody wants back is not kept
+        await ask(events(*[sent] * 20, done=False))
+
+
 MANY = [call(id=f"c{number}", index=number) for number in range(20_000)]
 
 
@@ -372,10 +394,15 @@ MANY = [call(id=f"c{number}", index=number) for number in range(20_000)]
         body(choices=[message(tool_calls=MANY)]),
         events(*(chunk(tool_calls=[each]) for each in MANY), ENDED),
         events(*({"choices": [{"index": number, "delta": {}}]} for number in range(500))),
+        body(choices=[{}] * 100_000),
+        body(choices=[message(tool_calls=[{}] * 100_000)]),
         events(*(chunk("x" * 100_000) for _ in range(20))),
         events(piece(id="c1", name="reminders"), *(piece(arguments="x" * 100_000) for _ in range(20))),
     ],
-    ids=["calls", "calls of a stream", "choices", "text", "arguments"],
+    ids=[
+        *("calls", "calls of a stream", "choices of a stream", "choices", "empty calls"),
+        *("text", "arguments"),
+    ],
 )
 async def test_an_answer_without_an_end_is_none(reply):
     with pytest.raises(AnswerTooLargeError):

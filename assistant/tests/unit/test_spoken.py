@@ -29,9 +29,10 @@ def refusing(**replies: Reply) -> Callable[[Request], Reply | None]:
     return lambda request: replies.get(request.target.rpartition("/")[2])
 
 
-async def test_what_is_not_there_is_asked_once():
+@pytest.mark.parametrize("status", [404, 405])
+async def test_what_is_not_there_is_asked_once(status):
     server = OpenAIStandIn(Says("never"))
-    server.refuses = refusing(responses=NOT_FOUND, completions=completion("Hello"))
+    server.refuses = refusing(responses=error(status, message="no"), completions=completion("Hello"))
     async with backend_at(server) as (backend, provider):
         for _ in range(3):
             assert (await backend.complete(REQUEST)).text == "Hello"
@@ -45,6 +46,7 @@ async def test_what_is_not_there_is_asked_once():
         error(404, code="model_not_found", message="no"),
         error(404, message="model 'm' not found, try pulling it first"),
         error(404, message="The model `m` does not exist."),
+        error(405, message="This model takes no POST."),
         error(400, message="Not Found"),
         error(401),
     ],
