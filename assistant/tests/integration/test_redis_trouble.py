@@ -2,19 +2,35 @@
 
 import asyncio
 import json
+from uuid import uuid4
 
 import pytest
 import redis.asyncio as aioredis
 
-from assistant.src.core.model import ModelRequest, ToolMessage
+from assistant.src.core.model import AssistantMessage, ModelRequest, ToolCall, ToolMessage, UserMessage
+from assistant.src.core.run_context import RunTotals
 from assistant.src.services.usage import PENDING
-from assistant.tests.fakes import ScriptedBackend, assistant_row, calls, said, tool_row, tree_of, user_row
+from assistant.src.storage.conversation import Conversation, ConversationStore
+from assistant.src.storage.provider_threads import KnownThread, ProviderThreads
+from assistant.src.storage.summary import Summary
+from assistant.src.storage.turns import turn_of
+from assistant.tests.fakes import (
+    ScriptedBackend,
+    assistant_row,
+    calls,
+    openai_services,
+    said,
+    tool_row,
+    tree_of,
+    user_row,
+)
 from assistant.tests.integration.conftest import Service, orchestrator_of
 from assistant.tests.standin import RestStandIn
 from service_kit.lifecycle import end_tasks
 from service_kit.redis import connect
 from service_kit.rest.client import AsyncRestClient
 from service_kit.settings import RestClientSettings
+from service_kit.testing.clock import FakeClock
 from service_kit.testing.faulty_line import FaultyLine
 from service_kit.testing.limited_redis import LimitedRedis
 
@@ -110,3 +126,39 @@ async def test_an_answer_is_said_though_its_turn_cannot_be_stored(
         async with connect(over_the_line) as redis:
             service = Service(orchestrator_of(ScriptedBackend(model), to_rest, redis), rows)
             assert (await service.say("Hi")).text == "Hello"
+
+
+async def test_a_full_redis_takes_what_gets_shorter_and_what_was_paid_for(redis_with_limit: LimitedRedis):
+    """A summary in the place of turns, an unfinished run as a turn, how far a provider's conversation is."""
+    store = ConversationStore(redis_with_limit.client, retention_s=3600)
+    turns = [turn_of(f"tg:{n}", "q", (UserMessage("q"), AssistantMessage("a" * 4000))) for n in range(3)]
+    for turn in turns:
+        await store.append(1, "a", turn, before=Conversation(), budget=100_000)
+    noted = (UserMessage("q"), AssistantMessage("", (ToolCall("c", "t", "{}"),)))
+    await store.journal(1, "a", key="tg:5", asked="q", begun=(), totals=RunTotals()).note(noted)
+    await redis_with_limit.fill()
+    past = await store.load(1, "a", message_id="tg:6", key="tg:6", asked="q")
+    assert [turn.key for turn in past.turns][-1] == "unfinished:tg:5"
+    fallen = await store.fallen(1, "a", budget=1000)
+    assert fallen is not None
+    assert await store.fold(fallen, Summary("short", 3))
+    threads = ProviderThreads(
+        redis_with_limit.client, openai_services().threads._rest, clock=FakeClock(), retention_s=3600
+    )
+    known = KnownThread(uuid4(), "conv_1", 2, "digest", FakeClock().now().timestamp())
+    await threads.keep(1, "a", known)
+    assert await threads.take(1, "a") == known
+
+
+async def test_an_answer_needs_no_note_on_the_providers_conversation(redis_settings):
+    async with FaultyLine(redis_settings.redis_host, redis_settings.redis_port) as line:
+        over_the_line = redis_settings.model_copy(update={"redis_host": "127.0.0.1", "redis_port": line.port})
+        async with connect(over_the_line) as redis:
+            threads = ProviderThreads(
+                redis, openai_services().threads._rest, clock=FakeClock(), retention_s=1
+            )
+            known = KnownThread(uuid4(), "conv_1", 2, "digest", FakeClock().now().timestamp())
+            await line.close()
+            await threads.keep(1, "a", known)
+            await line.open()
+            assert await threads.take(1, "a") is None

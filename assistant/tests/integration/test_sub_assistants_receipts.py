@@ -12,7 +12,9 @@ from assistant.src.assistants.sub_assistant import SubAssistantLLMChat
 from assistant.src.assistants.tool_loop import LoopLimits
 from assistant.src.core.errors import ModelUnavailableError
 from assistant.src.core.model import ModelRequest, ToolMessage
+from assistant.src.core.run_context import RunContext
 from assistant.src.storage.conversation import ConversationStore
+from assistant.src.tools.base import Arguments
 from assistant.src.tools.sub_assistant_tool import SubAssistantTool
 from assistant.tests.fakes import ScriptedBackend, assistant_row, calls, context_of, said
 from assistant.tests.unit.test_receipts import SAVED, EffectTool
@@ -22,7 +24,21 @@ pytestmark = pytest.mark.integration
 SECRETARY, PLANNER = assistant_row("Secretary"), assistant_row("Planner")
 
 
-def secretary(redis_client: Any, backend: ScriptedBackend) -> tuple[LLMChat, EffectTool]:
+class Crash(BaseException):
+    """Nobody survives it."""
+
+
+class CrashingTool(SubAssistantTool):
+    """The process dies when the sub-assistant has answered."""
+
+    async def execute(self, arguments: Arguments, context: RunContext) -> str:
+        await super().execute(arguments, context)
+        raise Crash
+
+
+def secretary(
+    redis_client: Any, backend: ScriptedBackend, kind_of_tool: type[SubAssistantTool] = SubAssistantTool
+) -> tuple[LLMChat, EffectTool]:
     """A secretary over a planner that can save, both with memories in Redis."""
     memories = Memories(ConversationStore(redis_client, retention_s=3600))
     save = EffectTool("save", lambda: "ok")
@@ -33,7 +49,7 @@ def secretary(redis_client: Any, backend: ScriptedBackend) -> tuple[LLMChat, Eff
         return assistant
 
     planner = made(SubAssistantLLMChat, PLANNER, save)
-    return made(SecretaryLLMChat, SECRETARY, SubAssistantTool(planner, name="ask_planner")), save
+    return made(SecretaryLLMChat, SECRETARY, kind_of_tool(planner, name="ask_planner")), save
 
 
 def is_planner(request: ModelRequest) -> bool:
@@ -87,19 +103,17 @@ async def test_it_is_told_when_the_sub_assistant_runs_out_of_time(redis_client):
 
 async def test_it_is_told_by_the_delivery_after_a_crash(redis_client):
     """The process died after the planner's answer was stored, and before the secretary heard it."""
-    crashing = True
 
     def model(request: ModelRequest) -> Any:
         if not has_results(request):
             return calls(("save", {}) if is_planner(request) else ("ask_planner", {"request": "save it"}))
         if is_planner(request):
             return said("It is saved.")
-        raise KeyboardInterrupt if crashing else ModelUnavailableError("500")
+        raise ModelUnavailableError("500")
 
-    first, saved = secretary(redis_client, ScriptedBackend(model))
-    with pytest.raises(KeyboardInterrupt):
+    first, saved = secretary(redis_client, ScriptedBackend(model), CrashingTool)
+    with pytest.raises(BaseExceptionGroup):
         await first.process_message("save", 1, context_of(message_id="tg:1"))
-    crashing = False
     second, again = secretary(redis_client, ScriptedBackend(model))
     answer = await second.process_message("save", 1, context_of(message_id="tg:1"))
     assert answer.count(SAVED) == 1
