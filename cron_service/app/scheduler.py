@@ -201,18 +201,23 @@ class JobScheduler:
             self._unsettled.clear()
 
     def _schedule(self, job: CronJobRead) -> None:
-        self._unschedule(job.id)
-        if job.next_run_at is None:
-            return
+        trigger = None
         try:
             trigger = trigger_of(job)
         except ValueError as exc:
             log.warning("job_skipped", job_id=job.id, reason=str(exc))
+        if trigger is None or job.next_run_at is None:
+            self._unschedule(job.id)
             return
         # what was missed is not counted through by the trigger: it fires once
         first = max(job.next_run_at, self._clock.now())
         self._scheduler.add_job(
-            self.execute_job, trigger, args=(job.id,), id=f"job:{job.id}", next_run_time=first
+            self.execute_job,
+            trigger,
+            args=(job.id,),
+            id=f"job:{job.id}",
+            next_run_time=first,
+            replace_existing=True,
         )
 
     def _unschedule(self, job_id: int) -> None:

@@ -65,7 +65,7 @@ class FakeRedisClient(RedisClient):
             raise redis.ConnectionError("the test wants it")
 
 
-def eventually(condition: Callable[[], object], what: str = "", seconds: float = 10.0) -> None:
+def eventually(condition: Callable[[], object], what: str = "", seconds: float = 60.0) -> None:
     """Wait until `condition` holds; fails when it never does."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -60,8 +60,16 @@ def running(make: Callable[..., JobScheduler], health: Health) -> Callable[[], J
 
 
 def next_firing(scheduler: JobScheduler, job_id: int) -> datetime:
-    found: datetime = scheduler._scheduler.get_job(f"job:{job_id}").next_run_time
-    return found
+    """Waits until there is one."""
+    found: list[datetime] = []
+
+    def look() -> bool:
+        job = scheduler._scheduler.get_job(f"job:{job_id}")
+        found.extend([job.next_run_time] if job else [])
+        return bool(found)
+
+    eventually(look)
+    return found[0]
 
 
 def is_scheduled(scheduler: JobScheduler, job_id: int) -> bool:
@@ -108,14 +116,36 @@ def test_a_recurring_job_missed_many_times_fires_once(running, fake_rest, queue)
     assert next_firing(scheduler, 1) > datetime.now(UTC)
 
 
-def test_a_recurring_job_goes_on_by_what_the_claim_answers(running, fake_rest, queue):
-    """Also where this service's own reckoning would be another one."""
+def test_a_job_is_set_to_the_time_that_the_claim_answers(running, fake_rest):
+    """Not to what this service would reckon from a row that may be old."""
+
+    def change_after_the_refresh(_request: str) -> bool:
+        fake_rest.jobs[1] = fake_rest.jobs[1] | {"cron_expression": "0 0 2 1 *"}
+        return False
+
     fake_rest.add_job(1, cron_expression=YEARLY, next_run_at=ago(seconds=1))
+    fake_rest.lost = change_after_the_refresh
     scheduler = running()
-    eventually(lambda: queue.sent)
-    fake_rest.jobs[1]["next_run_at"] = ago(seconds=-0.3)
+    eventually(lambda: next_firing(scheduler, 1).day == 2)
+    assert len(fake_rest.firings) == 1
+
+
+@pytest.mark.parametrize(
+    ("odd", "mended"),
+    [
+        ({"type": "from_the_future"}, {"type": "notification"}),
+        ({"cron_expression": "every morning"}, {"cron_expression": YEARLY}),
+        ({"timezone": "Mars/Base"}, {"timezone": "Asia/Tokyo"}),
+        ({"cron_expression": None}, {"run_at": "2100-01-01T00:00:00+00:00"}),
+    ],
+)
+def test_a_row_that_could_not_fire_is_scheduled_once_it_can(running, fake_rest, odd, mended):
+    fake_rest.add_job(1, **{"cron_expression": YEARLY, "next_run_at": "2100-01-01T00:00:00+00:00"} | odd)
+    scheduler = running()
+    assert not is_scheduled(scheduler, 1)
+    fake_rest.jobs[1] |= mended
     assert scheduler.update_jobs_from_rest()
-    eventually(lambda: len(fake_rest.firings) == 2)
+    assert is_scheduled(scheduler, 1)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +173,7 @@ def test_a_job_that_was_moved_does_not_fire_at_its_old_time(running, fake_rest, 
     fake_rest.change_job(1, run_at=ago(hours=-1))
     fake_rest.refuse.clear()
     due = datetime.fromisoformat(fake_rest.jobs[1]["run_at"])
-    eventually(lambda: is_scheduled(scheduler, 1) and next_firing(scheduler, 1) == due)
+    eventually(lambda: next_firing(scheduler, 1) == due)
     assert fake_rest.firings == []
     assert queue.sent == []
 

@@ -3,6 +3,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import create_engine, make_url, text
 
 from service_kit.changes import Topic
 
@@ -344,6 +345,18 @@ async def test_a_job_that_is_off_or_gone_does_not_fire(api, user):
     due = "2026-11-22T12:00:00Z"
     assert (await claim(api, job, due)).status_code == 409
     assert (await claim(api, {"id": 4711}, due)).status_code == 404
+
+
+@pytest.mark.parametrize("off", ["is_active = false", "status = 'paused'"])
+async def test_a_job_that_was_switched_off_by_hand_does_not_fire(api, user, empty_url, off):
+    job = await api.a_job(user)
+    engine = create_engine(make_url(empty_url).set(drivername="postgresql+psycopg2"))
+    with engine.begin() as connection:
+        connection.execute(text(f"UPDATE cron_jobs SET {off}"))
+    engine.dispose()
+    refused = await claim(api, job)
+    assert refused.status_code == 409
+    assert "switched off or over" in refused.json()["message"]
 
 
 async def test_edits_are_announced_and_firings_are_not(api, user, redis_client):
