@@ -10,7 +10,7 @@ import json
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import NoReturn
 
@@ -31,8 +31,8 @@ NOTED = "tg:user_changes:"
 """A hash for each bot, whose people are its own: `<telegram id>:<field>` to its new value as JSON."""
 UPDATE_TIMEOUT = 1.5
 """Seconds that a message waits for what is new of its writer to be stored."""
-WRITE_EVERY = 5.0
-"""Seconds between two rounds in the background."""
+WRITE_EVERY, LONGEST_PAUSE = 5.0, 30.0
+"""Seconds between two rounds in the background; more after one in which something had to wait."""
 SEEN_EVERY = 300.0
 MOST_FAILURES = 3
 """In one round: rest_service is away, then, and the rest waits for the next one."""
@@ -57,11 +57,13 @@ class UserChanges:
         redis: aioredis.Redis,
         *,
         now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._identity = identity
         self._rest = rest
         self._redis = redis
         self._now = now
+        self._sleep = sleep
         self._forget = redis.register_script(_FORGET)
         self._seen: dict[int, datetime] = {}
         """Whose sight is to be written."""
@@ -100,24 +102,32 @@ class UserChanges:
     async def run(self) -> NoReturn:
         """Write in the background what is to be written, for ever."""
         await self._identity.known()
+        pause = WRITE_EVERY
         while True:
             heed_cancellation()
-            await asyncio.sleep(WRITE_EVERY)
+            await self._sleep(pause)
             try:
-                await self.write()
+                all_written = await self.write()
             except RedisError as exc:
                 log.warning("user_changes_unreadable", error=str(exc))
+                all_written = False
+            pause = WRITE_EVERY if all_written else min(LONGEST_PAUSE, pause * 2)
 
-    async def write(self) -> None:
-        """One round over all that is noted, in any order, so that nobody stands in the others' way."""
+    async def write(self) -> bool:
+        """One round over all that is noted, in any order, so that nobody stands in the others' way.
+
+        False where something has to wait for the next one.
+        """
         noted = await self._noted()
         for telegram_id, at in self._seen.items():
             noted[telegram_id]["last_seen_at"] = json.dumps(at.isoformat())
-        failures = 0
+        failures, all_written = 0, True
         for telegram_id in random.sample(list(noted), len(noted)):
             if failures == MOST_FAILURES:
-                return
-            failures = 0 if await self._make_good(telegram_id, noted[telegram_id]) else failures + 1
+                break
+            written = await self._make_good(telegram_id, noted[telegram_id])
+            failures, all_written = (0, all_written) if written else (failures + 1, False)
+        return all_written
 
     async def _noted(self) -> defaultdict[int, dict[str, str]]:
         noted: defaultdict[int, dict[str, str]] = defaultdict(dict)

@@ -164,3 +164,27 @@ async def test_it_goes_on_by_itself_whatever_fails(changes, rest_standin, user, 
     await until(lambda: user["is_active"] is True)
     assert failed.is_set()
     await end_tasks([task])
+
+
+async def test_while_it_is_away_it_is_asked_less_often(rest, rest_standin, user, redis_client):
+    pauses, away, back = [], asyncio.Event(), asyncio.Event()
+
+    async def sleep(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 5:
+            away.set()
+            await back.wait()
+        if len(pauses) == 7:
+            await asyncio.Event().wait()
+
+    changes = UserChanges(Identity(BOT_ID), rest, redis_client, sleep=sleep)
+    rest_standin.down = True
+    await changes.apply(1001, BACK)
+    task = asyncio.ensure_future(changes.run())
+    await away.wait()
+    rest_standin.down = False
+    back.set()
+    await until(lambda: len(pauses) == 7)
+    assert pauses == [5, 10, 20, 30, 30, 5, 5]
+    assert user["is_active"] is True
+    await end_tasks([task])
