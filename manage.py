@@ -5,6 +5,7 @@ This file must be readable by every Python from 3.6 on, so that an old one gets 
 SyntaxError; everything else is in ops/ and needs Python 3.11.
 """
 
+import os
 import shutil
 import sys
 
@@ -27,8 +28,18 @@ def refuse_old_python() -> None:
     sys.exit(2)
 
 
+def use_utf8() -> None:
+    """Begin again in UTF-8 mode where the locale says otherwise: files, their names and texts are UTF-8."""
+    said = {sys.getfilesystemencoding(), sys.stdout.encoding, sys.stderr.encoding}
+    if {name.lower() for name in said} != {"utf-8"} and os.environ.get("PYTHONUTF8") != "1":
+        os.environ["PYTHONUTF8"] = "1"
+        os.environ.pop("PYTHONIOENCODING", None)
+        os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606 - no shell is wanted
+
+
 if __name__ == "__main__":
     refuse_old_python()
+    use_utf8()
     from ops.cli import main
 
     sys.exit(main(sys.argv[1:]))

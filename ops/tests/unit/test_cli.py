@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -203,3 +204,22 @@ def test_looking_into_the_queues_of_a_fresh_clone_says_what_to_do(
 ):
     assert run(["dead", "list"], checkout, monkeypatch) == 1
     assert "nothing is installed yet: ./manage.py start" in capsys.readouterr().err
+
+
+def test_a_locale_of_another_encoding_changes_nothing(tmp_path: Path):
+    folder = tmp_path / "äpfel"
+    shutil.copytree(ROOT / "ops", folder / "ops", ignore=shutil.ignore_patterns("tests", "__pycache__"))
+    for name in ("manage.py", ".env.example", "requirements-dev.txt"):
+        shutil.copy(ROOT / name, folder)
+    surroundings = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [sys.executable, "manage.py", "start", "--runtime", "local", "--dry-run"],
+        cwd=folder,
+        env=surroundings,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "supervisord" in done.stdout
