@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from assistant.src.assistants import openai_assistant
+from assistant.src.core import router
 from assistant.src.core.errors import BrokenRowError, ModelError
 from assistant.src.core.model import ToolSpec
 from assistant.src.core.threads import OpenAIProtocol
@@ -282,7 +282,7 @@ async def test_a_limit_of_requests_leaves_the_conversation_as_it_is(make_world):
 
 
 async def test_after_a_message_that_failed_the_next_begins_from_what_is_stored(make_world):
-    world = await make_world(Says("Hello"), *[error(500)] * 3, Says("Fine"))
+    world = await make_world(Says("Hello"), *[Reply(b"<html>")] * 3, Says("Fine"))
     assistant = await world.assistant()
     await world.say(assistant, "Hi")
     with pytest.raises(ModelError):
@@ -319,7 +319,7 @@ async def test_an_answer_that_is_none_is_no_reason_to_rest(make_world):
 
 
 async def test_a_fallback_model_answers_with_the_whole_history(make_world, monkeypatch):
-    monkeypatch.setattr(openai_assistant, "COOL_DOWN", 0.0)
+    monkeypatch.setattr(router, "COOL_DOWN", 0.0)
     fallback = ScriptedBackend(said("From elsewhere"))
     world = await make_world(Says("Hello"), *[error(500)] * 3, Says("Back"))
     assistant = await world.assistant(fallback=fallback)
