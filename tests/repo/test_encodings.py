@@ -31,6 +31,8 @@ def _unsaid(source: str) -> Iterator[int]:
         is_binary = any(isinstance(one, str) and "b" in one and set(one) <= set("rwaxb+") for one in texts)
         # `os.open` and the like take no mode in words
         of_path = isinstance(node.func, ast.Attribute) and name == "open"
+        if ast.unparse(node.func) == "self.open":  # of an object of ours, no path
+            continue
         opens = not is_binary and (
             (of_path and not (node.args and not isinstance(node.args[0], ast.Constant)))
             or (not of_path and name in {"open", "fdopen"})
