@@ -17,7 +17,6 @@ from service_kit.contracts.users import UserRead, UserRole, UserUpdate
 from service_kit.errors import AccessError, KitError, TransientError
 from service_kit.logging import correlated, get_logger
 from service_kit.queue.base import Consumer, ConsumerOptions, Delivery, Reject, RetryLater
-from service_kit.tracebacks import describe
 
 from ..client.errors import ChatNotFoundError, TelegramRefusedError, UnauthorizedError, UnreachableError
 from ..client.rest import RestClient
@@ -29,10 +28,10 @@ from .user_changes import UserChanges
 
 log = get_logger(__name__)
 
-LONGEST_BACKOFF = 30.0
-PATIENCE = 2_880
-"""Tries, `LONGEST_BACKOFF` apart: a day."""
+LONGEST_WAIT = 86_400.0
+"""Seconds that Telegram, Redis or rest_service may be away."""
 TRIES_AFTER_A_BUG = 5
+"""It must not close the chat for a day."""
 
 
 def consumer_options(queue: str, slot: str, *, drain_timeout: float) -> ConsumerOptions:
@@ -42,16 +41,11 @@ def consumer_options(queue: str, slot: str, *, drain_timeout: float) -> Consumer
         slot=slot,
         group_fields=("chat_id", "user_id"),
         handler_timeout=600.0,
-        max_attempts=PATIENCE + 1,
+        max_attempts=TRIES_AFTER_A_BUG,
+        longest_wait=LONGEST_WAIT,
         lane_cap=2_000,
         drain_timeout=drain_timeout,
-        backoff=backoff,
     )
-
-
-def backoff(attempt: int) -> float:
-    """Seconds until the next try after `attempt` earlier ones."""
-    return min(LONGEST_BACKOFF, 0.5 * 2.0 ** min(attempt, 10))
 
 
 async def handle_assistant_responses(consumer: Consumer, stop: asyncio.Event) -> None:
@@ -94,19 +88,11 @@ class ResponseHandler:
         """Turn every failure into what the queue shall do."""
         try:
             await self._deliver(message, delivery)
-        except (Reject, RetryLater):
-            raise
         except (TransientError, RedisError, AccessError, UnauthorizedError) as exc:
             # the last two are the operator's to mend; the message waits for it
-            if delivery.attempt >= PATIENCE:
-                raise Reject(f"not delivered for a day: {exc}") from exc
-            raise RetryLater(str(exc), delay=backoff(delivery.attempt)) from exc
+            raise RetryLater(str(exc)) from exc
         except (TelegramRefusedError, KitError) as exc:
             raise Reject(str(exc)) from exc
-        except Exception as exc:  # a bug of ours must not close the chat for a day
-            if delivery.attempt + 1 >= TRIES_AFTER_A_BUG:
-                raise Reject(describe(exc)) from exc
-            raise
 
     async def _deliver(self, message: OutgoingMessage, delivery: Delivery) -> None:
         if message.bot_id not in {None, self._identity.bot_id}:
