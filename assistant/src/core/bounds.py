@@ -24,6 +24,8 @@ CALLS = 128
 """Calls of tools in one answer."""
 ERROR = 2**16
 """Bytes of an error's body; what follows is cut, for the status counts and the reason stands in front."""
+CHUNK = 2**14
+"""Bytes of a stream that are read before other tasks of the loop get their turn."""
 EVENTS_A_TURN = 32
 """Events of a stream that are read before other tasks of the loop get their turn."""
 

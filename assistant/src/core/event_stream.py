@@ -108,7 +108,10 @@ async def _chunks(response: httpx2.Response, patience: Patience) -> AsyncGenerat
             return
         size += len(chunk)
         bounds.check_size(size, bounds.STREAM, "bytes")
-        yield chunk
+        yield chunk[: bounds.CHUNK]
+        for start in range(bounds.CHUNK, len(chunk), bounds.CHUNK):  # a compressed one may unfold
+            await asyncio.sleep(0)
+            yield chunk[start : start + bounds.CHUNK]
 
 
 async def _whole(start: bytes, chunks: AsyncIterator[bytes]) -> bytes:

@@ -6,6 +6,8 @@ from .thoughts import without_thoughts
 
 STEP = 64
 """The text is shown again when it has grown by one part in so many, so a short one at each piece."""
+SHOWN = 2**16
+"""Characters up to which it is shown while it grows; nobody watches a longer one."""
 
 
 class GrowingText:
@@ -34,7 +36,7 @@ class GrowingText:
 
     def show(self, on_text: TextSink) -> None:
         """Tell the text so far, if there is enough new."""
-        if self.size - self._shown_at < max(1, self.size // STEP):
+        if self.size > SHOWN or self.size - self._shown_at < max(1, self.size // STEP):
             return
         self._shown_at = self.size
         if (text := self.text(growing=True)) != self.shown:

@@ -8,9 +8,9 @@ what the answer is about. Takes time in proportion to the text, whatever a serve
 import re
 from bisect import bisect_left
 
-_TAGS = "think|thinking|thought|thoughts|reasoning|reflection|scratchpad|analysis|seed:think"
+_TAGS = "think|thinking|thought|thoughts|reasoning|reflection|seed:think"
 _PAIRS = (
-    (rf"<(?:{_TAGS})>", rf"</(?:{_TAGS})>"),
+    (rf"<(?:{_TAGS})\s?>", rf"</(?:{_TAGS})\s?>"),
     (r"\[think\]", r"\[/think\]"),  # Mistral
     (r"◁think▷", r"◁/think▷"),  # Kimi
     (r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>"),

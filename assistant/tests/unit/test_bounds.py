@@ -47,7 +47,7 @@ def packed(body: bytes) -> Reply:
     return Reply(gzip.compress(body), headers={"Content-Encoding": "gzip"})
 
 
-BOMB = packed(b"[" + b" " * (bounds.BODY * 20))
+BOMB = packed(b"[" + b" " * (bounds.BODY * 5))
 MANY = stream(b"data: 1\n\n" * (bounds.EVENTS + 1))
 NO_LINE = stream(b"data: 1\n\ndata: " + b"x" * bounds.BODY)
 NO_EVENT = stream(b"data: 1\n\n" + b"data: x\n" * (bounds.BODY // 8 + 1))
@@ -85,7 +85,7 @@ async def test_an_answer_within_the_bounds_is_read_compressed_or_not():
 
 @pytest.mark.parametrize("ask", [whole, streamed])
 async def test_of_an_error_the_beginning_is_read_and_its_status_counts(ask):
-    bomb = gzip.compress(b'{"error": {"message": "' + b"x" * (bounds.BODY * 20))
+    bomb = gzip.compress(b'{"error": {"message": "' + b"x" * (bounds.BODY * 5))
     with pytest.raises(ModelUnavailableError) as raised:
         await ask(Reply(bomb, status=503, headers={"Content-Encoding": "gzip"}))
     assert raised.value.status == 503
@@ -153,6 +153,13 @@ async def turns_during(work: Awaitable[object]) -> int:
 async def test_others_get_their_turn_while_a_stream_gushes():
     count = 20_000
     assert await turns_during(streamed(stream(b"data: 1\n\n" * count))) >= count / bounds.EVENTS_A_TURN
+
+
+async def test_others_get_their_turn_while_a_stream_unfolds():
+    """A megabyte at a time, of lines that are no events."""
+    size = 2**20
+    reply = stream(gzip.compress(b":\n\n" * (size // 3)), **{"Content-Encoding": "gzip"})
+    assert await turns_during(streamed(reply)) >= size / bounds.CHUNK
 
 
 async def test_others_get_their_turn_while_a_body_unfolds():

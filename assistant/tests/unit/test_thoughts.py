@@ -2,6 +2,7 @@
 
 import pytest
 
+from assistant.src.core import growing_text
 from assistant.src.core.growing_text import GrowingText
 from assistant.src.core.thoughts import without_thoughts
 
@@ -19,6 +20,7 @@ HARMONY = (
         ("  \n<think>\nHm\n</think>\n\nHello!", "Hello!"),
         ("<THINKING>Hm</THINKING>Hello!", "Hello!"),
         ("<thinking>Hm</thinking>Hello!", "Hello!"),
+        ("<think >Hm</think >Hello!", "Hello!"),
         ("<reasoning>Hm</reasoning>\nHello!", "Hello!"),
         ("<thought>Hm</thought>Hello!", "Hello!"),
         ("[THINK]Hm[/THINK]Hello!", "Hello!"),
@@ -95,6 +97,8 @@ def test_what_is_told_grows_with_the_text_and_not_with_its_square():
         growing.show(lambda text: told.append(len(text)))
     assert told[:64] == list(range(1, 65))
     assert sum(told) < 100 * growing.size
+    assert max(told) <= growing_text.SHOWN
+    assert len(growing.text()) == growing.size
 
 
 @pytest.mark.parametrize(
