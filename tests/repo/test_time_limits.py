@@ -91,6 +91,7 @@ BETWEEN_SERVICES = {
     "cron_service.app.firings:FIRST_WAIT": 0.1,
 }
 IN_THE_BACKGROUND_AND_AT_THE_END = {
+    "assistant.src.messages.trouble:LASTING": 300.0,
     "assistant.src.assistants.folding:DEADLINE": 60.0,
     "assistant.src.assistants.folding:DRAIN": 5.0,
     "assistant.src.services.usage:DRAIN": 3.0,
