@@ -34,6 +34,9 @@ def find_chromium() -> str | None:
 _AIM = """new Promise((resolve, reject) => {
     const selector = %s, end = Date.now() + 30000;
     let before = "", why = "is not there";
+    const runs = (animation) => animation.playState === "running";
+    const isAnimated = (element) =>
+        element && (element.getAnimations().some(runs) || isAnimated(element.parentElement));
     const look = () => {
         const element = document.querySelector(selector);
         if (element) {
@@ -46,16 +49,18 @@ _AIM = """new Promise((resolve, reject) => {
             const now = JSON.stringify([box.x, box.y, box.width, box.height]);
             const top = document.elementFromPoint(x, y);
             if (!element.contains(top)) why = "is behind " + (top?.outerHTML.slice(0, 200) ?? "nothing");
-            else if (now !== before) why = "moves";
+            else if (now !== before || isAnimated(element)) why = "moves";
             else return resolve([x, y]);
             before = now;
         }
         if (Date.now() > end) reject(new Error(selector + " " + why));
-        else setTimeout(look, 50);
+        else requestAnimationFrame(() => requestAnimationFrame(look));
     };
     look();
 })"""
-"""Where to press: the same place in two looks in a row, and nothing in front of it."""
+"""Where to press: the same place before and after a new picture was drawn, and nothing in front of it.
+
+On a busy machine time passes without a picture, and what moves seems to stand still."""
 
 
 class Page:

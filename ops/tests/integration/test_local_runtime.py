@@ -22,7 +22,7 @@ from ops.local_runtime import LocalRuntime
 from ops.project import Project
 from ops.python_env import PythonEnvs
 from ops.shell import Shell
-from ops.supervisor import Supervisor
+from ops.supervisor import Supervisor, wait_until
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[3]
@@ -193,8 +193,12 @@ def test_a_crashed_server_comes_back_by_itself(runtime: LocalRuntime):
     runtime.start(SERVERS, {})
     before = pids(runtime)["redis"]
     os.kill(before, signal.SIGKILL)
-    runtime.start(SERVERS, {})  # waits until all is healthy
-    assert pids(runtime)["redis"] != before
+
+    def is_back() -> bool:
+        [redis] = [one for one in runtime.status() if one.name == "redis"]
+        return redis.state == "healthy" and before not in redis.pids
+
+    wait_until(is_back, timeout=60, otherwise="redis does not come back")
 
 
 def test_a_taken_port_is_named_with_its_variable(runtime: LocalRuntime):

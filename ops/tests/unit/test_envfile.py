@@ -119,6 +119,20 @@ def test_the_file_is_for_its_owner_only(tmp_path: Path):
     assert [entry.name for entry in tmp_path.iterdir()] == [".env"]
 
 
+def test_a_write_that_fails_leaves_no_copy_of_the_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / ".env"
+    path.write_text("OLD=1")
+
+    def refuse(_self: Path, _target: Path) -> Path:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(PermissionError):
+        envfile.write(path, [Line("SECRET=2", "SECRET", "2")])
+    assert [entry.name for entry in tmp_path.iterdir()] == [".env"]
+    assert path.read_text() == "OLD=1"
+
+
 def test_secrets_differ_and_fit_their_use():
     first, second = ({name: make() for name, make in envfile.GENERATORS.items()} for _ in range(2))
     assert all(first[name] != second[name] for name in first)

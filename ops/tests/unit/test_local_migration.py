@@ -23,28 +23,28 @@ def layout(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return layout
 
 
-def test_the_same_again_is_known(layout: Layout):
+def test_where_nothing_has_changed_nothing_is_migrated(layout: Layout):
     assert MigrationNote(layout).is_current()
 
 
-def test_a_new_migration_is_not(layout: Layout):
+def test_a_new_migration_is_applied(layout: Layout):
     (layout.project.root / "rest_service" / "alembic" / "versions" / "0002.py").write_text("new")
     assert not MigrationNote(layout).is_current()
 
 
-def test_another_database_is_not(layout: Layout):
+def test_another_database_is_migrated(layout: Layout):
     other = Project(layout.project.root, {**layout.project.values, "POSTGRES_DB": "other"})
     assert not MigrationNote(Layout(other)).is_current()
 
 
-def test_a_data_folder_made_anew_is_not(layout: Layout):
+def test_a_database_made_anew_is_migrated(layout: Layout):
     mark = layout.project.local / "data" / "postgres" / "initialised"
     mark.rename(mark.with_name("old"))
     mark.touch()
     assert not MigrationNote(layout).is_current()
 
 
-def test_after_a_failed_start_nothing_is_taken_for_granted(layout: Layout):
+def test_after_a_failed_start_the_database_is_migrated(layout: Layout):
     MigrationNote(layout).forget()
     MigrationNote(layout).forget()
     assert not MigrationNote(layout).is_current()

@@ -29,6 +29,19 @@ def test_the_program_on_a_port_is_named():
     assert ports.owner(port) is None
 
 
+def test_the_port_of_a_server_that_was_just_stopped_is_free():
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            connection, _ = server.accept()
+            connection.close()  # the side that closes first keeps the port for a while
+            assert client.recv(1) == b""
+    assert ports.is_free(port)
+
+
 def test_entities_count_utf16_units():
     text = "😀 bold"
     assert ansi.render(text, [{"type": "bold", "offset": 3, "length": 4}]) == "😀 \x1b[1mbold\x1b[0m"

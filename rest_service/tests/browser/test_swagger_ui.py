@@ -29,6 +29,18 @@ PICTURES = os.environ.get("PICTURES")
 """A folder for pictures of each step, for people who want to see what the admin sees."""
 
 
+READY = """(() => {
+    const block = document.querySelector(%s), { specSelectors, oas3Selectors } = ui.getSystem();
+    const path = block.querySelector('[data-path]').dataset.path;
+    const method = block.querySelector('.opblock-summary-method').innerText.toLowerCase();
+    const text = block.querySelector('textarea');
+    return specSelectors.specResolvedSubtree(['paths', path, method])
+        && (!text || oas3Selectors.requestBodyValue(path, method) === text.value);
+})()"""
+"""The page shows an operation before it knows it whole, and a body before it would send it: then the press
+of Execute fails the page's own check without a word."""
+
+
 @pytest.fixture
 async def url(app: FastAPI, settings: Settings) -> AsyncIterator[str]:
     place = settings.model_copy(update={"http_host": "127.0.0.1", "http_port": free_port()})
@@ -60,10 +72,10 @@ class Swagger:
         await self.page.until("document.querySelectorAll('.opblock-tag').length >= 8")
 
     async def click(self, selector: str) -> None:
-        # not with the mouse: the page unfolds with animations, and what is aimed at moves away
+        # not with the mouse: the page unfolds with animations, and what is aimed at moves away; and in the
+        # moment in which it is there, for the page draws it anew at any time
         found = f"document.querySelector({json.dumps(selector)})"
-        await self.page.until(f"{found} && !{found}.disabled")
-        await self.page.run(f"{found}.focus(), {found}.click()")
+        await self.page.until(f"{found} && !{found}.disabled && ({found}.focus(), {found}.click(), true)")
 
     async def authorise(self, key: str) -> None:
         await self.click(".auth-wrapper .authorize")
@@ -75,7 +87,7 @@ class Swagger:
         await self.page.until("document.querySelector('.auth-wrapper .authorize.locked')")
 
     async def unfold(self, tag: str, operation: str) -> str:
-        """The selector of an operation that is open now."""
+        """The selector of an operation that is open and can be sent."""
         block = f"#operations-{tag}-{operation}"
         if not await self.page.run(f"!!document.querySelector('{block}')"):
             await self.click(f"#operations-tag-{tag}")
@@ -89,16 +101,13 @@ class Swagger:
             await self.click(f"{block} textarea")
             await self.page.run(f"document.querySelector('{block} textarea').select()")
             await self.page.write(json.dumps(body, indent=2))
+        await self.page.until(READY % json.dumps(block))
         answer = f"document.querySelector('{block} .live-responses-table')"
         loading = f"document.querySelector('{block} .loading-container')"
         if await self.page.run(f"!!{answer}"):  # of the request before: not to be taken for this one's
             await self.click(f"{block} .btn-clear")
             await self.page.until(f"!{answer}")
         await self.click(f"{block} .execute")
-        try:
-            await self.page.until(f"{answer} || {loading}", seconds=5)
-        except RuntimeError:  # the button was drawn anew in the moment of the click, which went nowhere
-            await self.click(f"{block} .execute")
         await self.page.until(f"{answer} && !{loading}")
         await self.page.until(f"{answer}.querySelector('tbody .response-col_description code')")
         await self.page.run(f"{answer}.scrollIntoView({{block: 'center'}})")

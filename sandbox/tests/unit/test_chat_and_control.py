@@ -1,6 +1,7 @@
 """The chat interface, the controls, what they keep out, and what survives a restart."""
 
 import asyncio
+import re
 from typing import Any
 
 import aiohttp
@@ -173,7 +174,15 @@ async def test_the_page_loads_nothing_from_elsewhere(outside: Any):
     async with outside.session.get(outside.url + "/") as response:
         assert response.headers["Content-Security-Policy"].startswith("default-src 'self'")
         page = await response.text()
-    assert "//" not in page.replace("<!doctype", "")
+    loaded = re.findall(r"""(?:src|href|action)=["']?([^"'\s>]+)""", page)
+    assert len(loaded) > 3
+    assert [address for address in loaded if not re.match(r"/static/|#", address)] == []
+    for address in loaded:
+        async with outside.session.get(outside.url + address) as response:
+            assert response.status == 200, address
+            assert not re.search(r"""(import|from|url\()\s*["']?(https?:)?//""", await response.text()), (
+                address
+            )
 
 
 async def test_health(outside: Any):

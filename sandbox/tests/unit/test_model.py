@@ -3,7 +3,7 @@
 import json
 import re
 from datetime import UTC, datetime, timedelta, timezone
-from time import perf_counter
+from time import process_time
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -423,9 +423,9 @@ def test_it_never_raises_and_always_answers(said: list[str], system: str, result
 
 @pytest.mark.parametrize("piece", ["my ", "<context>", "who ", "remind me in ", "час в ", "plan ", "[now "])
 def test_long_requests_are_read_in_no_time(piece: str):
-    started = perf_counter()
+    started = process_time()  # of the processor: what else the machine does is no matter
     ask(piece * (32_000 // len(piece)))
-    assert perf_counter() - started < 1.0
+    assert process_time() - started < 1.0
 
 
 @given(st.integers(-10_000, 10_000))
