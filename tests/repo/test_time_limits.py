@@ -63,6 +63,7 @@ A_MESSAGE = {
     "assistant.src.main:HANDLER_GRACE": 60.0,
     "assistant.src.services.weather:TIMEOUT": 10.0,
     "tg_bot.src.services.intake:LONGEST_WAIT": 3600.0,
+    "tg_bot.src.services.response_handler:LONGEST_WAIT": 86_400.0,
     "tg_bot.src.services.intake:LONGEST_WAIT_IN_THE_WAY": 60.0,
     "tg_bot.src.client.telegram:CALL_TIMEOUT": 20.0,
     "tg_bot.src.client.telegram:CONNECT_TIMEOUT": 10.0,

@@ -16,9 +16,8 @@ there: the calls keep their numbers, and so their idempotency keys.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from service_kit.logging import get_logger
@@ -41,14 +40,13 @@ from ..storage.journal import Journal, NoJournal
 from ..storage.summary import halved
 from ..storage.turns import Turn, receipts_in
 from ..tools.base import Arguments, BaseTool
-from ..tools.toolbox import Toolbox, comparable, repeatable
+from ..tools.toolbox import Toolbox, repeatable
 from ..tools.wrappers import CallOutcome, CallResult, DoneCalls, done_calls, refusal
 from ..utils.text import compact_json, shortened
+from .run_state import REPEATS, Run
 
 log = get_logger(__name__)
 
-REPEATS = 3
-"""The same call with the same arguments is not run this often."""
 CALLS_A_ROUND = 16
 NO_JOURNAL = NoJournal()
 
@@ -85,56 +83,6 @@ class Outcome:
     answer: str
     history: tuple[Turn, ...]
     overflowed: bool
-
-
-@dataclass(slots=True)
-class _Run:
-    """The state of one run."""
-
-    backend: ModelBackend
-    context: RunContext
-    journal: Journal
-    history: tuple[Turn, ...]
-    messages: list[Message]
-    seen: Counter[str] = field(default_factory=Counter)
-    calls: int = 0
-    rounds: int = 0
-    overflowed: bool = False
-    stop_calling: bool = False
-
-    def everything(self) -> list[Message]:
-        """All messages for the model, oldest first."""
-        return [message for turn in self.history for message in turn.messages] + self.messages
-
-    def is_repeat(self, call: ToolCall) -> bool:
-        """Counts the call; from the REPEATS-th same one on it is refused and ends the calling."""
-        same = comparable(call)
-        self.seen[same] += 1
-        if self.seen[same] < REPEATS:
-            return False
-        self.stop_calling = True
-        return True
-
-    def taken_up(self) -> tuple[Sequence[ToolCall], dict[str, ToolMessage]]:
-        """Counts what stands in `messages` already; takes out the results of the last round.
-
-        Returns that round's calls with these results; both empty where the round lacks none.
-        """
-        calls: Sequence[ToolCall] = ()
-        results: dict[str, ToolMessage] = {}
-        for message in self.messages:
-            if isinstance(message, ToolMessage):
-                results[message.call_id] = message
-            elif isinstance(message, AssistantMessage):
-                self.rounds += 1
-                self.calls += len(message.tool_calls)
-                for call in message.tool_calls:
-                    self.is_repeat(call)
-                calls, results = message.tool_calls, {}
-        if len(results) == len(calls):
-            return (), {}
-        del self.messages[len(self.messages) - len(results) :]
-        return calls, results
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +139,7 @@ class ToolLoop:
             TimeoutError: the context's deadline came; nothing was changed.
             RedisError: the journal could not be kept.
         """
-        run = _Run(backend or self._backend, context, journal, history, list(journal.begun) or [opening])
+        run = Run(backend or self._backend, context, journal, history, list(journal.begun) or [opening])
         context.receipts.extend(receipts_in(run.messages))
         try:
             async with asyncio.timeout_at(context.deadline):
@@ -205,7 +153,7 @@ class ToolLoop:
         run.messages.append(AssistantMessage(answer))
         return Outcome(tuple(run.messages), answer, run.history, run.overflowed)
 
-    async def _answered(self, run: _Run) -> str:
+    async def _answered(self, run: Run) -> str:
         """The model's answer, after as many rounds of calls as it takes."""
         await self._resume(run)
         while not (run.stop_calling or run.rounds >= self._limits.rounds or _time_is_over(run.context)):
@@ -228,7 +176,7 @@ class ToolLoop:
         return answer.text
 
     async def _ask(
-        self, run: _Run, tools: Sequence[ToolSpec], tool_choice: Literal["auto", "none"]
+        self, run: Run, tools: Sequence[ToolSpec], tool_choice: Literal["auto", "none"]
     ) -> ModelAnswer:
         """One answer; where the conversation is too long, with half of its history, and so on."""
         while True:
@@ -264,7 +212,7 @@ class ToolLoop:
             calls = tuple(map(self._toolbox.resolved, answer.tool_calls))
             return replace(answer, tool_calls=calls)
 
-    async def _round(self, run: _Run, answer: ModelAnswer) -> None:
+    async def _round(self, run: Run, answer: ModelAnswer) -> None:
         """The calls of one answer, each with its result behind them, in their order."""
         run.rounds += 1
         planned: list[_Planned] = []
@@ -283,7 +231,7 @@ class ToolLoop:
             await run.journal.note([*run.messages, *_in_order(calls, results)])
         await self._finish(run, calls, planned, results)
 
-    async def _resume(self, run: _Run) -> None:
+    async def _resume(self, run: Run) -> None:
         """Take up what the journal holds: count it, and run the calls that have no result yet."""
         calls, results = run.taken_up()
         planned: list[_Planned] = []
@@ -300,7 +248,7 @@ class ToolLoop:
 
     async def _finish(
         self,
-        run: _Run,
+        run: Run,
         calls: Sequence[ToolCall],
         planned: Sequence[_Planned],
         results: dict[str, ToolMessage],
@@ -313,7 +261,7 @@ class ToolLoop:
         run.messages.extend(_in_order(calls, results))
         await run.journal.note(run.messages)
 
-    async def _executed(self, run: _Run, planned: _Planned) -> tuple[CallResult, Sequence[str]]:
+    async def _executed(self, run: Run, planned: _Planned) -> tuple[CallResult, Sequence[str]]:
         """The result of one call, and its receipts."""
         context = run.context.for_call(planned.number, repeated=planned.repeated)
         try:
@@ -325,7 +273,7 @@ class ToolLoop:
             result = replace(result, text=f"{result.text}\n{compact_json({'done_before': context.receipts})}")
         return result, context.receipts
 
-    def _judged(self, run: _Run, call: ToolCall, position: int) -> Arguments | CallResult:
+    def _judged(self, run: Run, call: ToolCall, position: int) -> Arguments | CallResult:
         """The arguments of a call that may run, or why it may not. Nothing is run here."""
         if position >= CALLS_A_ROUND:
             return refusal(CallOutcome.LIMIT, f"only {CALLS_A_ROUND} calls at once are run")
