@@ -64,10 +64,11 @@ _WAITS = (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-aft
 
 _OF_TOOLS = frozenset({None, 400, 404, 422, 500, 501})
 """Statuses of a refusal of tools: 404 is OpenRouter's, 500 llama.cpp's, none is of a stream."""
-_TOOLS = r"(?:tools?|functions?)(?:[ _-](?:use|calls?|calling))?"
+_USE = r"[ _-](?:use|calls?|calling)"
+_TOOLS = rf"(?:tools?(?:{_USE})?|functions?{_USE}|functions)(?![ _-]choice)"
 _NO_TOOLS = re.compile(
     rf"(?:not|n't) support (?:the )?(?:use of )?(?:any )?(?:native )?{_TOOLS}\b"  # Ollama, DeepSeek, Bedrock
-    rf"|\b{_TOOLS}\W{{0,2}} (?:is |are )?(?:un|not )(?:supported|enabled|available)\b"  # Groq, Gemini
+    rf"|\b{_TOOLS}\W{{0,2}} (?:is |are )?(?:un|not )(?:supported|enabled)\b"  # Groq, Gemini
     r"|no endpoints found that support tool use"  # OpenRouter
     r"|requires --enable-auto-tool-choice"  # vLLM
     r"|tools param requires --jinja"  # llama.cpp

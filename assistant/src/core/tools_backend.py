@@ -46,9 +46,11 @@ class ToolsBackend:
                 if way is ways[-1]:
                     raise
                 continue
-            if way is not known:
+            left_out = way is ToolsWay.LEFT_OUT
+            # a refusal of a request that forbids to call them may be one of that alone
+            if way is not known and not (left_out and request.tool_choice == "none"):
                 self._learn(model, way, reason)
-            return replace(answer, without_tools=way is ToolsWay.LEFT_OUT)
+            return replace(answer, without_tools=left_out)
         raise AssertionError
 
     def _known_way(self, request: ModelRequest) -> ToolsWay:

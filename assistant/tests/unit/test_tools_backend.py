@@ -258,6 +258,14 @@ async def test_what_was_learned_of_a_model_is_tried_anew_after_a_while(monkeypat
     assert ["tools" in body for body in server.chats] == [True, False, True, False]
 
 
+async def test_nothing_is_learned_where_calling_was_forbidden_anyway():
+    server = Server(takes(refusal=NO_TOOLS))
+    async with provider_at(server) as provider:
+        backend = chat_backend(provider, Quirks())
+        assert (await backend.complete(replace(asking(), tool_choice="none"))).text == "Hello"
+        assert provider.ways.of("m") is None
+
+
 async def test_what_was_learned_of_one_model_says_nothing_of_another():
     server = Server(lambda body: NO_TOOLS if "tools" in body and body["model"] == "m" else completion("Hi"))
     async with provider_at(server) as provider:
@@ -296,6 +304,11 @@ async def test_a_response_with_tools_is_refused_too():
         (400, "Unsupported value: 'temperature' is not supported with this model."),
         (400, 'body.messages.0.content: wrong: {"content": "my kettle does not support tools"}'),
         (401, "this key does not support tools"),
+        (500, "upstream function is not available"),
+        (400, "This model does not support tool choice 'none'"),
+        (400, "tool_choice is not supported"),
+        (500, "tools are not available just now"),
+        (400, "The model does not support function parameters of type integer"),
         (400, "No tool output found for function call c1."),
     ],
 )
