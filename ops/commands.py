@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from ops import chat, configuration, environment, keys, lock, owner, report
+from ops import chat, configuration, envfile, environment, keys, lock, owner, report
 from ops.docker_runtime import DockerRuntime
 from ops.errors import OpsError
 from ops.local_runtime import LocalRuntime
@@ -205,6 +205,9 @@ class Commands:
 
     def _project(self, *, write: bool = False) -> Project:
         write = write and not self._shell.dry_run
+        path = self._shell.root / environment.ENV_FILE
+        if write and path.exists() and envfile.make_private(path):
+            self._shell.say(".env holds secrets and could be read by others; now only you can read it.")
         project, made = environment.load(self._shell.root, os.environ, write=write)
         if write and made == [environment.ENV_FILE]:
             self._shell.say("Made .env with fresh keys and free ports; keep it secret.")

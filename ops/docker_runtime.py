@@ -21,7 +21,7 @@ from ops.errors import OpsError
 from ops.progress import Progress
 from ops.project import Project
 from ops.runtime import RuntimeName, ServiceStatus, pytest_arguments
-from ops.services import MIGRATION_MODULE, SERVICES, with_needs
+from ops.services import MIGRATION, MIGRATION_MODULE, SERVICES, with_needs
 from ops.shell import Shell
 
 SANDBOX_INSIDE = "http://sandbox:8010"
@@ -40,8 +40,6 @@ OUTSIDE = (
 )
 """Addresses that services connect to; on this machine they mean the machine, not the container."""
 THIS_MACHINE = re.compile(r"(?<=[/@])(127\.0\.0\.1|localhost)(?=[:/]|$)")
-MIGRATION = "migrate"
-"""The one-shot of the compose file that must end well before rest_service starts."""
 
 TEST_FILE = "docker-compose.test.yml"
 IN_CONTAINERS = "not e2e and not browser"
@@ -117,12 +115,14 @@ class DockerRuntime:
         What writes to the repository, and a migration, means the checkout as it is now: it gets a container
         with the present code; no image is built first. The files it writes belong to whoever runs us.
         """
-        present = bool(writable) or MIGRATION_MODULE in argv
+        migrating = MIGRATION_MODULE in argv
+        present = bool(writable) or migrating
         if not present and any(c.service == service and c.running for c in self._containers()):
             command = self._compose("exec", "-T", service, *argv)
         else:
             mounts = self._mounts(service, writable) if present else []
-            command = self._compose("run", "--rm", "--no-deps", "-T", *mounts, service, *argv)
+            place = MIGRATION.name if migrating else service
+            command = self._compose("run", "--rm", "--no-deps", "-T", *mounts, place, *argv)
         return self.shell.run(command, env=self._environment(), capture=capture, check=False)
 
     def test(self, service: str | None, args: Sequence[str]) -> int:
@@ -250,8 +250,8 @@ class DockerRuntime:
 
     def _failure(self, down: Sequence[ServiceStatus]) -> OpsError:
         """Which services did not come up, the last lines of the first of them, and what to do."""
-        failed = [c for c in self._containers() if c.service == MIGRATION and c.exit_code]
-        culprits = {MIGRATION: failed[0].detail} if failed else {}
+        failed = [c for c in self._containers() if c.service == MIGRATION.name and c.exit_code]
+        culprits = {MIGRATION.name: failed[0].detail} if failed else {}
         broken = [status for status in down if status.state != "starting"] or down
         for status in sorted(broken, key=lambda status: WORST_FIRST.index(status.state)):
             culprits[status.name] = status.detail or status.state

@@ -17,10 +17,12 @@ import stat
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from ops import redis_users
 from ops.errors import OpsError
 
 START_TIMEOUT = 30.0
@@ -197,13 +199,19 @@ def valkey_command(server: Path, config: Path) -> list[str]:
     return [str(server), str(config)]
 
 
-def write_valkey_config(config: Path, data: Path, port: int, password: str) -> None:
-    """Settings that lose nothing: append-only file, no eviction."""
+def write_valkey_config(
+    config: Path, data: Path, port: int, password: str, users: Sequence[str] = ()
+) -> None:
+    """Settings that lose nothing: append-only file, no eviction.
+
+    `users` are the lines of `ops.redis_users`; without them there is one user, who may do everything.
+    """
     data.mkdir(parents=True, exist_ok=True)
     config.touch(mode=0o600)
     config.chmod(0o600)
+    logins = "\n".join(users or [f"requirepass {_quoted(password)}"])
     config.write_text(
-        f"bind 127.0.0.1\nport {port}\ndir {_quoted(str(data))}\nrequirepass {_quoted(password)}\n"
+        f"bind 127.0.0.1\nport {port}\ndir {_quoted(str(data))}\n{logins}\n"
         "daemonize no\n"
         "appendonly yes\nappendfsync everysec\nmaxmemory-policy noeviction\nstop-writes-on-bgsave-error yes\n"
         "save 3600 1 300 100\n"
@@ -276,6 +284,7 @@ class ThrowAwayServers:
         return {
             "TEST_DATABASE_URL": f"postgresql://{login}@127.0.0.1:{self.postgres_port}/{self.database}",
             "TEST_REDIS_URL": f"redis://:{self.password}@127.0.0.1:{self.valkey_port}/0",
+            "TEST_REDIS_USERS": "1",
         }
 
     def _start_postgres(self) -> None:
@@ -321,7 +330,8 @@ class ThrowAwayServers:
     def _start_valkey(self) -> None:
         data = self._home / "valkey"
         config = self._home / "valkey.conf"
-        write_valkey_config(config, data, self.valkey_port, self.password)
+        users = redis_users.rules({"REDIS_PASSWORD": self.password}, redis_users.EVERYTHING)
+        write_valkey_config(config, data, self.valkey_port, self.password, users)
         self._launch(valkey_command(self.binaries.valkey_server, config), self.valkey_port, None)
 
     def _launch(self, command: list[str], port: int, account: Account | None) -> None:

@@ -10,6 +10,7 @@ import base64
 import os
 import re
 import secrets
+import stat
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "CRON_SERVICE_API_KEY": lambda: secrets.token_hex(24),
     "CALENDAR_API_KEY": lambda: secrets.token_hex(24),
     "POSTGRES_PASSWORD": lambda: secrets.token_hex(24),
+    "POSTGRES_API_PASSWORD": lambda: secrets.token_hex(24),
     "REDIS_PASSWORD": lambda: secrets.token_hex(24),
     "SANDBOX_SECRET": lambda: secrets.token_urlsafe(24),
     "OWNER_CODE": lambda: secrets.token_hex(8),
@@ -153,6 +155,23 @@ def write(path: Path, lines: list[Line]) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def make_private(path: Path) -> bool:
+    """Whether others could read the file, as they no longer can.
+
+    Raises:
+        EnvFileError: it is not ours to change.
+    """
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if not mode & 0o077:
+        return False
+    try:
+        path.chmod(0o600)
+    except PermissionError as exc:
+        msg = f"{path} holds secrets and others can read it (mode {mode:o}): its owner runs  chmod 600 {path}"
+        raise EnvFileError(msg) from exc
+    return True
 
 
 def _block(template: list[Line], name: str) -> list[Line]:

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops import envfile, ports
+from ops import envfile, ports, postgres_roles, redis_users
 from ops.errors import OpsError
 from ops.project import Project
-from ops.services import CALLERS_OF_CALENDAR, OWN_KEYS, SERVICES
+from ops.services import CALLERS_OF_CALENDAR, MIGRATION, OWN_KEYS, SERVICES
 
 ENV_FILE = ".env"
 TEMPLATE = ".env.example"
@@ -163,6 +163,8 @@ def sandbox_token(values: Mapping[str, str]) -> str:
 def suite_values(project: Project, *, sandbox: str) -> dict[str, str]:
     """Every variable of the suite, as compose or the local runtime hands them on; empty ones left out.
 
+    What means something else for each service has the service's name in front here.
+
     `sandbox` is the sandbox's address as the services see it.
     """
     computed = outside_world(project.values, inner=sandbox, outer=project.url("SANDBOX_PORT"))
@@ -173,6 +175,11 @@ def suite_values(project: Project, *, sandbox: str) -> dict[str, str]:
         computed["GOOGLE_REDIRECT_URI"] = f"{project.url('GOOGLE_CALENDAR_SERVICE_PORT')}/auth/callback"
     callers = [project.values[name] for name in CALLERS_OF_CALENDAR if project.values.get(name)]
     computed["CALLER_KEY_HASHES"] = ",".join(hashlib.sha256(key.encode()).hexdigest() for key in callers)
+    for service in redis_users.SERVICES:
+        computed[f"{service.upper()}_REDIS_PASSWORD"] = redis_users.password_of(service, project.values)
+    computed["REDIS_RULES"] = "\n".join(redis_users.rules(project.values))
+    computed["POSTGRES_ROLES"] = "\n".join(postgres_roles.roles(project.values))
+    computed["POSTGRES_TAKE_OVER"] = postgres_roles.take_over(project.values)
     return {name: value for name, value in {**project.values, **computed}.items() if value}
 
 
@@ -187,7 +194,7 @@ def local_environment(project: Project, service: str, *, replica: int = 0) -> di
     }
     everything = {**suite_values(project, sandbox=project.url("SANDBOX_PORT")), **addresses}
     everything |= _own(everything, service)
-    entry = SERVICES[service]
+    entry = MIGRATION if service == MIGRATION.name else SERVICES[service]
     return {
         **{name: everything[name] for name in entry.variables if name in everything},
         "HTTP_HOST": "127.0.0.1",
@@ -199,9 +206,14 @@ def local_environment(project: Project, service: str, *, replica: int = 0) -> di
 
 
 def _own(values: Mapping[str, str], service: str) -> dict[str, str]:
-    """The variables that mean something else for each service: its own key."""
-    own = values.get(OWN_KEYS.get(service, "")) or values.get("SERVICE_API_KEY", "")
-    return {"SERVICE_API_KEY": own}
+    """The variables that mean something else for each service: its own key and its own logins."""
+    own = {"SERVICE_API_KEY": values.get(OWN_KEYS.get(service, "")) or values.get("SERVICE_API_KEY", "")}
+    if service in redis_users.SERVICES:
+        own |= {"REDIS_USER": service, "REDIS_PASSWORD": values[f"{service.upper()}_REDIS_PASSWORD"]}
+    if service == "rest_service":
+        own["POSTGRES_USER"] = values["POSTGRES_API_USER"]
+        own["POSTGRES_PASSWORD"] = values["POSTGRES_API_PASSWORD"]
+    return own
 
 
 def from_the_system() -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ops.local_layout import Layout
 from ops.local_servers import PostgresServer
-from ops.services import SERVICES
+from ops.services import MIGRATION
 from ops.shell import Shell
 
 INPUTS = ("rest_service/alembic/versions/*.py", "rest_service/app/seed/*")
@@ -39,7 +39,7 @@ class MigrationNote:
             for path in sorted(self._project.root.glob(pattern)):
                 if path.is_file():
                     digest.update(path.name.encode() + path.read_bytes())
-        for name in SERVICES["rest_service"].variables:
+        for name in MIGRATION.variables:
             digest.update(f"{name}={self._project.values.get(name, '')}\n".encode())
         digest.update(_identity(PostgresServer(self._project, Shell(self._project.root)).data).encode())
         return digest.hexdigest()

@@ -13,11 +13,12 @@ from ops.local_migration import MigrationNote
 from ops.local_servers import PostgresServer
 from ops.local_start import Starter
 from ops.local_status import LocalStatus
+from ops.postgres_roles import SUPERUSER
 from ops.programs import ProgramPlan
 from ops.project import Project
 from ops.python_env import PythonEnv, PythonEnvs
 from ops.runtime import RuntimeName, ServiceStatus, pytest_arguments
-from ops.services import MIGRATION_MODULE, SERVICES, stages, with_needs
+from ops.services import MIGRATION, MIGRATION_MODULE, SERVICES, stages, with_needs
 from ops.shell import Shell
 from ops.supervisor import (
     Program,
@@ -144,7 +145,8 @@ class LocalRuntime:
         if env is None:
             msg = "nothing is installed yet: ./manage.py start"
             raise OpsError(msg)
-        return self._run_with(env, service, argv, capture=capture)
+        place = MIGRATION.name if MIGRATION_MODULE in argv else service
+        return self._run_with(env, place, argv, capture=capture)
 
     def test(self, service: str | None, args: Sequence[str]) -> int:
         """Run pytest, whose workers start servers that live as long as the run."""
@@ -245,7 +247,7 @@ class LocalRuntime:
             supervisor.stop(members, timeout=self.layout.grace + 10)
 
     def _migrate(self, env: PythonEnv) -> None:
-        done = self._run_with(env, "rest_service", ["python", "-m", MIGRATION_MODULE], capture=True)
+        done = self._run_with(env, MIGRATION.name, ["python", "-m", MIGRATION_MODULE], capture=True)
         if done.returncode != 0:
             said = (done.stderr or done.stdout).strip()[-4000:]
             msg = f"The database could not be brought up to date:\n{said}"
@@ -263,7 +265,7 @@ class LocalRuntime:
         """What a start runs, in its order, where nothing runs yet."""
         postgres = PostgresServer(self.project, self.shell)
         if not (postgres.data / "initialised").exists():
-            self.shell.show(["initdb", "-D", postgres.data, "-U", postgres.login.user])
+            self.shell.show(["initdb", "-D", postgres.data, "-U", SUPERUSER])
         self.shell.show([*env.module("supervisor.supervisord"), "-c", self.layout.config])
         ours = [name for name in wanted if SERVICES[name].module and name != "rest_service"]
         self._show_control("start", *(name for name in wanted if not SERVICES[name].module))

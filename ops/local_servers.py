@@ -2,12 +2,14 @@
 
 import hashlib
 import os
+import secrets
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops import embedded
+from ops import embedded, postgres_roles
 from ops.errors import OpsError
 from ops.project import Project
 from ops.python_env import PythonEnv
@@ -19,7 +21,7 @@ SYSTEM_HOME = Path("/var/lib/smart-assistant")
 
 @dataclass(frozen=True)
 class Login:
-    """Role, password and database of the suite."""
+    """Role, password and database of the suite. The role owns the database, and no more."""
 
     user: str
     password: str
@@ -28,7 +30,8 @@ class Login:
     @property
     def digest(self) -> str:
         """Tells whether it has changed; kept beside the data with the same protection."""
-        return hashlib.sha256(f"{self.user}\0{self.password}\0{self.database}".encode()).hexdigest()
+        parts = ("owner", self.user, self.password, self.database)
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 class PostgresServer:
@@ -60,9 +63,9 @@ class PostgresServer:
         make_reachable(self.home)
         bin_dir = self.binaries(env)
         if not (self.data / "initialised").exists():
-            self._shell.show([bin_dir / "initdb", "-D", self.data, "-U", self.login.user])
-            login = self.login
-            embedded.init_postgres(bin_dir, self.data, login.user, login.password, self.account)
+            self._shell.show([bin_dir / "initdb", "-D", self.data, "-U", postgres_roles.SUPERUSER])
+            password = secrets.token_hex()  # taken away again with the first roles
+            embedded.init_postgres(bin_dir, self.data, postgres_roles.SUPERUSER, password, self.account)
         note = self.home / "postgres-login.sha256"
         if not note.exists() or note.read_text(encoding="utf-8") != self.login.digest:
             self._set_login(bin_dir)
@@ -78,23 +81,18 @@ class PostgresServer:
         return [*embedded.postgres_command(self.binaries(env), self.data, port), "-c", "max_connections=200"]
 
     def _set_login(self, bin_dir: Path) -> None:
-        """Role, password and database as `.env` has them now, in PostgreSQL's single-user mode.
+        """Owner and database, in PostgreSQL's single-user mode."""
+        values = self._project.values
+        self._run_alone(bin_dir, "postgres", postgres_roles.roles(values))
+        self._run_alone(bin_dir, self.login.database, [postgres_roles.take_over(values)])
 
-        So a new password in `.env`, or a new `.env` over old data, needs nobody's help.
-        """
-        role, database = (_identifier(name) for name in (self.login.user, self.login.database))
-        password = self.login.password.replace("'", "''")
-        attributes = f"SUPERUSER LOGIN PASSWORD '{password}'"
-        statements = (
-            f"DO $do$ BEGIN CREATE ROLE {role}; EXCEPTION WHEN duplicate_object THEN NULL; END $do$;\n"
-            f"ALTER ROLE {role} {attributes};\n"
-            f"CREATE DATABASE {database} OWNER {role};\n"
-        )
-        command = [str(bin_dir / "postgres"), "--single", "-D", str(self.data), "postgres"]
+    def _run_alone(self, bin_dir: Path, database: str, statements: Sequence[str]) -> None:
+        """Run `statements` in single-user mode, in which a statement is a line."""
+        command = [str(bin_dir / "postgres"), "--single", "-D", str(self.data), database]
         self._shell.show(command)
         done = subprocess.run(
             command,
-            input=statements,
+            input="".join(f"{statement}\n" for statement in statements),
             capture_output=True,
             encoding="utf-8",
             check=False,
@@ -132,10 +130,3 @@ def make_reachable(folder: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
         if path.stat().st_uid == os.geteuid():
             path.chmod(path.stat().st_mode | 0o111)
-
-
-def _identifier(name: str) -> str:
-    if "\n" in name or not name:
-        msg = "POSTGRES_USER and POSTGRES_DB must be names on one line"
-        raise OpsError(msg)
-    return '"' + name.replace('"', '""') + '"'

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ops import embedded
+from ops import embedded, redis_users
 from ops.environment import from_the_system, local_environment, sandboxed
 from ops.local_servers import PostgresServer
 from ops.project import Project
@@ -95,7 +95,9 @@ class ProgramPlan:
         port = self._project.port(service.port_variable)
         config = self._run / "valkey.conf"
         data = self._project.local / "data" / "redis"
-        embedded.write_valkey_config(config, data, port, self._project.values["REDIS_PASSWORD"])
+        values = self._project.values
+        users = redis_users.rules(values)
+        embedded.write_valkey_config(config, data, port, values["REDIS_PASSWORD"], users)
         server = embedded.find_binaries(self._env.site_packages).valkey_server
         argv = embedded.valkey_command(server, config)
         return Program(

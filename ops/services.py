@@ -11,7 +11,7 @@ from functools import cache
 from ops.errors import OpsError
 
 _EVERY = ("LOG_LEVEL", "LOG_FORMAT", "DRAIN_TIMEOUT", "ALLOWED_HOSTS")
-_REDIS = ("REDIS_HOST", "REDIS_PORT", "REDIS_DB", "REDIS_PASSWORD")
+_REDIS = ("REDIS_HOST", "REDIS_PORT", "REDIS_DB", "REDIS_USER", "REDIS_PASSWORD")
 _QUEUES = ("INPUT_QUEUE", "ASSISTANT_OUTPUT_QUEUE")
 _REST = ("REST_SERVICE_URL", "SERVICE_API_KEY")
 _DATABASE = (
@@ -202,6 +202,25 @@ SERVICES: dict[str, Service] = {
 }
 
 MIGRATION_MODULE = "rest_service.app.migrate"
+MIGRATION = Service(
+    "migrate",
+    "REST_SERVICE_PORT",
+    module=MIGRATION_MODULE,
+    variables=(
+        *_EVERY,
+        *_DATABASE,
+        "POSTGRES_API_USER",
+        "POSTGRES_API_PASSWORD",
+        "DB_ECHO",
+        "DB_POOL_SIZE",
+        "DB_MAX_OVERFLOW",
+        "SLOW_QUERY_MS",
+        "DB_WAIT_SECONDS",
+        "DEFAULT_ASSISTANTS_FILE",
+    ),
+)
+"""The process that runs before rest_service does and is over then. It works as the owner of the tables; the
+API does as a role that reads and writes rows."""
 
 
 def check_names(names: Sequence[str], *, scalable: bool = False) -> None:

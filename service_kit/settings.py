@@ -72,13 +72,15 @@ class RedisSettings(EnvironmentSettings):
     redis_host: str = "redis"
     redis_port: int = Field(default=6379, ge=1, le=65535)
     redis_db: int = Field(default=0, ge=0)
+    redis_user: str | None = Field(default=None, description="None: Redis' own user `default`.")
     redis_password: SecretStr | None = None
 
     @property
     def redis_url(self) -> SecretStr:
         """`redis://…`; a secret, for it holds the password."""
         password = self.redis_password.get_secret_value() if self.redis_password else ""
-        login = f":{quote(password, safe='')}@" if password else ""
+        user = quote(self.redis_user or "", safe="")
+        login = f"{user}:{quote(password, safe='')}@" if password else ""
         return SecretStr(f"redis://{login}{self.redis_host}:{self.redis_port}/{self.redis_db}")
 
 

@@ -1,5 +1,6 @@
 """The service's settings; each field is the environment variable of its name in capitals."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -76,6 +77,31 @@ class DatabaseSettings(ServiceSettings):
     def sync_database_url(self) -> URL:
         """For psycopg2, with which migrations run."""
         return self.database_url.set(drivername=SYNC_DRIVER)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiRole:
+    """The role that the API works as."""
+
+    name: str
+    password: SecretStr
+
+
+class MigrationSettings(DatabaseSettings):
+    """What migrations need on top: the role that the API works as."""
+
+    postgres_api_user: str = "smart_assistant_api"
+    postgres_api_password: SecretStr | None = Field(
+        default=None, description="None: the API works as the owner of the tables, as with one whole address."
+    )
+
+    @property
+    def api_role(self) -> ApiRole | None:
+        """The role to make; None where the API works as the one that migrates."""
+        one_role = self.async_database_url is not None or self.postgres_api_user == self.postgres_user
+        if one_role or self.postgres_api_password is None:
+            return None
+        return ApiRole(self.postgres_api_user, self.postgres_api_password)
 
 
 class CredentialSettings(DatabaseSettings):

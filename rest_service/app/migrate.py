@@ -1,6 +1,6 @@
-"""`python -m rest_service.app.migrate`: the schema to its newest revision, then the default rows.
+"""`python -m rest_service.app.migrate`: the schema to its newest revision, the default rows, the API's role.
 
-Safe to run by several at once and again and again: both steps stand under one advisory lock, and each
+Safe to run by several at once and again and again: all steps stand under one advisory lock, and each
 sees what the other has committed.
 """
 
@@ -13,7 +13,8 @@ from sqlalchemy.exc import OperationalError
 from service_kit.logging import configure_logging, get_logger
 from service_kit.settings import load
 
-from .config import DatabaseSettings
+from .api_role import grant
+from .config import ApiRole, DatabaseSettings, MigrationSettings
 from .schema import alembic_config, unanswered
 from .seeding import seed
 
@@ -22,8 +23,8 @@ log = get_logger(__name__)
 CONNECT_TIMEOUT = 5
 
 
-def migrate(settings: DatabaseSettings) -> None:
-    """Wait for the database, upgrade it, seed it.
+def migrate(settings: DatabaseSettings, role: ApiRole | None = None) -> None:
+    """Wait for the database, upgrade it, seed it, let `role` use it.
 
     Raises:
         SystemExit: the database does not answer in time; the text says what to look at.
@@ -36,6 +37,8 @@ def migrate(settings: DatabaseSettings) -> None:
         command.upgrade(alembic_config(settings), "head")
         with engine.begin() as connection:
             seeded = seed(connection, settings.default_assistants_file)
+            if role is not None:
+                grant(connection, role)
     finally:
         engine.dispose()
     log.info("migrated", default_rows="made" if seeded else "there already")
@@ -57,9 +60,9 @@ def _wait(engine: Engine, settings: DatabaseSettings) -> None:
 
 def main() -> None:
     """The process."""
-    settings = load(DatabaseSettings)
+    settings = load(MigrationSettings)
     configure_logging("migrate", settings)
-    migrate(settings)
+    migrate(settings, settings.api_role)
 
 
 if __name__ == "__main__":

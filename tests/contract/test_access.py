@@ -4,6 +4,7 @@ A route without a row fails, and so does a row that lets in another key than it 
 """
 
 import ast
+import re
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from uuid import UUID
 
 import httpx2
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic import SecretStr
@@ -29,8 +31,13 @@ from ops.project import Project
 from ops.services import SERVICES
 from rest_service.app.main import create_app as create_rest_app
 from rest_service.tests.support import make_settings
+from sandbox.application import create_app as create_sandbox_app
+from sandbox.guard import Guard
+from sandbox.openai.pace import Pace
+from sandbox.storage import Store
 from service_kit import redis as kit_redis
 from service_kit.health import Health
+from service_kit.hosts import AllowedHosts
 from service_kit.rest.client import AsyncRestClient
 
 OPEN = "everybody"
@@ -114,6 +121,34 @@ CALENDAR = {
     "GET /health/live": OPEN,
     "GET /health/ready": OPEN,
 }
+SECRET, TOKEN, ANY_KEY = "the link's secret", "the bot's token", "any key"
+SANDBOX = {
+    "GET /": SECRET,
+    "GET /static/{name}": SECRET,
+    "GET /chat/bot": SECRET,
+    "GET /chat/people": SECRET,
+    "POST /chat/people": SECRET,
+    "GET /chat/people/{id}/messages": SECRET,
+    "POST /chat/people/{id}/messages": SECRET,
+    "POST /chat/people/{id}/presses": SECRET,
+    "GET /control/faults": SECRET,
+    "POST /control/faults": SECRET,
+    "DELETE /control/faults": SECRET,
+    "GET /control/requests": SECRET,
+    "GET /control/sent": SECRET,
+    "GET /control/stats": SECRET,
+    "POST /control/messages": SECRET,
+    "POST /control/model": SECRET,
+    "POST /control/reset": SECRET,
+    "GET /telegram/bot{token}/{method}": TOKEN,
+    "POST /telegram/bot{token}/{method}": TOKEN,
+    "GET /weather/v1/forecast": OPEN,
+    "GET /weather/v1/search": OPEN,
+    "GET /health": OPEN,
+    "GET /health/live": OPEN,
+    "GET /health/ready": OPEN,
+}
+"""What lies under /openai stands in for a provider: it takes any key."""
 ROLES = ("admin", "service", "assistant", "tg_bot", "cron_service", "calendar")
 OF_ONE_SERVICE = {"PUT /api/bot", "POST /api/users", "PUT /api/users/{user_id}"} | {
     f"{method} /api/calendar/{{user_id}}/tokens" for method in ("GET", "PUT")
@@ -259,6 +294,38 @@ def test_health_servers_show_what_the_table_says(service):
                     assert isinstance(page, ast.Dict), "written out, so that it can be read here"
                     shown |= {ast.unparse(key) for key in page.keys if key}
     assert shown == HEALTH_PAGES[service]
+
+
+async def test_the_sandbox_lets_in_whom_the_table_says_and_nobody_else():
+    guard = Guard(AllowedHosts("127.0.0.1"), SecretStr("secret-of-the-link"))
+    with Store(None) as store:
+        app = create_sandbox_app(
+            store=store, pace=Pace(), health=Health("sandbox"), guard=guard, token=SecretStr("100:right")
+        )
+        routes = {(r.method, r.resource.canonical) for r in app.router.routes() if r.resource}
+        table = {f"{method} {path}" for method, path in routes if method in {"GET", "POST", "DELETE"}}
+        provider = {route for route in table if route.split()[1].startswith("/openai/")}
+        assert table - provider == set(SANDBOX)
+        shown = {SECRET: "secret-of-the-link", ANY_KEY: "anything"}
+        wrong = []
+        async with TestClient(TestServer(app)) as http:
+            for route in sorted(table):
+                need = SANDBOX.get(route, ANY_KEY)
+                for right in (True, False):
+                    found = await ask_sandbox(http, route, shown.get(need) if right else None, right)
+                    if (found == 401) != (need != OPEN and not right):
+                        wrong.append(f"{route}, {'with' if right else 'without'} {need}: {found}")
+        assert wrong == []
+
+
+async def ask_sandbox(http: TestClient[Any, Any], route: str, key: str | None, right: bool) -> int:
+    method, path = route.split()
+    path = path.replace("{token}", "100:right" if right else "100:wrong").replace("{method}", "getMe")
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    body: dict[str, str] | None = None if method == "GET" else {}
+    url = re.sub(r"\{[^}]*\}", "1", path)
+    async with http.request(method, url, headers=headers, json=body, allow_redirects=False) as answer:
+        return answer.status
 
 
 def test_every_service_is_in_a_table():

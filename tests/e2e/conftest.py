@@ -27,6 +27,7 @@ def suite() -> Iterator[Suite]:
         Suite(Path(folder), servers.environment(), extra=QUICK, replicas=3) as running,
     ):
         yield running
+        assert running.denied() == set(), "a key or a command is missing in ops/redis_users.py"
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.harness.chat import Person, wait_for
-from tests.harness.suite import ADMIN_KEY, Suite, call_json
+from tests.harness.suite import SERVICE_KEY, Suite, call_json
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
@@ -112,7 +112,7 @@ def test_a_consent_url_for_the_calendar(suite: Suite, owner: Person):
     user = suite.rest("GET", f"/api/users/by-telegram-id/{owner.id}")
     port = suite.processes["google_calendar_service"].port
     url = f"http://127.0.0.1:{port}/auth/url/{user['id']}"
-    made = call_json("GET", url, headers={"Authorization": f"Bearer {ADMIN_KEY}"})
+    made = call_json("GET", url, headers={"Authorization": f"Bearer {SERVICE_KEY}"})
     assert "code_challenge_method=S256" in made["auth_url"]
     assert "state=" in made["auth_url"]
 

@@ -18,9 +18,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import unquote, urlsplit
 
 import psutil
+import redis
 
+from ops import redis_users
 from ops.embedded import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -233,7 +236,7 @@ class Suite:
                     name=label,
                     module=MODULES[name],
                     port=port,
-                    environment=self._environment(label, port, outside, ports),
+                    environment=self._environment(label, port, outside, ports) | self._redis_user(name),
                     log=self.home / f"{label}.log",
                 )
                 self.processes[label].log.touch()
@@ -276,6 +279,21 @@ class Suite:
             "WEATHER_GEOCODING_URL": f"{outside}/weather",
         }
         return own | self.extra
+
+    def _redis_user(self, service: str) -> dict[str, str]:
+        """As in the local runtime each service has its own user, where the server has users."""
+        if "TEST_REDIS_USERS" not in self.servers or service not in redis_users.SERVICES:
+            return {}
+        password = unquote(urlsplit(self.servers["TEST_REDIS_URL"]).password or "")
+        own = redis_users.password_of(service, {"REDIS_PASSWORD": password})
+        return {"REDIS_USER": service, "REDIS_PASSWORD": own}
+
+    def denied(self) -> set[str]:
+        """What Redis has denied to the services so far: a key or a command that `ops.redis_users` lacks."""
+        client = redis.Redis.from_url(self.servers["TEST_REDIS_URL"], decode_responses=True)
+        with client:
+            entries = client.acl_log(128)
+        return {f"{entry['username']}: {entry['reason']} {entry['object']}" for entry in entries}
 
     def _migrate(self) -> None:
         done = subprocess.run(

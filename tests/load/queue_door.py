@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
@@ -81,8 +82,10 @@ class QueueDoor:
 def redis_of(suite: Suite) -> RedisSettings:
     """Where the suite's Redis is."""
     environment = suite.processes["rest_service"].environment
-    names = ("REDIS_HOST", "REDIS_PORT", "REDIS_DB", "REDIS_PASSWORD")
-    return RedisSettings.model_validate({name.lower(): environment[name] for name in names})
+    names = ("REDIS_HOST", "REDIS_PORT", "REDIS_DB")
+    password = urlsplit(suite.servers["TEST_REDIS_URL"]).password
+    place = {name.lower(): environment[name] for name in names}
+    return RedisSettings.model_validate(place | {"redis_password": password})
 
 
 def _made(suite: Suite, users: int) -> list[int]:

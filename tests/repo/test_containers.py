@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
+from ops import envfile, redis_users
+from ops.environment import suite_values
+from ops.project import Project
 from ops.services import SERVICES
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +43,8 @@ SECRETS = {
     "XAI_API_KEY": {"assistant"},
     "TOGETHER_API_KEY": {"assistant"},
     "MODEL_PROVIDERS": {"assistant"},
-    "POSTGRES_PASSWORD": {"postgres", "migrate", "rest_service"},
+    "POSTGRES_PASSWORD": {"migrate", "rest_service"},
+    "POSTGRES_API_PASSWORD": {"migrate"},
     "SANDBOX_SECRET": {"sandbox"},
     "TELEGRAM_TOKEN": {"tg_bot"},
 }
@@ -123,6 +127,46 @@ def test_every_setting_of_a_service_reaches_its_container(name: str):
 @pytest.mark.parametrize("secret", SECRETS)
 def test_a_secret_goes_only_to_those_who_need_it(secret: str):
     assert {name for name, service in SUITE.items() if secret in service["environment"]} == SECRETS[secret]
+
+
+def test_the_api_and_the_migrations_work_as_different_roles():
+    logins = {
+        name: (SUITE[name]["environment"]["POSTGRES_USER"], SUITE[name]["environment"]["POSTGRES_PASSWORD"])
+        for name in ("migrate", "rest_service")
+    }
+    assert all("POSTGRES_API" in part for part in logins["rest_service"])
+    assert not any("POSTGRES_API" in part for part in logins["migrate"])
+
+
+@pytest.mark.parametrize("name", redis_users.SERVICES)
+def test_each_service_logs_in_to_redis_as_itself(name: str):
+    environment = SUITE[name]["environment"]
+    assert environment["REDIS_USER"] == name
+    assert environment["REDIS_PASSWORD"].startswith(f"${{{name.upper()}_REDIS_PASSWORD:?")
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_the_runtime_computes_every_variable_that_compose_asks_for(name: str):
+    asked = re.findall(r"\$\{([A-Z_]+)", str(SUITE[name]["environment"]))
+    template = envfile.values(envfile.read(ROOT / ".env.example"))
+    values = {**template, **dict.fromkeys(envfile.GENERATORS, "made")}
+    computed = suite_values(Project(ROOT, values), sandbox="http://sandbox")
+    assert {name for name in asked if name not in template} <= set(computed)
+
+
+MEMORY = {"m": 1, "g": 1024}
+
+
+@pytest.mark.parametrize("name", SUITE)
+def test_no_container_takes_the_machines_memory(name: str):
+    limit = SUITE[name]["mem_limit"]
+    assert 256 <= int(limit[:-1]) * MEMORY[limit[-1]] <= 2048
+
+
+def test_redis_refuses_new_work_before_the_engine_ends_it():
+    limit = SUITE["redis"]["mem_limit"]
+    (own,) = re.findall(r"^maxmemory (\d+)mb$", SUITE["redis"]["entrypoint"][2], re.MULTILINE)
+    assert 2 * int(own) <= int(limit[:-1]) * MEMORY[limit[-1]], "a rewrite may double it"
 
 
 @pytest.mark.parametrize("name", OURS)

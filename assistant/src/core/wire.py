@@ -55,8 +55,8 @@ def text_of(value: object) -> str:
 
 def _number(value: object) -> int | None:
     try:
-        return int(float(_word(value)))
-    except (ValueError, OverflowError):
+        return int(_word(value))
+    except ValueError:
         return None
 
 

@@ -12,15 +12,21 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import psutil
+import psycopg2
+import psycopg2.errors
 import pytest
+import redis
 
-from ops import environment, local_servers, orphans
+from ops import embedded, environment, local_servers, orphans
 from ops.embedded import free_port
 from ops.errors import OpsError
 from ops.local_runtime import LocalRuntime
 from ops.project import Project
 from ops.python_env import PythonEnvs
+from ops.services import MIGRATION_MODULE
 from ops.shell import Shell
 from ops.supervisor import Supervisor, wait_until
 
@@ -158,17 +164,124 @@ def test_a_new_database_password_over_old_data_is_no_trouble(runtime: LocalRunti
     (runtime.project.root / ".env").unlink()  # lost: the next start makes up new secrets
     fresh = made(runtime.project.root)
     fresh.start(SERVERS, {})
-    psql = fresh.run_in("rest_service", ["python", "-c", CONNECT], capture=True)
-    assert psql.returncode == 0, psql.stderr
+    migrate(fresh)
+    with login(fresh, "POSTGRES_USER") as owner, login(fresh, "POSTGRES_API_USER") as api:
+        assert owner.execute(ROLE).fetchone() == ("smart_assistant", False, False)
+        assert api.execute(ROLE).fetchone() == ("smart_assistant_api", False, False)
 
 
-CONNECT = """
-import os, psycopg2
-e = os.environ
-names = dict(user="POSTGRES_USER", password="POSTGRES_PASSWORD", dbname="POSTGRES_DB")
-login = {key: e[name] for key, name in names.items()}
-psycopg2.connect(host=e["POSTGRES_HOST"], port=e["POSTGRES_PORT"], **login).close()
-"""
+ROLE = "SELECT rolname, rolsuper, rolcreatedb FROM pg_roles WHERE rolname = current_user"
+
+
+def migrate(runtime: LocalRuntime) -> None:
+    for name in ("rest_service", "service_kit"):
+        link = runtime.project.root / name
+        if not link.exists():
+            link.symlink_to(ROOT / name)
+    done = runtime.run_in("rest_service", ["python", "-m", MIGRATION_MODULE], capture=True)
+    assert done.returncode == 0, done.stderr
+
+
+class Login:
+    """A connection in autocommit that speaks to its cursor."""
+
+    def __init__(self, project: Project, user: str, password: str) -> None:
+        self._connection = psycopg2.connect(
+            host="127.0.0.1",
+            port=project.port("POSTGRES_PORT"),
+            user=user,
+            password=password,
+            dbname=project.values["POSTGRES_DB"],
+        )
+        self._connection.autocommit = True
+
+    def execute(self, statement: str) -> Any:
+        cursor = self._connection.cursor()
+        cursor.execute(statement)
+        return cursor
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+@contextlib.contextmanager
+def login(runtime: LocalRuntime, user: str) -> Iterator[Login]:
+    values = runtime.project.values
+    found = Login(runtime.project, values[user], values[user.replace("_USER", "_PASSWORD")])
+    yield found
+    found.close()
+
+
+FORBIDDEN_TO_THE_API = [
+    "DROP TABLE telegram_users",
+    "ALTER TABLE telegram_users DISABLE TRIGGER ALL",
+    "CREATE TABLE mine (id int)",
+    "TRUNCATE telegram_users",
+    "UPDATE alembic_version SET version_num = '0001'",
+    "CREATE ROLE another",
+    "COPY (SELECT 1) TO PROGRAM 'true'",
+]
+
+
+def test_the_api_reads_and_writes_rows_and_nobody_who_logs_in_is_a_superuser(runtime: LocalRuntime):
+    runtime.start(SERVERS, {})
+    migrate(runtime)
+    migrate(runtime)  # again, over the role that is there
+    with login(runtime, "POSTGRES_API_USER") as api, login(runtime, "POSTGRES_USER") as owner:
+        api.execute("INSERT INTO telegram_users (telegram_id) VALUES (1)")
+        api.execute("UPDATE telegram_users SET first_name = 'Ada'")
+        assert api.execute("SELECT first_name FROM telegram_users").fetchall() == [("Ada",)]
+        api.execute("DELETE FROM telegram_users")
+        for statement in FORBIDDEN_TO_THE_API:
+            with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+                api.execute(statement)
+        superusers = "SELECT rolname FROM pg_roles WHERE rolsuper AND rolcanlogin"
+        (superuser,) = owner.execute(superusers).fetchall()
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            owner.execute("COPY (SELECT 1) TO PROGRAM 'true'")
+    with pytest.raises(psycopg2.OperationalError, match="password"):
+        Login(runtime.project, superuser[0], runtime.project.values["POSTGRES_PASSWORD"])
+
+
+def test_data_of_a_version_whose_role_was_the_superuser_is_taken_over(runtime: LocalRuntime):
+    values = runtime.project.values
+    server = local_servers.PostgresServer(runtime.project, runtime.shell)
+    env = runtime._envs.ensure("run")
+    local_servers.make_reachable(server.home)
+    bin_dir = server.binaries(env)
+    embedded.init_postgres(bin_dir, server.data, "smart_assistant", "old", server.account)
+    server._run_alone(bin_dir, "postgres", ["CREATE DATABASE smart_assistant;"])
+    made_then = [
+        "CREATE TABLE old_table (id serial PRIMARY KEY, words text);",
+        "CREATE SEQUENCE old_sequence;",
+        "CREATE FUNCTION old_function() RETURNS int LANGUAGE sql AS 'SELECT 1';",
+        "INSERT INTO old_table (words) VALUES ('kept');",
+    ]
+    server._run_alone(bin_dir, "smart_assistant", made_then)
+    runtime.start(SERVERS, {})
+    migrate(runtime)
+    with login(runtime, "POSTGRES_USER") as owner:
+        assert owner.execute(ROLE).fetchone() == (values["POSTGRES_USER"], False, False)
+        assert owner.execute("SELECT words FROM old_table").fetchall() == [("kept",)]
+        for statement in ("DROP TABLE old_table", "DROP SEQUENCE old_sequence", "DROP FUNCTION old_function"):
+            owner.execute(statement)
+
+
+def test_a_wrong_password_is_refused_by_both_servers_and_both_listen_on_this_machine_alone(
+    runtime: LocalRuntime,
+):
+    runtime.start(SERVERS, {})
+    values = runtime.project.values
+    with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
+        Login(runtime.project, values["POSTGRES_USER"], "wrong")
+    for url in ("redis://:wrong@", "redis://assistant:wrong@", "redis://"):
+        client = redis.Redis.from_url(f"{url}127.0.0.1:{runtime.project.port('REDIS_PORT')}")
+        with pytest.raises(redis.AuthenticationError):
+            client.get("x")
+        client.close()
+    for info in psutil.net_connections("tcp"):
+        if info.laddr.port in {runtime.project.port("REDIS_PORT"), runtime.project.port("POSTGRES_PORT")}:
+            assert info.laddr.ip == "127.0.0.1"
 
 
 def test_after_supervisord_was_killed_a_start_recovers(runtime: LocalRuntime):

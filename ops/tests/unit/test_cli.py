@@ -1,5 +1,6 @@
 """What may be typed: every command in a dry run, errors that say what to do."""
 
+import argparse
 import json
 import os
 import shutil
@@ -223,3 +224,17 @@ def test_a_locale_of_another_encoding_changes_nothing(tmp_path: Path):
     )
     assert done.returncode == 0, done.stderr
     assert "supervisord" in done.stdout
+
+
+def test_an_env_file_that_others_can_read_is_closed_and_said(
+    checkout: Path, capsys: pytest.CaptureFixture[str]
+):
+    commands = Commands(checkout, argparse.Namespace(dry_run=False))
+    commands._project(write=True)
+    assert "read" not in capsys.readouterr().err
+    (checkout / ".env").chmod(0o644)
+    commands._project()
+    assert (checkout / ".env").stat().st_mode & 0o777 == 0o644, "a look changes nothing"
+    commands._project(write=True)
+    assert (checkout / ".env").stat().st_mode & 0o777 == 0o600
+    assert "now only you can read it" in capsys.readouterr().err

@@ -119,6 +119,15 @@ def test_the_file_is_for_its_owner_only(tmp_path: Path):
     assert [entry.name for entry in tmp_path.iterdir()] == [".env"]
 
 
+@pytest.mark.parametrize(("before", "mended"), [(0o644, True), (0o640, True), (0o602, True), (0o600, False)])
+def test_a_file_that_others_could_read_is_closed(tmp_path: Path, before: int, mended: bool):
+    path = tmp_path / ".env"
+    path.write_text("SECRET=1")
+    path.chmod(before)
+    assert envfile.make_private(path) is mended
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
 def test_a_write_that_fails_leaves_no_copy_of_the_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = tmp_path / ".env"
     path.write_text("OLD=1")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic_settings import BaseSettings
 
-from ops import envfile
+from ops import envfile, postgres_roles, redis_users
 from ops.environment import (
     REPLICA_PORTS,
     SANDBOX_MODEL,
@@ -168,6 +168,40 @@ def test_a_port_that_is_none_is_named(project: Project):
 def test_no_service_sees_keys_it_does_not_need(project: Project, service: str, forbidden: set[str]):
     full = Project(project.root, {name: value or "given" for name, value in project.values.items()})
     assert not set(local_environment(full, service)) & forbidden
+
+
+def test_no_service_holds_the_operators_password_of_redis_or_the_owners_of_the_database(project: Project):
+    full = Project(project.root, {name: value or f"of {name}" for name, value in project.values.items()})
+    passwords = set()
+    for service in redis_users.SERVICES:
+        seen = local_environment(full, service)
+        assert not {full.values["REDIS_PASSWORD"], full.values["POSTGRES_PASSWORD"]} & set(seen.values())
+        assert seen["REDIS_USER"] == service
+        passwords.add(seen["REDIS_PASSWORD"])
+    assert len(passwords) == len(redis_users.SERVICES)
+
+
+def test_migrations_work_as_the_owner_and_the_api_as_a_role_of_its_own(project: Project):
+    migration, api = local_environment(project, "migrate"), local_environment(project, "rest_service")
+    assert migration["POSTGRES_USER"] == project.values["POSTGRES_USER"]
+    assert migration["POSTGRES_PASSWORD"] == project.values["POSTGRES_PASSWORD"]
+    assert api["POSTGRES_USER"] == migration["POSTGRES_API_USER"] == "smart_assistant_api"
+    assert api["POSTGRES_PASSWORD"] == migration["POSTGRES_API_PASSWORD"] != migration["POSTGRES_PASSWORD"]
+    assert "POSTGRES_API_PASSWORD" not in api
+
+
+@pytest.mark.parametrize("name", ["smart_assistant_superuser", "two\nlines"])
+def test_a_name_that_no_role_can_have_is_refused(project: Project, name: str):
+    with pytest.raises(OpsError, match="POSTGRES_USER"):
+        postgres_roles.roles({**project.values, "POSTGRES_USER": name})
+
+
+def test_names_and_passwords_are_quoted():
+    values = {"POSTGRES_USER": 'a"b', "POSTGRES_DB": "c'd", "POSTGRES_PASSWORD": "e'f"}
+    statements = "\n".join(postgres_roles.roles(values))
+    assert """CREATE ROLE "a""b";""" in statements
+    assert """CREATE DATABASE "c'd" OWNER "a""b";""" in statements
+    assert "PASSWORD 'e''f';" in statements
 
 
 def test_each_service_shows_its_own_key_and_the_common_one_where_it_has_none(project: Project):

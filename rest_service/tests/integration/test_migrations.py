@@ -1,16 +1,22 @@
+import asyncio
 import os
 import subprocess
 import sys
 
 import pytest
 from alembic import command
+from pydantic import SecretStr
 from sqlalchemy import create_engine, inspect, make_url, text
+from sqlalchemy.exc import ProgrammingError
+from structlog.testing import capture_logs
 
+from rest_service.app.config import ApiRole, MigrationSettings
 from rest_service.app.migrate import migrate
 from rest_service.app.models import metadata
 from rest_service.app.schema import alembic_config, head
 from rest_service.app.seeding import DEFAULT, load_file
-from rest_service.tests.support import make_settings, own_database
+from rest_service.tests.support import make_settings, own_database, until
+from service_kit.testing.faulty_line import FaultyLine
 
 pytestmark = pytest.mark.integration
 
@@ -145,6 +151,53 @@ def test_a_database_that_is_away_is_named_without_its_password():
         migrate(settings)
     assert "127.0.0.1:1" in str(refusal.value)
     assert "hidden" not in str(refusal.value)
+
+
+async def test_a_database_that_comes_a_moment_later_is_waited_for(fresh, ask):
+    url = fresh.sync_database_url
+    async with FaultyLine(url.host, url.port) as line:
+        await line.close()
+        place = url.set(host="127.0.0.1", port=line.port).render_as_string(hide_password=False)
+        settings = make_settings(place, db_wait_seconds=60)
+        with capture_logs() as logged:
+            migrating = asyncio.create_task(asyncio.to_thread(migrate, settings))
+            await until(lambda: is_waiting(logged))
+            await line.open()
+            await migrating
+    assert ask("SELECT count(*) FROM assistants")[0][0] > 0
+
+
+async def is_waiting(logged):
+    return any(entry["event"] == "waiting_for_database" for entry in logged)
+
+
+def test_the_apis_role_is_made_once_and_again_with_another_password(fresh, ask):
+    role = f"api_{os.getpid()}"
+    try:
+        for password in ("first", "it's the second"):
+            migrate(fresh, ApiRole(role, SecretStr(password)))
+            url = fresh.sync_database_url.set(username=role, password=password)
+            engine = create_engine(url)
+            with engine.connect() as connection:
+                assert connection.scalar(text("SELECT count(*) FROM assistants")) > 0
+                with pytest.raises(ProgrammingError, match="permission denied"):
+                    connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+            engine.dispose()
+    finally:
+        ask(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_with_one_address_or_one_role_there_is_no_second_role():
+    password, other = SecretStr("p"), SecretStr("q")
+    own = MigrationSettings(postgres_password=password, postgres_api_password=other)
+    assert own.api_role == ApiRole("smart_assistant_api", other)
+    assert MigrationSettings(postgres_password=password).api_role is None
+    whole = SecretStr("postgresql://u:p@h/d")
+    assert MigrationSettings(async_database_url=whole, postgres_api_password=other).api_role is None
+    same = MigrationSettings(
+        postgres_password=password, postgres_api_password=other, postgres_api_user="smart_assistant"
+    )
+    assert same.api_role is None
 
 
 def test_every_foreign_key_has_an_index(fresh):

@@ -3,10 +3,12 @@
 import asyncio
 
 import pytest
+from sqlalchemy import text
 
-from rest_service.tests.support import SERVICE_KEY
+from rest_service.app.repositories.usage import UsageRepository
+from rest_service.tests.support import SERVICE_KEY, until
 from service_kit.changes import Topic
-from service_kit.contracts.usage import MAX_RECORDS
+from service_kit.contracts.usage import MAX_RECORDS, UsageCreate
 
 pytestmark = pytest.mark.integration
 
@@ -204,3 +206,22 @@ async def test_totals_of_a_time_and_their_pages(api, two_people):
     page = await api.get("/api/usage/totals", params={"group_by": "assistant", "limit": 1, "offset": 1})
     assert ([row["key"] for row in page.json()], page.headers["X-Total-Count"]) == (["Secretary"], "2")
     assert (await api.get("/api/usage/totals", params={"group_by": "year"})).status_code == 422
+
+
+async def test_two_who_store_the_same_records_in_other_orders_wait_in_no_circle(api):
+    """Whoever comes second waits for the first; each in the order of sending would wait for the other."""
+    database = api.app.state.parts.database
+    records = [a_record(number) for number in (1, 2, 3)]
+    async with database.writing() as unit:
+        await UsageRepository(unit).store([UsageCreate(**records[1])])
+        both = [asyncio.create_task(store(api, *order)) for order in (records, records[::-1])]
+        await until(lambda: waiting_for_others(database, 2))
+    answers = await asyncio.gather(*both)
+    assert [answer.status_code for answer in answers] == [200, 200], [answer.text for answer in answers]
+    assert sum(answer.json()["stored"] for answer in answers) == 2
+
+
+async def waiting_for_others(database, count):
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'")
+    async with database.reading() as unit:
+        return await unit.connection.scalar(waiting) >= count

@@ -19,9 +19,7 @@ def _storable(value: object) -> object:
     return _LONE_SURROGATES_AND_NUL.sub("\ufffd", value) if isinstance(value, str) else value
 
 
-class BotObject(BaseModel):
-    """An object of the Bot API that is read."""
-
+class _Read(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     @model_validator(mode="before")
@@ -42,14 +40,14 @@ class ChatType(StrEnum):
     CHANNEL = "channel"
 
 
-class Chat(BotObject):
+class Chat(_Read):
     """A chat; a private chat has the id of its user."""
 
     id: TelegramId
     type: ChatType
 
 
-class Sender(BotObject):
+class Sender(_Read):
     """Telegram's `User`."""
 
     id: TelegramId
@@ -67,7 +65,7 @@ ATTACHMENTS = (
 is a service message: something was pinned, a title changed, somebody joined."""
 
 
-class Message(BotObject):
+class Message(_Read):
     """A message: a text, an attachment perhaps with a caption, or a service message."""
 
     message_id: int
@@ -96,13 +94,13 @@ class Message(BotObject):
         return not (self.text or self.caption or self.attachment)
 
 
-class ChatMember(BotObject):
+class ChatMember(_Read):
     """How the bot now stands in a chat: `kicked` after a user blocked it."""
 
     status: str
 
 
-class ChatMemberUpdated(BotObject):
+class ChatMemberUpdated(_Read):
     """The bot's own standing in a chat changed."""
 
     chat: Chat
@@ -110,7 +108,7 @@ class ChatMemberUpdated(BotObject):
     new_chat_member: ChatMember
 
 
-class Update(BotObject):
+class Update(_Read):
     """One update; exactly one of the optional fields is there."""
 
     update_id: int
@@ -123,7 +121,7 @@ ALLOWED_UPDATES = ["message", "edited_message", "my_chat_member"]
 """Always sent with getUpdates: where it is missing Telegram keeps the previous setting."""
 
 
-class BotIdentity(BotObject):
+class BotIdentity(_Read):
     """Who the token belongs to (`getMe`)."""
 
     id: int
