@@ -69,6 +69,9 @@ class Settings(GoogleSettings, RedisSettings, RestClientSettings):
     caller_key_hashes: str = Field(
         default="", description="SHA-256 (hex) of the keys that may call this service, separated by commas."
     )
+    admin_api_key: SecretStr | None = Field(
+        default=None, description="Opens this service too, where it is run without manage.py."
+    )
     cors_origins: str = Field(
         default="", description="Origins of web pages that may call the APIs, separated by commas."
     )
@@ -80,8 +83,9 @@ class Settings(GoogleSettings, RedisSettings, RestClientSettings):
 
     @property
     def key_hashes(self) -> list[str]:
-        """Hashes of the keys that open this service: its callers' and its own.
+        """Hashes of the keys that open this service: its callers', its own, and the admin's.
 
-        Hashes, so that whoever reads this process's environment gets nobody else's key.
+        manage.py gives hashes alone, so that whoever reads this process's environment gets nobody else's key.
         """
-        return [*_items(self.caller_key_hashes), hash_key(self.service_api_key.get_secret_value())]
+        held = [self.service_api_key, *([self.admin_api_key] if self.admin_api_key else [])]
+        return [*_items(self.caller_key_hashes), *(hash_key(key.get_secret_value()) for key in held)]

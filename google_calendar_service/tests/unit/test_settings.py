@@ -38,6 +38,7 @@ def test_callers_are_known_by_the_hashes_of_their_keys():
     hashes = settings(caller_key_hashes=f"{hash_key('admin')},, {hash_key('bot')} ").key_hashes
     assert hashes == [hash_key("admin"), hash_key("bot"), hash_key("s")]
     assert settings().key_hashes == [hash_key("s")]
+    assert settings(admin_api_key="a").key_hashes == [hash_key("s"), hash_key("a")]
 
 
 def test_the_default_redirect_is_the_address_that_the_suite_uses():
