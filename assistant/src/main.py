@@ -14,7 +14,6 @@ from service_kit.health import Health, HealthServer
 from service_kit.logging import configure_logging, get_logger
 from service_kit.queue.base import ConsumerOptions
 from service_kit.queue.consumer import RedisConsumer
-from service_kit.queue.producer import RedisProducer
 from service_kit.redis import connect
 from service_kit.rest.client import AsyncRestClient
 from service_kit.settings import load
@@ -113,7 +112,7 @@ def _parts(
     rest, clock = RestServiceClient(client), SystemClock()
     backend, openai = _models(settings, redis, client, stack)
     usage = UsageLog(redis, rest, clock)
-    trouble = Trouble(redis, rest, RedisProducer(redis), queue=settings.assistant_output_queue)
+    trouble = Trouble(redis, rest)
     conversations = ConversationStore(redis, retention_s=settings.history_retention_days * 86_400)
     folding = Folding(conversations, usage.record)
     user_data: list[UserData] = [conversations, openai.threads]

@@ -99,17 +99,17 @@ class AssistantOrchestrator:
                 message = parse(delivery)
                 with correlated(message.correlation, user_id=message.user_id):
                     log.info("message_received", type=message.type, attempt=delivery.attempt)
-                    reply = await self._served(message)
+                    replies = await self._served(message)
             except Reject:
                 measured.outcome = MessageOutcome.REJECTED
                 raise
             except (RetryLater, asyncio.CancelledError):
                 measured.outcome = MessageOutcome.WAITS
                 raise
-            measured.outcome = _outcome(message, reply)
-            return [reply]
+            measured.outcome = _outcome(message, replies[0])
+            return replies
 
-    async def _served(self, message: IncomingMessage) -> OutgoingMessage:
+    async def _served(self, message: IncomingMessage) -> Sequence[OutgoingMessage]:
         try:
             return await self.process_message(message)
         except (KitError, RedisError) as exc:
@@ -129,8 +129,8 @@ class AssistantOrchestrator:
         text = say(Text.GIVEN_UP, language=language, message=message.text, incident=_incident())
         return answer_to(message, text, kind=OutgoingType.NOTICE)
 
-    async def process_message(self, message: IncomingMessage) -> OutgoingMessage:
-        """The answer to one message: a reply, or a notice of the service itself.
+    async def process_message(self, message: IncomingMessage) -> Sequence[OutgoingMessage]:
+        """The answer to one message, a reply or a notice of the service itself; then what the owner is told.
 
         Whoever writes can be reached, whatever `is_active` says: only unknown and blocked users are refused.
 
@@ -141,14 +141,17 @@ class AssistantOrchestrator:
         user = await self._user(message.user_id, seen)
         if user is None or user.role is UserRole.BLOCKED:
             log.warning("message_refused", user="unknown" if user is None else "blocked")
-            return _refusal(message, user.language if user else None)
+            return [_refusal(message, user.language if user else None)]
         if message.type is IncomingType.RESET:
             removed = sum([await data.forget(user.id) for data in self._user_data])
             log.info("conversations_forgotten", conversations=removed)
-            return answer_to(message, say(Text.RESET_DONE, language=user.language), kind=OutgoingType.NOTICE)
+            text = say(Text.RESET_DONE, language=user.language)
+            return [answer_to(message, text, kind=OutgoingType.NOTICE)]
         return await self._answered(message, user, seen)
 
-    async def _answered(self, message: IncomingMessage, user: UserRead, seen: Versions) -> OutgoingMessage:
+    async def _answered(
+        self, message: IncomingMessage, user: UserRead, seen: Versions
+    ) -> Sequence[OutgoingMessage]:
         loop = asyncio.get_running_loop()
         started = loop.time()
         async with PartialReplies(self._redis, message) as partials:
@@ -164,14 +167,14 @@ class AssistantOrchestrator:
         cost = {"ms": round((loop.time() - started) * 1000, 1), **_cost(context.totals)}
         if isinstance(answer, str):
             log.info("reply_sent", **cost)
-            await self._trouble.answered(context.totals.without_tools)
-            return answer_to(message, answer, kind=OutgoingType.REPLY)
+            told = await self._trouble.answered(context.totals.without_tools)
+            return [answer_to(message, answer, kind=OutgoingType.REPLY), *told]
         incident = _incident()
         log.error("message_failed", incident=incident, reason=self._reason(answer), **cost)
         cause = text_for(answer)
-        await self._trouble.failed(cause, answer.model if isinstance(answer, AssistantError) else None)
+        told = await self._trouble.failed(cause, answer.model if isinstance(answer, AssistantError) else None)
         text = say(cause, language=user.language, message=message.text, incident=incident)
-        return answer_to(message, text, kind=OutgoingType.NOTICE)
+        return [answer_to(message, text, kind=OutgoingType.NOTICE), *told]
 
     async def _run_and_charge(
         self, message: IncomingMessage, context: RunContext, seen: Versions

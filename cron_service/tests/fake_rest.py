@@ -49,6 +49,8 @@ class FakeRest:
         """Status to answer, by a pattern of `METHOD path`."""
         self.lost: Callable[[str], bool] = lambda _request: False
         """Whether the answer to this request (`METHOD path`) gets lost, after it was carried out."""
+        self.arrivals: list[str] = []
+        """Requests that have come; they wait for `lock` to be answered."""
         self.lock = threading.Lock()
         fake = self
 
@@ -58,6 +60,7 @@ class FakeRest:
             def _serve(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
                 body = json.loads(self.rfile.read(length)) if length else None
+                fake.arrivals.append(f"{self.command} {self.path}")
                 with fake.lock:
                     status, answer = fake.answer(self.command, self.path, body)
                     if fake.lost(f"{self.command} {self.path}"):

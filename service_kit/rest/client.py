@@ -36,6 +36,8 @@ class _Numbered(Protocol):
 N = TypeVar("N", bound=_Numbered)
 
 TIMEOUT = httpx2.Timeout(10.0, connect=3.0)
+ATTEMPT_TIMEOUT = 15.0
+"""Seconds for a whole attempt: httpx counts anew with every byte that arrives."""
 SYNC_TIMEOUT = httpx2.Timeout(5.0, connect=3.0)
 ATTEMPTS = 3
 RETRY_STATUSES = frozenset({429, 502, 503, 504})
@@ -119,10 +121,11 @@ class AsyncRestClient:
         for attempt in range(ATTEMPTS):
             last = attempt == ATTEMPTS - 1
             try:
-                response = await self._http.request(
-                    call.method, call.path, params=dict(call.params), json=call.json
-                )
-            except httpx2.RequestError as exc:
+                async with asyncio.timeout(ATTEMPT_TIMEOUT):
+                    response = await self._http.request(
+                        call.method, call.path, params=dict(call.params), json=call.json
+                    )
+            except (httpx2.RequestError, TimeoutError) as exc:
                 if last or not _may_retry(call, exc):
                     raise _unavailable(call, exc) from exc
             else:

@@ -78,6 +78,37 @@ def test_a_broken_model_gives_one_friendly_sentence(
     assert person.ask("Hello again")
 
 
+def notes_of(suite: Suite) -> list[str]:
+    """What the assistants' health pages say of their answers."""
+    pages = [f"http://127.0.0.1:{suite.processes[name].port}/health" for name in suite.assistants]
+    return [call_json("GET", page)["notes"].get("answers", "") for page in pages]
+
+
+def told(person: Person) -> list[str]:
+    """All that the bot has said to them."""
+    return [str(message["text"]) for message in person.history() if message["from"] == "bot"]
+
+
+def test_of_a_model_that_nobody_has_storing_warns_status_says_so_and_the_owner_is_told(
+    suite: Suite, person: Person
+):
+    owner = Person.owner(suite)
+    secretary = suite.rest("GET", "/api/assistants?is_secretary=true&is_active=true")[0]
+    path = f"/api/assistants/{secretary['id']}"
+    saved = suite.rest("PATCH", path, {"model": "nosuch/xyz"})
+    try:
+        assert "no provider 'nosuch'" in saved["warnings"][0]
+        assert "not set up" in person.ask("Hello")
+        assert "nosuch/xyz" in owner.next_answer()
+        wait_for(lambda: notes_of(suite), lambda notes: any("nosuch/xyz" in note for note in notes))
+    finally:
+        mended = suite.rest("PATCH", path, {"model": secretary["model"]})
+    assert "warnings" not in mended
+    wait_for(
+        lambda: [person.ask("Hello again"), *told(owner)], lambda texts: "People get answers again." in texts
+    )
+
+
 def test_a_wrong_key_is_refused(suite: Suite):
     for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic abc"}):
         with pytest.raises(urllib.error.HTTPError) as refused:

@@ -87,10 +87,12 @@ BETWEEN_SERVICES = {
     "service_kit.redis:COMMAND_TIMEOUT": 10.0,
     "service_kit.redis:SYNC_TIMEOUT": 5.0,
     "service_kit.rest.client:TIMEOUT": httpx2.Timeout(10.0, connect=3.0),
+    "service_kit.rest.client:ATTEMPT_TIMEOUT": 15.0,
     "service_kit.rest.client:SYNC_TIMEOUT": httpx2.Timeout(5.0, connect=3.0),
     "cron_service.app.firings:FIRST_WAIT": 0.1,
 }
 IN_THE_BACKGROUND_AND_AT_THE_END = {
+    "assistant.src.messages.trouble:LASTING": 300.0,
     "assistant.src.assistants.folding:DEADLINE": 60.0,
     "assistant.src.assistants.folding:DRAIN": 5.0,
     "assistant.src.services.usage:DRAIN": 3.0,

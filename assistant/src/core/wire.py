@@ -55,8 +55,8 @@ def text_of(value: object) -> str:
 
 def _number(value: object) -> int | None:
     try:
-        return int(_word(value))
-    except ValueError:
+        return int(float(_word(value)))
+    except (ValueError, OverflowError):
         return None
 
 

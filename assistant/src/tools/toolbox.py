@@ -17,7 +17,7 @@ _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 
 LONGEST_NAME = 256
 """Characters of a tool's name in which another one is looked for."""
-_SEPARATOR = re.compile(r"[\s-]")
+_SEPARATOR = re.compile(r"[\s_-]")
 _TAIL = re.compile(r"(?:<\||\(\)|:\d+$).*|[\s\"'`]+$", re.DOTALL)
 """What models write behind a tool's name: marks of their own format, brackets, a number."""
 _NAMESPACE = re.compile(r".*(?:[.:/\\\"'`]\s*|__)", re.DOTALL)
@@ -84,7 +84,7 @@ class Toolbox:
 
 
 def _plain(name: str) -> str:
-    return _SEPARATOR.sub("_", name.strip().lower())
+    return _SEPARATOR.sub("", name.lower())
 
 
 def comparable(call: ToolCall) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 import redis.asyncio as aioredis
@@ -18,9 +18,8 @@ from assistant.src.services.usage import UsageLog
 from assistant.src.storage.conversation import ConversationStore
 from assistant.tests.fakes import openai_services, tool_services
 from assistant.tests.standin import RestStandIn
-from service_kit.contracts.messages import QUEUE_TO_TELEGRAM, IncomingMessage, IncomingType, OutgoingMessage
+from service_kit.contracts.messages import IncomingMessage, IncomingType, OutgoingMessage
 from service_kit.queue.base import Delivery
-from service_kit.queue.producer import RedisProducer
 from service_kit.rest.client import AsyncRestClient
 from service_kit.settings import RestClientSettings
 from service_kit.testing.clock import FakeClock
@@ -33,6 +32,8 @@ class Service:
     orchestrator: AssistantOrchestrator
     rest: RestStandIn
     number: int = 0
+    told: list[OutgoingMessage] = field(default_factory=list)
+    """What was said besides the replies."""
 
     async def say(
         self, text: str, *, user: int = 1, message_id: str | None = None, kind: str = "message"
@@ -46,7 +47,9 @@ class Service:
             chat_id=100 + user,
             text=text,
         )
-        (reply,) = await self.orchestrator.handle(delivery_of(message.model_dump_json().encode()))
+        raw = message.model_dump_json().encode()
+        reply, *told = await self.orchestrator.handle(delivery_of(raw))
+        self.told += told
         return reply
 
 
@@ -76,7 +79,7 @@ def orchestrator_of(
         ),
         user_data=[conversations, openai.threads] if openai else [conversations],
         usage=UsageLog(redis, rest, FakeClock()),
-        trouble=Trouble(redis, rest, RedisProducer(redis), queue=QUEUE_TO_TELEGRAM),
+        trouble=Trouble(redis, rest),
         redis=redis,
         clock=FakeClock(),
         message_timeout=message_timeout,

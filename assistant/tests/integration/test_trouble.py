@@ -1,7 +1,6 @@
 """People get no answers: the health page says why, the owner is told once, and once when it is over."""
 
 import asyncio
-import json
 from typing import Any
 
 import pytest
@@ -22,10 +21,10 @@ from assistant.src.messages.texts import Text
 from assistant.src.messages.trouble import TOLD_PREFIX, Trouble
 from assistant.src.services.rest_service import RestServiceClient
 from assistant.tests.fakes import ScriptedBackend, assistant_row, said, tree_of, user_row
+from assistant.tests.integration.conftest import delivery_of
 from assistant.tests.standin import RestStandIn
-from service_kit.contracts.messages import QUEUE_TO_TELEGRAM
+from service_kit.contracts.messages import IncomingMessage
 from service_kit.contracts.users import UserRole
-from service_kit.queue.producer import RedisProducer
 from service_kit.redis import COMMAND_TIMEOUT, connect
 from service_kit.rest.client import AsyncRestClient
 from service_kit.settings import RestClientSettings
@@ -44,12 +43,11 @@ def rest_of(**owner: Any) -> RestStandIn:
     return RestStandIn(user_row(1), user_row(2, role=UserRole.OWNER, **owner), trees=[tree_of(root)])
 
 
-async def told(redis: Any) -> list[str]:
+def told(*services: Any) -> list[str]:
     """What was said to the owner so far."""
-    letters = [json.loads(raw) for raw in await redis.lrange(QUEUE_TO_TELEGRAM, 0, -1)]
-    messages = [letter.get("body", letter) for letter in letters]
-    assert all((one["user_id"], one["type"]) == (2, "notice") for one in messages)
-    return [one["text"] for one in messages]
+    messages = [message for service in services for message in service.told]
+    assert all((one.user_id, one.type) == (2, "notice") for one in messages)
+    return [one.text for one in messages]
 
 
 async def test_a_cause_is_told_once_and_its_end_once(make_service, redis_client):
@@ -58,12 +56,12 @@ async def test_a_cause_is_told_once_and_its_end_once(make_service, redis_client)
     service = await make_service(backend, rest_of())
     for _ in range(3):
         await service.say("Hi")
-    (first,) = await told(redis_client)
+    (first,) = told(service)
     assert first == say_trouble(Text.KEY, "openai/m", "en")
     assert not any(leak in first for leak in ("sk-", "401", "Incorrect"))
     for _ in range(2):
         await service.say("Hi")
-    assert await told(redis_client) == [first, say_mended(Text.KEY, "en")]
+    assert told(service) == [first, say_mended(Text.KEY, "en")]
 
 
 async def test_two_causes_are_told_and_one_end(make_service, redis_client):
@@ -73,7 +71,7 @@ async def test_two_causes_are_told_and_one_end(make_service, redis_client):
     service = await make_service(backend, rest_of(language="ru"))
     for _ in range(4):
         await service.say("Hi")
-    assert await told(redis_client) == [
+    assert told(service) == [
         say_trouble(Text.KEY, "openai/m", "ru"),
         say_trouble(Text.NO_CREDIT, "openai/m", "ru"),
         say_mended(Text.KEY, "ru"),
@@ -85,10 +83,10 @@ async def test_replicas_tell_once(make_service, redis_client):
     replicas = [await make_service(ScriptedBackend(failure, said("ok")), rest_of()) for _ in range(2)]
     for replica in replicas:
         await replica.say("Hi")
-    assert await told(redis_client) == [say_trouble(Text.NO_PROVIDER, "nosuch/xyz", "en")]
+    assert told(*replicas) == [say_trouble(Text.NO_PROVIDER, "nosuch/xyz", "en")]
     for replica in replicas:
         await replica.say("Hi")
-    assert await told(redis_client) == [
+    assert told(*replicas) == [
         say_trouble(Text.NO_PROVIDER, "nosuch/xyz", "en"),
         say_mended(Text.NO_PROVIDER, "en"),
     ]
@@ -99,23 +97,52 @@ async def test_the_end_is_told_by_the_process_that_comes_after(make_service, red
     await before.say("Hi")
     after = await make_service(ScriptedBackend(said("ok")), rest_of())
     await after.say("Hi")
-    assert (await told(redis_client))[1:] == [say_mended(Text.KEY, "en")]
+    assert told(before, after)[1:] == [say_mended(Text.KEY, "en")]
+
+
+async def test_a_replica_takes_back_what_another_has_noted(make_service, monkeypatch):
+    monkeypatch.setattr(trouble_module, "LOOK_EVERY", 0.0)
+    well = await make_service(ScriptedBackend(said("ok")), rest_of())
+    await well.say("Hi")
+    ill = await make_service(ScriptedBackend(about(KeyRefusedError("401"))), rest_of())
+    await ill.say("Hi")
+    await well.say("Hi")
+    assert told(well) == [say_mended(Text.KEY, "en")]
 
 
 async def test_what_comes_and_goes_is_no_flood(make_service, redis_client):
-    busy = about(ModelUnavailableError("503"))
-    service = await make_service(ScriptedBackend(*(busy, said("ok")) * 5), rest_of())
+    key = about(KeyRefusedError("401"))
+    service = await make_service(ScriptedBackend(*(key, said("ok")) * 5), rest_of())
     for _ in range(10):
         await service.say("Hi")
-    assert len(await told(redis_client)) == 2
-    assert 0 < await redis_client.ttl(f"{TOLD_PREFIX}{Text.BUSY}") <= 3600
+    assert len(told(service)) == 2
+    assert 0 < await redis_client.ttl(f"{TOLD_PREFIX}{Text.KEY}") <= 3600
+
+
+async def test_a_provider_that_is_away_for_a_moment_is_not_told_of(make_service, monkeypatch):
+    busy = about(ModelUnavailableError("503"))
+    service = await make_service(ScriptedBackend(busy, busy, said("ok"), busy, busy, said("ok")), rest_of())
+    for _ in range(3):
+        await service.say("Hi")
+    assert told(service) == []
+    monkeypatch.setattr(trouble_module, "LASTING", 0.0)
+    for _ in range(3):
+        await service.say("Hi")
+    assert told(service) == [say_trouble(Text.BUSY, "openai/m", "en"), say_mended(Text.BUSY, "en")]
+
+
+async def test_the_answer_comes_first(make_service):
+    service = await make_service(ScriptedBackend(about(KeyRefusedError("401"))), rest_of())
+    message = IncomingMessage(id="tg:1", user_id=2, chat_id=102, text="Hi")
+    replies = await service.orchestrator.handle(delivery_of(message.model_dump_json().encode()))
+    assert [reply.in_reply_to for reply in replies] == ["tg:1", None]
 
 
 @pytest.mark.parametrize("error", [ContextOverflowError("long"), ContentRefusedError("no")], ids=str)
 async def test_what_users_can_mend_is_not_told(make_service, redis_client, error):
     service = await make_service(ScriptedBackend(about(error)), rest_of())
     await service.say("Hi")
-    assert await told(redis_client) == []
+    assert told(service) == []
 
 
 async def test_without_an_owner_and_without_rest_service_the_answer_comes_all_the_same(
@@ -128,33 +155,31 @@ async def test_without_an_owner_and_without_rest_service_the_answer_comes_all_th
     assert "let me in" in (await service.say("Hi")).text
     service.rest.down = True
     assert "let me in" in (await service.say("Hi")).text
-    assert await told(redis_client) == []
+    assert told(service) == []
     service.rest.down = False
     service.rest.users[2] = user_row(2, role=UserRole.OWNER)
     await service.say("Hi")
-    assert len(await told(redis_client)) == 1, "as soon as there is somebody to tell"
+    assert len(told(service)) == 1, "as soon as there is somebody to tell"
 
 
-async def test_a_model_without_tools_is_told_of_though_people_get_answers(make_service, redis_client):
+async def test_a_model_without_tools_is_told_of_though_people_get_answers(redis_client):
     rest = rest_of()
     async with rest, _client(rest) as client:
-        trouble = Trouble(
-            redis_client, RestServiceClient(client), RedisProducer(redis_client), queue=QUEUE_TO_TELEGRAM
-        )
-        for _ in range(3):
-            await trouble.answered({"ollama/tiny"})
-        assert await told(redis_client) == [say_trouble(NO_TOOLS, "ollama/tiny", "en")]
+        trouble = Trouble(redis_client, RestServiceClient(client))
+        first = [await trouble.answered({"ollama/tiny"}) for _ in range(3)]
+        assert [[one.text for one in told] for told in first] == [
+            [say_trouble(NO_TOOLS, "ollama/tiny", "en")],
+            [],
+            [],
+        ]
         assert await trouble.look() is None
-        await trouble.answered()
-    assert (await told(redis_client))[1:] == [say_mended(NO_TOOLS, "en")]
+        assert [one.text for one in await trouble.answered()] == [say_mended(NO_TOOLS, "en")]
 
 
 async def test_the_health_page_says_how_many_failed_and_why(redis_client):
     rest = rest_of()
     async with rest, _client(rest) as client:
-        trouble = Trouble(
-            redis_client, RestServiceClient(client), RedisProducer(redis_client), queue=QUEUE_TO_TELEGRAM
-        )
+        trouble = Trouble(redis_client, RestServiceClient(client))
         assert await trouble.look() is None
         await trouble.failed(Text.KEY, "openai/m")
         assert await trouble.look() == "the last answer failed: key (openai/m)"
@@ -175,7 +200,7 @@ async def test_an_answer_does_not_wait_for_a_redis_that_hangs(redis_settings, re
     ):
         await redis.ping()
         line.lose_answers()
-        trouble = Trouble(redis, RestServiceClient(client), RedisProducer(redis), queue=QUEUE_TO_TELEGRAM)
+        trouble = Trouble(redis, RestServiceClient(client))
         with capture_logs() as logs:
             async with asyncio.timeout(COMMAND_TIMEOUT / 2):
                 await trouble.failed(Text.KEY, "openai/m")

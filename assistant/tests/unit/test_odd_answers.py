@@ -116,6 +116,8 @@ async def test_a_count_of_thousands_of_digits_is_read():
         [{"id": "c1", "name": "reminders", "arguments": '{"a": 1}'}],
         [{"id": "c1", "function": None, "name": "reminders", "arguments": {"a": 1}}],
         [call(index="0")],
+        [call(index=0.0)],
+        [call(index=float("inf"))],
         [call(type=None, index=None)],
     ],
     ids=str,

@@ -147,6 +147,13 @@ async def test_a_name_with_something_around_it_is_that_of_the_known_tool(name):
     assert (ran, sent_back(outcome).name) == (["hi"], "echo")
 
 
+@pytest.mark.parametrize("name", ["CurrentTime", "current-time", "current time", "tools.CURRENT_TIME"])
+async def test_a_name_in_another_spelling_is_that_of_the_known_tool(name):
+    now = FunctionTool("current_time", lambda: "12:00")
+    outcome = await run(loop_of(ScriptedBackend(calls((name, {})), said("ok")), now))
+    assert (results(outcome.messages), sent_back(outcome).name) == (["12:00"], "current_time")
+
+
 async def test_a_name_that_may_mean_either_of_two_tools_means_neither():
     ran: list[str] = []
     tools = [FunctionTool(name, ran.append) for name in ("echo", "tools_echo")]

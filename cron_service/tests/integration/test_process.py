@@ -38,7 +38,7 @@ def port() -> int:
 @pytest.fixture
 def start(
     fake_rest: FakeRest, redis_client: aioredis.Redis, redis_settings: RedisSettings, port: int
-) -> Iterator[Callable[[], Process]]:
+) -> Iterator[Callable[..., Process]]:
     environment = {
         "PATH": os.environ["PATH"],
         "REST_SERVICE_URL": fake_rest.url,
@@ -53,10 +53,10 @@ def start(
         environment["REDIS_PASSWORD"] = redis_settings.redis_password.get_secret_value()
     started: list[Process] = []
 
-    def start_one() -> Process:
+    def start_one(**more: str) -> Process:
         process = subprocess.Popen(
             [sys.executable, "-m", "cron_service.app.main"],
-            env=environment,
+            env=environment | more,
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -112,6 +112,16 @@ def test_killed_between_claim_and_queue_the_next_life_sends(start, fake_rest, po
     eventually(lambda: fake_rest.jobs[1]["status"] == "done", "resumed", 30)
     assert queue.llen(QUEUE_TO_TELEGRAM) == 1
     queue.close()
+
+
+def test_a_stop_does_not_wait_for_a_rest_service_that_hangs(start, fake_rest):
+    with fake_rest.lock:
+        process = start(DRAIN_TIMEOUT="0.3")
+        eventually(lambda: fake_rest.arrivals, "a refresh is under way")
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "drain_timed_out" in log
 
 
 def test_an_incomplete_environment_is_named_without_a_traceback():

@@ -248,6 +248,17 @@ def test_a_failed_refresh_keeps_the_jobs_and_shows(running, fake_rest, health):
     eventually(lambda: health.ready, "a refresh soon after the failed one")
 
 
+def test_a_start_without_rest_service_shows_and_goes_on_once_it_is_there(make, fake_rest, health):
+    fake_rest.refuse["GET /api/cron-jobs"] = 503
+    fake_rest.add_job(1, cron_expression=YEARLY)
+    scheduler = make()
+    eventually(lambda: health.body().checks["jobs"] == "not read yet: rest_service does not answer")
+    assert not is_scheduled(scheduler, 1)
+    fake_rest.refuse.clear()
+    eventually(lambda: health.ready)
+    assert is_scheduled(scheduler, 1)
+
+
 def test_rows_that_cannot_fire_are_skipped_and_the_others_fire(running, fake_rest):
     soon = ago(hours=-1)
     fake_rest.add_job(1, type="from_the_future", cron_expression=YEARLY)

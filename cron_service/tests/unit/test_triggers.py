@@ -70,6 +70,10 @@ def test_what_is_not_five_field_cron_is_refused(expression):
         trigger(expression)
 
 
+def test_a_trigger_names_itself_in_the_log():
+    assert str(trigger("0 9 * * *", "Asia/Tokyo")) == "cron[0 9 * * * Asia/Tokyo]"
+
+
 def test_an_unknown_zone_is_refused():
     with pytest.raises(ValueError, match="Mars/Base"):
         trigger("* * * * *", "Mars/Base")

@@ -1,5 +1,6 @@
 """Both clients against a real HTTP server, which drops connections and answers rubbish on demand."""
 
+import asyncio
 import json
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -257,6 +258,36 @@ async def test_an_answer_of_a_newer_rest_service_is_read(send, server):
     assert user.role == "guest"
     assert user.role not in set(UserRole)
     assert user.model_dump(mode="json")["role"] == "guest"
+
+
+async def test_an_answer_that_drips_is_given_up(monkeypatch):
+    monkeypatch.setattr(rest_client, "ATTEMPT_TIMEOUT", 0.1)
+    asked, closed = 0, asyncio.Semaphore(0)
+
+    async def drip(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        try:
+            while True:
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(0.01)
+        except OSError:  # the client has given up
+            writer.close()
+            closed.release()
+
+    server = await asyncio.start_server(drip, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with AsyncRestClient(settings(url)) as client, asyncio.timeout(10):
+        with pytest.raises(RestUnavailableError, match="TimeoutError"):
+            await client.send(endpoints.user(7))
+        with pytest.raises(RestUnavailableError):
+            await client.send(CREATE)
+        for _ in range(asked):
+            await closed.acquire()
+    server.close()
+    assert asked == rest_client.ATTEMPTS + 1
 
 
 async def test_all_pages_are_one_list(kind, server):

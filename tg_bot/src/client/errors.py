@@ -34,9 +34,11 @@ None of them holds the request's URL, for the token is part of it.
 
 from collections.abc import Callable
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from service_kit.errors import PermanentError, TransientError
+
+from .models import BotObject
 
 
 class TelegramError(Exception):
@@ -104,14 +106,14 @@ class ChatMigratedError(BadRequestError):
         self.new_chat_id = new_chat_id
 
 
-class Parameters(BaseModel):
+class Parameters(BotObject):
     """`ResponseParameters` of the Bot API."""
 
     retry_after: float | None = None
     migrate_to_chat_id: int | None = None
 
 
-class Failure(BaseModel):
+class Failure(BotObject):
     """An answer with `ok: false`."""
 
     error_code: int
@@ -125,8 +127,8 @@ _BY_CODE: dict[int, Callable[[str], TelegramError]] = {
     404: UnauthorizedError,  # every method we call exists, so it is the token in the path
     409: PollConflictError,
 }
-DEFAULT_RETRY_AFTER = 5.0
-"""Seconds to wait where a 429 does not say how long."""
+DEFAULT_RETRY_AFTER, LONGEST_RETRY_AFTER = 5.0, 86_400.0
+"""Seconds to wait where a 429 does not say how long, and at most: a message is tried for a day."""
 
 
 def error_for(method: str, failure: Failure) -> TelegramError:
@@ -134,7 +136,10 @@ def error_for(method: str, failure: Failure) -> TelegramError:
     text = f"{method}: {failure.error_code} {failure.description}"
     code, wire = failure.error_code, failure.description.lower()
     if code == 429 or failure.parameters.retry_after is not None:
-        return RetryAfterError(text, retry_after=failure.parameters.retry_after or DEFAULT_RETRY_AFTER)
+        wait = failure.parameters.retry_after or 0.0
+        return RetryAfterError(
+            text, retry_after=min(wait, LONGEST_RETRY_AFTER) if wait > 0 else DEFAULT_RETRY_AFTER
+        )
     if failure.parameters.migrate_to_chat_id is not None:
         return ChatMigratedError(text, new_chat_id=failure.parameters.migrate_to_chat_id)
     if code < 400 or code >= 500:

@@ -19,7 +19,9 @@ def _storable(value: object) -> object:
     return _LONE_SURROGATES_AND_NUL.sub("\ufffd", value) if isinstance(value, str) else value
 
 
-class _Read(BaseModel):
+class BotObject(BaseModel):
+    """An object of the Bot API that is read."""
+
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     @model_validator(mode="before")
@@ -40,14 +42,14 @@ class ChatType(StrEnum):
     CHANNEL = "channel"
 
 
-class Chat(_Read):
+class Chat(BotObject):
     """A chat; a private chat has the id of its user."""
 
     id: TelegramId
     type: ChatType
 
 
-class Sender(_Read):
+class Sender(BotObject):
     """Telegram's `User`."""
 
     id: TelegramId
@@ -65,7 +67,7 @@ ATTACHMENTS = (
 is a service message: something was pinned, a title changed, somebody joined."""
 
 
-class Message(_Read):
+class Message(BotObject):
     """A message: a text, an attachment perhaps with a caption, or a service message."""
 
     message_id: int
@@ -94,13 +96,13 @@ class Message(_Read):
         return not (self.text or self.caption or self.attachment)
 
 
-class ChatMember(_Read):
+class ChatMember(BotObject):
     """How the bot now stands in a chat: `kicked` after a user blocked it."""
 
     status: str
 
 
-class ChatMemberUpdated(_Read):
+class ChatMemberUpdated(BotObject):
     """The bot's own standing in a chat changed."""
 
     chat: Chat
@@ -108,7 +110,7 @@ class ChatMemberUpdated(_Read):
     new_chat_member: ChatMember
 
 
-class Update(_Read):
+class Update(BotObject):
     """One update; exactly one of the optional fields is there."""
 
     update_id: int
@@ -121,7 +123,7 @@ ALLOWED_UPDATES = ["message", "edited_message", "my_chat_member"]
 """Always sent with getUpdates: where it is missing Telegram keeps the previous setting."""
 
 
-class BotIdentity(_Read):
+class BotIdentity(BotObject):
     """Who the token belongs to (`getMe`)."""
 
     id: int

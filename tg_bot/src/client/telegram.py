@@ -151,7 +151,7 @@ class TelegramClient:
         try:
             failure = Failure.model_validate({"error_code": status, **answer})
         except ValidationError:
-            raise ServerError(f"{method}: {status} and an answer of an unknown shape") from None
+            raise _error_of_a_stranger(method, status) from None
         raise error_for(method, failure)
 
     @staticmethod

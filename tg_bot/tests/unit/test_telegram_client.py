@@ -59,6 +59,36 @@ def test_a_wait_and_a_new_chat_are_carried():
     assert moved.new_chat_id == -5
 
 
+@pytest.mark.parametrize(
+    ("told", "wait"), [(0, 5), (-3, 5), (float("nan"), 5), (float("inf"), 86_400), (1e12, 86_400), (None, 5)]
+)
+def test_a_wait_has_its_bounds(told, wait):
+    error = error_for("m", Failure(error_code=429, parameters=Parameters(retry_after=told)))
+    assert isinstance(error, errors.RetryAfterError)
+    assert error.retry_after == wait
+
+
+@pytest.mark.parametrize(
+    ("status", "odd", "expected"),
+    [
+        (403, {"description": None, "parameters": None}, errors.UnreachableError),
+        (
+            400,
+            {"parameters": {"migrate_to_chat_id": None, "a_field_of_next_year": 1}},
+            errors.BadRequestError,
+        ),
+        (403, {"parameters": []}, errors.NotSentError),
+        (429, {"parameters": "soon"}, errors.RetryAfterError),
+        (500, {"parameters": []}, errors.ServerError),
+    ],
+)
+async def test_a_refusal_of_an_odd_shape_is_one_all_the_same(telegram, client, status, odd, expected):
+    telegram.refuse("sendMessage", (status, {"ok": False, "error_code": status, "description": "no"} | odd))
+    with pytest.raises(errors.TelegramError) as caught:
+        await client.send_message(5, "hello")
+    assert type(caught.value) is expected
+
+
 async def test_updates_are_confirmed_by_the_next_offset(telegram: TelegramStandIn, client: TelegramClient):
     first, second = await telegram.write("one"), await telegram.write("two")
     assert [one["update_id"] for one in await client.get_updates(None, 0)] == [first, second]
