@@ -329,11 +329,11 @@ async def test_an_answer_whose_turn_was_stored_late_is_said_all_the_same(make_se
     store = ConversationStore.append
 
     async def slow(*args, **kwargs):
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(3.5)
         await store(*args, **kwargs)
 
     monkeypatch.setattr(ConversationStore, "append", slow)
-    service = await make_service(ScriptedBackend(said("in time")), rest_of(), message_timeout=1.0)
+    service = await make_service(ScriptedBackend(said("in time")), rest_of(), message_timeout=3.0)
     assert (await service.say("Hi")).text == "in time"
 
 

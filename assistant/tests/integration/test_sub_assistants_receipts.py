@@ -98,7 +98,7 @@ async def test_it_is_told_when_the_sub_assistant_runs_out_of_time(redis_client):
         return hang() if is_planner(request) else said(f"It said: {request.messages[-1].text}")
 
     assistant, _ = secretary(redis_client, ScriptedBackend(model))
-    assert SAVED in await assistant.process_message("save", 1, context_of(seconds=2.0))
+    assert SAVED in await assistant.process_message("save", 1, context_of(seconds=4.0))
 
 
 async def test_it_is_told_by_the_delivery_after_a_crash(redis_client):

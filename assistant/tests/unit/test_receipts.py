@@ -62,7 +62,7 @@ async def test_what_was_done_is_the_answer_where_the_model_gives_none(failure):
 
 
 async def test_it_is_the_answer_when_time_runs_out():
-    outcome = await run(ScriptedBackend(calls(("save", {})), hang), save(), context=context_of(seconds=0.5))
+    outcome = await run(ScriptedBackend(calls(("save", {})), hang), save(), context=context_of(seconds=2.0))
     assert SAVED in outcome.answer
 
 
@@ -78,7 +78,7 @@ async def test_a_call_that_is_cut_off_leaves_what_the_others_have_done():
 
     tools = save(), FunctionTool("slow", never, timeout=None)
     backend = ScriptedBackend(calls(("save", {}), ("slow", {})))
-    context = context_of(seconds=0.5)
+    context = context_of(seconds=2.0)
     outcome = await run(backend, *tools, context=context)
     assert SAVED in outcome.answer
 
