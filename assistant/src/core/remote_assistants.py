@@ -15,6 +15,7 @@ import redis.asyncio as aioredis
 from pydantic import TypeAdapter, ValidationError
 
 from service_kit.logging import get_logger
+from service_kit.notes import Notes
 
 from ..utils.text import canonical_json
 from .errors import ModelError, ModelRefusedError
@@ -43,6 +44,7 @@ class RemoteAssistants:
 
     def __init__(self, redis: aioredis.Redis) -> None:
         self._redis = redis
+        self._notes = Notes(redis)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def id_of(self, provider: Provider, identity: Identity, definition: Definition) -> str:
@@ -84,7 +86,7 @@ class RemoteAssistants:
             return None
 
     async def _write(self, field: str, remote: _Remote) -> None:
-        await self._redis.hset(KEY, field, _remote.dump_json(remote))
+        await self._notes.write(("HSET", KEY, field, _remote.dump_json(remote)))
 
     async def _changed(
         self, provider: Provider, remote_id: str, body: dict[str, Any], identity: Identity
@@ -105,7 +107,8 @@ class RemoteAssistants:
     async def _created(self, provider: Provider, field: str, body: dict[str, Any], digest: str) -> str:
         payload = await provider.request("POST", PATH, body, headers=BETA)
         made = _Remote(parsed(Made, payload, "an assistant").id, digest)
-        if await self._redis.hsetnx(KEY, field, _remote.dump_json(made)):
+        (is_first,) = await self._notes.write(("HSETNX", KEY, field, _remote.dump_json(made)))
+        if is_first:
             return made.id
         first = await self._known(field)
         if first == made:

@@ -67,11 +67,11 @@ async def test_two_replicas_use_one(redis_client, deletion):
 
 
 class LosingReplies(aioredis.Redis):
-    """The reply to an HSETNX is lost, and the client sends it again, as it does."""
+    """The reply to a write is lost, and the client sends it again, as it does."""
 
-    async def hsetnx(self, *args: Any) -> Any:
-        await super().hsetnx(*args)
-        return await super().hsetnx(*args)
+    async def evalsha(self, *args: Any) -> Any:
+        await super().evalsha(*args)
+        return await super().evalsha(*args)
 
 
 async def test_what_was_just_made_is_not_deleted_when_the_reply_of_redis_is_lost(redis_client):
@@ -95,3 +95,14 @@ async def test_a_refused_change_is_raised_and_nothing_is_made_instead(redis_clie
             await remote.id_of(provider, identity, Definition("nosuch", "Be brief."))
         assert await remote.known_id(provider, identity) == made
     assert server.made == 1
+
+
+async def test_a_full_redis_takes_the_name_of_what_was_just_made(redis_with_limit):
+    """Or each try of the message would make another one at the provider."""
+    await redis_with_limit.fill()
+    identity, definition = Identity("a", "Jeeves"), Definition("m", "Be brief.")
+    server = Assistants(Reply(b"{}"))
+    async with server, provider_at(server) as provider:
+        remote = RemoteAssistants(redis_with_limit.client)
+        ids = [await remote.id_of(provider, identity, definition) for _ in range(2)]
+    assert ids == ["asst_1", "asst_1"]
