@@ -21,13 +21,16 @@ App = Callable[..., Any]
 """An ASGI application."""
 
 
-async def serve(app: App, settings: ServiceSettings, stop: asyncio.Event) -> None:
+async def serve(app: App, settings: ServiceSettings, stop: asyncio.Event, *, further_host: str = "") -> None:
     """Answer requests on `http_host:http_port` until `stop` is set and running requests have ended.
+
+    `further_host` is a name of the service that follows from its settings.
 
     Raises:
         SystemExit: the port is taken or the app's lifespan failed; uvicorn has logged why.
     """
-    server = _server(app, settings)
+    hosts = AllowedHosts(settings.http_host, f"{settings.allowed_hosts},{further_host}")
+    server = _server(only_known_hosts(head_as_get(app), hosts), settings)
 
     async def end_when_stopped() -> None:
         await stop.wait()
@@ -51,7 +54,7 @@ def _server(app: App, settings: ServiceSettings) -> "uvicorn.Server":
 
     return Server(
         uvicorn.Config(
-            only_known_hosts(head_as_get(app), AllowedHosts(settings.http_host, settings.allowed_hosts)),
+            app,
             host=settings.http_host,
             port=settings.http_port,
             http=bounded_protocol(),

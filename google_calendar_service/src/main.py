@@ -3,6 +3,7 @@
 import asyncio
 import os
 from contextlib import AsyncExitStack
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -70,7 +71,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             log.warning("google_client_not_set", consequence="calendars cannot be linked")
         async with asyncio.TaskGroup() as tasks:
             watch = tasks.create_task(health.watch())
-            await web.serve(create_app(parts), settings, stop)
+            # where Google sends the browser back to
+            back = urlsplit(settings.google_redirect_uri).hostname or ""
+            await web.serve(create_app(parts), settings, stop, further_host=back)
             watch.cancel()
 
 

@@ -20,6 +20,9 @@ from service_kit import redis as kit_redis
 
 pytestmark = pytest.mark.integration
 
+HOSTS = {"assistant.example": 200, "evil.example": 403}
+"""The browser comes back from Google under the name that the redirect has; no other name is known."""
+
 
 @pytest.fixture
 def rest_url() -> Iterator[str]:
@@ -67,6 +70,7 @@ def test_it_starts_answers_and_stops(redis_client, redis_settings, rest_url):
         "REDIS_PORT": str(redis_settings.redis_port),
         "REDIS_DB": str(redis_settings.redis_db),
         "GOOGLE_CLIENT_ID": "client",
+        "GOOGLE_REDIRECT_URI": "https://assistant.example/auth/callback",
         "GOOGLE_CLIENT_SECRET": "GOCSPX-secret-of-the-client",
         "GOOGLE_AUTH_URL": "http://127.0.0.1:8010/google/o/oauth2/auth",  # a stand-in, not asked here
     }
@@ -83,12 +87,14 @@ def test_it_starts_answers_and_stops(redis_client, redis_settings, rest_url):
         answer = get(f"{base}/auth/url/7", Authorization="Bearer key-of-the-services")
         while (health := get(f"{base}/health")).status_code != 200:
             assert health.json()["status"] == "starting"
+        known = {host: get(f"{base}/health", Host=host).status_code for host in HOSTS}
         process.send_signal(signal.SIGTERM)
         _, log = process.communicate(timeout=20)
     finally:
         process.kill()
         process.communicate()
     assert answer.json()["auth_url"].startswith("http://127.0.0.1:8010/google/o/oauth2/auth?")
+    assert known == HOSTS
     redis = kit_redis.connect_sync(redis_settings)
     assert len(redis.keys("google:consent:*")) == 1
     redis.close()

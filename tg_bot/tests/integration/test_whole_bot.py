@@ -117,7 +117,7 @@ async def test_it_starts_while_telegram_and_rest_service_are_away(
 
 
 async def test_nothing_is_handled_before_rest_service_knows_which_bot_plays(
-    telegram, rest_standin, redis_settings, redis_client
+    telegram, rest_standin, redis_settings, redis_client, caplog
 ):
     """What the bot before has left for its chat 1001 goes to nobody."""
     rest_standin.add(1001)
@@ -133,6 +133,7 @@ async def test_nothing_is_handled_before_rest_service_knows_which_bot_plays(
         rest_standin.may_answer.set()
         await assistant(redis_client, 1, telegram)
         await telegram.until(lambda: len(telegram.sent) == 1)
+    assert "reply_failed" not in caplog.text  # it was not taken in hand before
     assert rest_standin.bot == {"id": 777000, "username": "test_bot"}
     assert telegram.sent[0]["text"] == "You said hi"
 
