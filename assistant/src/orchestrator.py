@@ -2,8 +2,8 @@
 
 A message is finished in one of three ways: an answer, one friendly sentence (the model or its
 provider failed: another try now would not help the user who waits; or the user has no access), or back to
-the queue (our own parts are away: rest_service, Redis; the message waits for them). Only what is no message
-goes to the dead letters at once.
+the queue (our own parts are away: rest_service, Redis; the message waits for them). Only what is no message,
+or of nobody we know, goes to the dead letters at once.
 """
 
 import asyncio
@@ -38,6 +38,7 @@ from .messages.trouble import Trouble
 from .services.rest_service import RestServiceClient
 from .services.usage import UsageLog
 from .storage.user_data import UserData
+from .utils.kept import Kept
 
 log = get_logger(__name__)
 
@@ -76,6 +77,8 @@ class AssistantOrchestrator:
         self._message_timeout = message_timeout
         self._stream_replies = stream_replies
         self._changes = ChangeCounters(redis, Topic.USERS, Topic.CONFIGURATION)
+        self._unknown: Kept[int, bool] = Kept(seconds=60.0, limit=1000)
+        """Users whom rest_service has just said it does not know."""
         self._users: ChangeAwareCache[UserRead] = ChangeAwareCache(redis, Topic.USERS)
         self._secretaries: ChangeAwareCache[BaseAssistant] = ChangeAwareCache(redis, Topic.CONFIGURATION)
         self._built: _Built | None = None
@@ -91,7 +94,7 @@ class AssistantOrchestrator:
         """The queue's handler.
 
         Raises:
-            Reject: no message.
+            Reject: no message, or of an unknown user.
             RetryLater: rest_service or Redis is away and what we need of it is not known.
         """
         with metrics.message() as measured:
@@ -116,10 +119,12 @@ class AssistantOrchestrator:
             raise RetryLater(str(exc)) from exc
 
     def failure_notice(self, delivery: Delivery) -> OutgoingMessage | None:
-        """What a user hears whose message the queue gives up."""
+        """What a user hears whose message the queue gives up; strangers hear nothing."""
         try:
             message = parse(delivery)
         except Reject:
+            return None
+        if self._unknown.get(message.user_id):
             return None
         # perhaps nobody could tell who it is: the bot that let them write knows them
         user = self._users.peek(message.user_id)
@@ -132,16 +137,17 @@ class AssistantOrchestrator:
     async def process_message(self, message: IncomingMessage) -> Sequence[OutgoingMessage]:
         """The answer to one message, a reply or a notice of the service itself; then what the owner is told.
 
-        Whoever writes can be reached, whatever `is_active` says: only unknown and blocked users are refused.
+        Whoever writes can be reached, whatever `is_active` says: only the blocked are refused, and told so.
 
         Raises:
+            Reject: the user is unknown.
             KitError: rest_service could not be asked and what it would say is not known.
         """
         seen = await self._changes.look()
         user = await self._user(message.user_id, seen)
-        if user is None or user.role is UserRole.BLOCKED:
-            log.warning("message_refused", user="unknown" if user is None else "blocked")
-            return [_refusal(message, user.language if user else None)]
+        if user.role is UserRole.BLOCKED:
+            log.warning("message_refused", user="blocked")
+            return [_refusal(message, user.language)]
         if message.type is IncomingType.RESET:
             removed = sum([await data.forget(user.id) for data in self._user_data])
             log.info("conversations_forgotten", conversations=removed)
@@ -201,11 +207,12 @@ class AssistantOrchestrator:
             return f"no answer in {self._message_timeout:g} s"
         return f"{type(error).__name__}: {error}"
 
-    async def _user(self, user_id: int, seen: Versions) -> UserRead | None:
+    async def _user(self, user_id: int, seen: Versions) -> UserRead:
         try:
             return await self._users.get(user_id, lambda: self._rest.get_user(user_id), seen=seen)
-        except NotFoundError:
-            return None
+        except NotFoundError as exc:
+            self._unknown.put(user_id, value=True)
+            raise Reject(f"unknown user {user_id}") from exc
 
     async def _secretary(self, seen: Versions) -> BaseAssistant:
         """The secretary as it is configured now; as it was when rest_service is away."""
