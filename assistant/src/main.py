@@ -24,12 +24,12 @@ from .assistants.memory import Memories
 from .assistants.openai_services import OpenAIServices, stateless_backends
 from .config.settings import Settings
 from .core import metrics
-from .core.known_providers import DEFAULT_PROVIDER
 from .core.model import ModelBackend
-from .core.remote_assistants import RemoteAssistants
-from .core.retry import Retrying
-from .core.router import ModelResolver, ModelRouter, Rests
-from .core.tools_backend import chat_backend
+from .core.providers.known import DEFAULT_PROVIDER
+from .core.routing.retry import Retrying
+from .core.routing.router import ModelResolver, ModelRouter, Rests
+from .core.routing.tools_backend import chat_backend
+from .core.threads.remote_assistants import RemoteAssistants
 from .messages.trouble import Trouble
 from .orchestrator import AssistantOrchestrator
 from .services.discards import DiscardSweeper

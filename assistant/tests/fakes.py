@@ -11,15 +11,15 @@ import redis.asyncio as aioredis
 from pydantic import SecretStr
 
 from assistant.src.assistants.openai_services import OpenAIServices, stateless_backends
-from assistant.src.core.chat_completions import ChatCompletionsBackend
-from assistant.src.core.event_stream import Timeouts
+from assistant.src.core.chat.backend import ChatCompletionsBackend
 from assistant.src.core.model import ModelAnswer, ModelBackend, ModelRequest, TextSink, ToolCall, Usage
-from assistant.src.core.provider import Provider
-from assistant.src.core.remote_assistants import RemoteAssistants
-from assistant.src.core.retry import Retrying
-from assistant.src.core.router import ModelResolver, ModelRouter
+from assistant.src.core.providers.event_stream import Timeouts
+from assistant.src.core.providers.provider import Provider
+from assistant.src.core.routing.retry import Retrying
+from assistant.src.core.routing.router import ModelResolver, ModelRouter
 from assistant.src.core.run_context import RunContext, UserProfile
-from assistant.src.core.threads import OpenAIProtocol
+from assistant.src.core.thread_backend import OpenAIProtocol
+from assistant.src.core.threads.remote_assistants import RemoteAssistants
 from assistant.src.services.weather import WeatherClient
 from assistant.src.storage.provider_threads import ProviderThreads
 from assistant.src.tools.base import Arguments, BaseTool

@@ -13,7 +13,7 @@ from assistant.src.assistants.memory import Memories
 from assistant.src.assistants.openai_assistant import OpenAIAssistant
 from assistant.src.assistants.openai_services import OpenAIServices
 from assistant.src.assistants.tool_loop import LoopLimits
-from assistant.src.core.threads import OpenAIProtocol
+from assistant.src.core.thread_backend import OpenAIProtocol
 from assistant.src.services.discards import DiscardSweeper
 from assistant.src.storage.conversation import ConversationStore
 from assistant.src.storage.user_data import UserData

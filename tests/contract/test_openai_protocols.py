@@ -12,7 +12,7 @@ import redis.asyncio as aioredis
 from fastapi import FastAPI
 
 from assistant.src.core.errors import ModelError
-from assistant.src.core.threads import OpenAIProtocol
+from assistant.src.core.thread_backend import OpenAIProtocol
 from assistant.src.tools.time_tool import TimeTool
 from rest_service.app.main import create_app
 from rest_service.tests.support import empty, make_settings, migrated_database, running

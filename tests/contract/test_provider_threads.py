@@ -14,10 +14,10 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from assistant.src.core import router
 from assistant.src.core.errors import BrokenRowError, ModelError
 from assistant.src.core.model import ToolSpec
-from assistant.src.core.threads import OpenAIProtocol
+from assistant.src.core.routing import router
+from assistant.src.core.thread_backend import OpenAIProtocol
 from assistant.tests.fakes import FunctionTool, ScriptedBackend, said
 from assistant.tests.openai_standin import OpenAIStandIn, Says, Step, calls, text_of
 from assistant.tests.standin import Reply, Request, completion, error

@@ -11,7 +11,8 @@ import redis.asyncio as aioredis
 from pydantic import SecretStr
 from redis.exceptions import NoPermissionError, RedisError
 
-from assistant.src.core import cool_down, remote_assistants
+from assistant.src.core.providers import cool_down
+from assistant.src.core.threads import remote_assistants
 from assistant.src.services import usage
 from assistant.src.storage import conversation, provider_threads
 from google_calendar_service.src.schemas.auth import PendingConsent

@@ -33,10 +33,10 @@ from ..core.model import (
     TextSink,
     UserMessage,
 )
-from ..core.retry import Retrying, share_of_time, was_hurried
-from ..core.router import RESTS
-from ..core.spoken import is_unknown_path
-from ..core.threads import ThreadBackend
+from ..core.providers.refusals import is_unknown_path
+from ..core.routing.retry import Retrying, share_of_time, was_hurried
+from ..core.routing.router import RESTS
+from ..core.thread_backend import ThreadBackend
 from ..storage.provider_threads import KnownThread, ProviderThreads, digest_of
 
 log = get_logger(__name__)

@@ -17,7 +17,7 @@ from service_kit.logging import get_logger
 from ..core.errors import BrokenRowError, UnknownProviderError
 from ..core.model import ToolCall, ToolSpec
 from ..core.run_context import RunContext
-from ..core.threads import Definition, Identity
+from ..core.thread_backend import Definition, Identity
 from ..tools.base import Arguments, BaseTool
 from ..tools.wrappers import DoneCalls
 from ..utils.text import compact_json

@@ -8,18 +8,20 @@ does the default provider where it turns out not to speak the protocol.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..core import conversations, responses, runs
-from ..core.conversations import ConversationsBackend, delete_conversation
 from ..core.errors import UnknownProviderError
 from ..core.model import ModelBackend
-from ..core.provider import Provider
-from ..core.remote_assistants import RemoteAssistants
-from ..core.retry import Retrying
-from ..core.router import ModelResolver, Rests
-from ..core.runs import RunsBackend, delete_thread
-from ..core.spoken import ResponsesOrChat
-from ..core.threads import Identity, OpenAIProtocol, ThreadBackend
-from ..core.tools_backend import ToolsBackend
+from ..core.providers.provider import Provider
+from ..core.responses import backend as responses
+from ..core.responses import conversations
+from ..core.responses.conversations import ConversationsBackend, delete_conversation
+from ..core.routing.responses_or_chat import ResponsesOrChat
+from ..core.routing.retry import Retrying
+from ..core.routing.router import ModelResolver, Rests
+from ..core.routing.tools_backend import ToolsBackend
+from ..core.thread_backend import Identity, OpenAIProtocol, ThreadBackend
+from ..core.threads import backend as runs
+from ..core.threads.backend import RunsBackend, delete_thread
+from ..core.threads.remote_assistants import RemoteAssistants
 from ..core.tools_way import ToolsWay
 from ..storage.provider_threads import ProviderThreads
 

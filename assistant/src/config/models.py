@@ -19,8 +19,8 @@ from pydantic_settings import NoDecode
 
 from service_kit.settings import EnvironmentSettings
 
-from ..core.known_providers import DEFAULT_PROVIDER, KNOWN
-from ..core.threads import OpenAIProtocol
+from ..core.providers.known import DEFAULT_PROVIDER, KNOWN
+from ..core.thread_backend import OpenAIProtocol
 
 ProviderName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=40)]
 

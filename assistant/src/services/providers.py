@@ -11,11 +11,11 @@ from service_kit.contracts.providers import MODEL_PROVIDERS_KEY, ModelProviders
 from service_kit.logging import get_logger
 
 from ..config.models import ModelSettings, OwnProvider
-from ..core.cool_down import CoolDown, account_of
-from ..core.event_stream import Timeouts
-from ..core.known_providers import DEFAULT_PROVIDER, KNOWN, KnownProvider, known_at
-from ..core.provider import Provider
-from ..core.quirks import Quirks
+from ..core.providers.cool_down import CoolDown, account_of
+from ..core.providers.event_stream import Timeouts
+from ..core.providers.known import DEFAULT_PROVIDER, KNOWN, KnownProvider, known_at
+from ..core.providers.provider import Provider
+from ..core.providers.quirks import Quirks
 
 log = get_logger(__name__)
 

@@ -33,7 +33,7 @@ from service_kit.rest import endpoints
 from service_kit.rest.client import AsyncRestClient
 
 from ..core.model import AssistantMessage, Message, ToolMessage
-from ..core.threads import kept_if_whole
+from ..core.thread_backend import kept_if_whole
 from ..utils.text import compact_json
 
 log = get_logger(__name__)

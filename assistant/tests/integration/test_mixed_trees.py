@@ -10,7 +10,7 @@ import redis.asyncio as aioredis
 from assistant.src.assistants.base import BaseAssistant
 from assistant.src.assistants.factory import AssistantFactory, Limits
 from assistant.src.assistants.memory import Memories
-from assistant.src.core.threads import OpenAIProtocol
+from assistant.src.core.thread_backend import OpenAIProtocol
 from assistant.src.storage.conversation import ConversationStore
 from assistant.tests.fakes import (
     ScriptedBackend,

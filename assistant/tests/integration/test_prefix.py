@@ -11,9 +11,9 @@ from assistant.src.assistants.memory import Memories
 from assistant.src.assistants.secretary import SecretaryLLMChat
 from assistant.src.assistants.sub_assistant import SubAssistantLLMChat
 from assistant.src.assistants.tool_loop import LoopLimits
-from assistant.src.core.chat_wire import request_body
+from assistant.src.core.chat.request import request_body
 from assistant.src.core.model import ModelAnswer, ModelRequest, ToolMessage
-from assistant.src.core.quirks import Quirks
+from assistant.src.core.providers.quirks import Quirks
 from assistant.src.core.run_context import RunContext
 from assistant.src.storage.conversation import ConversationStore
 from assistant.src.tools.sub_assistant_tool import SubAssistantTool

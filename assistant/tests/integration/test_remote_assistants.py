@@ -9,10 +9,10 @@ import pytest
 import redis.asyncio as aioredis
 
 from assistant.src.core.errors import ModelRefusedError
-from assistant.src.core.event_stream import Timeouts
-from assistant.src.core.provider import Method, Provider
-from assistant.src.core.remote_assistants import RemoteAssistants
-from assistant.src.core.threads import Definition, Identity
+from assistant.src.core.providers.event_stream import Timeouts
+from assistant.src.core.providers.provider import Method, Provider
+from assistant.src.core.thread_backend import Definition, Identity
+from assistant.src.core.threads.remote_assistants import RemoteAssistants
 from assistant.tests.standin import HttpStandIn, Reply, Request, error
 
 pytestmark = pytest.mark.integration

@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 from assistant.src.core import metrics
 from assistant.src.core.errors import ModelRefusedError, ModelUnavailableError
 from assistant.src.core.model import ModelRequest, ToolMessage, UserMessage
-from assistant.src.core.retry import Retrying
-from assistant.src.core.router import ModelResolver, ModelRouter
+from assistant.src.core.routing.retry import Retrying
+from assistant.src.core.routing.router import ModelResolver, ModelRouter
 from assistant.src.services.usage import PENDING
 from assistant.tests.fakes import ScriptedBackend, assistant_row, calls, said, tool_row, tree_of, user_row
 from assistant.tests.integration.conftest import delivery_of

@@ -7,11 +7,11 @@ from contextlib import aclosing, asynccontextmanager
 
 import pytest
 
-from assistant.src.core import bounds
 from assistant.src.core.errors import AnswerTooLargeError, ModelRefusedError, ModelUnavailableError
-from assistant.src.core.event_stream import Timeouts
-from assistant.src.core.provider import Provider
-from assistant.src.core.sse import SSE, SSEDecoder
+from assistant.src.core.providers import bounds
+from assistant.src.core.providers.event_stream import Timeouts
+from assistant.src.core.providers.provider import Provider
+from assistant.src.core.providers.sse import SSE, SSEDecoder
 from assistant.src.services.weather import WeatherClient, WeatherUnavailableError
 from assistant.tests.standin import HttpStandIn, Reply, Request, StandIn, completion
 

@@ -3,7 +3,7 @@ from contextlib import aclosing, asynccontextmanager
 
 import pytest
 
-from assistant.src.core.chat_completions import ChatCompletionsBackend
+from assistant.src.core.chat.backend import ChatCompletionsBackend
 from assistant.src.core.errors import (
     BadAnswerError,
     ContextOverflowError,
@@ -14,7 +14,6 @@ from assistant.src.core.errors import (
     NoCreditError,
     UnknownModelError,
 )
-from assistant.src.core.event_stream import Timeouts
 from assistant.src.core.model import (
     AssistantMessage,
     ModelRequest,
@@ -24,7 +23,8 @@ from assistant.src.core.model import (
     Usage,
     UserMessage,
 )
-from assistant.src.core.provider import Provider
+from assistant.src.core.providers.event_stream import Timeouts
+from assistant.src.core.providers.provider import Provider
 from assistant.tests.standin import Reply, StandIn, completion, error
 
 REQUEST = ModelRequest(models=("small-1",), instructions="Be brief.", messages=[UserMessage("Hi")])

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from assistant.src.core.chat_answer import AnswerReader
-from assistant.src.core.chat_wire import request_body
-from assistant.src.core.known_providers import KNOWN, OPENAI
+from assistant.src.core.chat.answer import AnswerReader
+from assistant.src.core.chat.request import request_body
 from assistant.src.core.model import (
     AssistantMessage,
     ModelAnswer,
@@ -17,7 +16,8 @@ from assistant.src.core.model import (
     ToolSpec,
     UserMessage,
 )
-from assistant.src.core.quirks import Quirks
+from assistant.src.core.providers.known import KNOWN, OPENAI
+from assistant.src.core.providers.quirks import Quirks
 from assistant.src.utils.text import compact_json
 
 OPTIONAL = {"type": "object", "properties": {"a": {"type": "string"}}}

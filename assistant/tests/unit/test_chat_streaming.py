@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from assistant.src.core.chat_completions import ChatCompletionsBackend
+from assistant.src.core.chat.backend import ChatCompletionsBackend
 from assistant.src.core.errors import (
     BadAnswerError,
     ContentRefusedError,
@@ -16,10 +16,10 @@ from assistant.src.core.errors import (
     ModelUnavailableError,
     NoCreditError,
 )
-from assistant.src.core.event_stream import Timeouts
 from assistant.src.core.model import ModelAnswer, ModelRequest, ToolCall, Usage, UserMessage
-from assistant.src.core.provider import Provider
-from assistant.src.core.quirks import Quirks
+from assistant.src.core.providers.event_stream import Timeouts
+from assistant.src.core.providers.provider import Provider
+from assistant.src.core.providers.quirks import Quirks
 from assistant.tests.standin import Reply, StandIn, chunk, completion, error, events
 
 REQUEST = ModelRequest(models=("small-1",), instructions="Be brief.", messages=[UserMessage("Hi")])

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from assistant.src.core import cool_down
-from assistant.src.core.cool_down import LONGEST, PREFIX, CoolDown, account_of
 from assistant.src.core.errors import ModelUnavailableError
-from assistant.src.core.event_stream import Timeouts
-from assistant.src.core.provider import Provider
+from assistant.src.core.providers import cool_down
+from assistant.src.core.providers.cool_down import LONGEST, PREFIX, CoolDown, account_of
+from assistant.src.core.providers.event_stream import Timeouts
+from assistant.src.core.providers.provider import Provider
 from assistant.tests.standin import Reply, StandIn, completion, error
 from service_kit.redis import connect
 from service_kit.testing.faulty_line import FaultyLine

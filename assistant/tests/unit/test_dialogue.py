@@ -16,7 +16,7 @@ from assistant.src.assistants.openai_services import OpenAIServices
 from assistant.src.assistants.tool_loop import LoopLimits, ModelChoice, ToolLoop
 from assistant.src.core.errors import ModelError
 from assistant.src.core.model import AssistantMessage, UserMessage
-from assistant.src.core.threads import Identity
+from assistant.src.core.thread_backend import Identity
 from assistant.src.storage.provider_threads import KnownThread, ProviderThreads
 from assistant.src.storage.turns import Turn, turn_of
 from assistant.tests.fakes import FunctionTool, context_of, openai_services

@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
-from assistant.src.core.chat_completions import ChatCompletionsBackend
+from assistant.src.core.chat.backend import ChatCompletionsBackend
 from assistant.src.core.errors import ModelError, ModelRefusedError
-from assistant.src.core.event_stream import Timeouts
 from assistant.src.core.model import ModelRequest, UserMessage
-from assistant.src.core.provider import Provider
-from assistant.src.core.retry import Retrying
-from assistant.src.core.router import ModelResolver, ModelRouter
+from assistant.src.core.providers.event_stream import Timeouts
+from assistant.src.core.providers.provider import Provider
+from assistant.src.core.routing.retry import Retrying
+from assistant.src.core.routing.router import ModelResolver, ModelRouter
 from assistant.tests.standin import Reply, StandIn, chunk, completion, error, events
 
 PATIENT = Timeouts(connect=30.0, first_token=30.0, stall=30.0, whole=30.0)

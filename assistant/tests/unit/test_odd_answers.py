@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from assistant.src.core.chat_completions import ChatCompletionsBackend
+from assistant.src.core.chat.backend import ChatCompletionsBackend
 from assistant.src.core.errors import (
     AnswerTooLargeError,
     BadAnswerError,
@@ -17,12 +17,12 @@ from assistant.src.core.errors import (
     NoCreditError,
     UnknownModelError,
 )
-from assistant.src.core.event_stream import Timeouts
-from assistant.src.core.known_providers import KNOWN
 from assistant.src.core.model import ModelAnswer, ModelRequest, ToolSpec, Usage, UserMessage
-from assistant.src.core.provider import Provider
-from assistant.src.core.quirks import Quirks
-from assistant.src.core.responses import ResponsesBackend
+from assistant.src.core.providers.event_stream import Timeouts
+from assistant.src.core.providers.known import KNOWN
+from assistant.src.core.providers.provider import Provider
+from assistant.src.core.providers.quirks import Quirks
+from assistant.src.core.responses.backend import ResponsesBackend
 from assistant.tests.openai_standin import OpenAIStandIn
 from assistant.tests.standin import Reply, StandIn, chunk, completion, events
 

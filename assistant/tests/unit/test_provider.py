@@ -17,9 +17,9 @@ from assistant.src.core.errors import (
     ModelUnavailableError,
     NoCreditError,
 )
-from assistant.src.core.event_stream import Timeouts
-from assistant.src.core.provider import Provider
-from assistant.src.core.sse import SSE
+from assistant.src.core.providers.event_stream import Timeouts
+from assistant.src.core.providers.provider import Provider
+from assistant.src.core.providers.sse import SSE
 from assistant.tests.standin import HttpStandIn, Reply, Request, StandIn, completion, error, events
 
 LONG = 60.0

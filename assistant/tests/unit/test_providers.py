@@ -7,9 +7,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from structlog.testing import capture_logs
 
 from assistant.src.config.models import ModelSettings
-from assistant.src.core.known_providers import KNOWN, OPENAI
-from assistant.src.core.quirks import Quirks
-from assistant.src.core.router import ModelResolver
+from assistant.src.core.providers.known import KNOWN, OPENAI
+from assistant.src.core.providers.quirks import Quirks
+from assistant.src.core.routing.router import ModelResolver
 from assistant.src.services.providers import Providers, announce_providers, providers_of
 from assistant.tests.fakes import ScriptedBackend
 from service_kit.contracts.providers import MODEL_PROVIDERS_KEY, ModelProviders

@@ -12,7 +12,7 @@ from assistant.src.core.errors import (
     NoCreditError,
     UnknownModelError,
 )
-from assistant.src.core.refusals import refusal, refusal_in_body, wait_asked_for
+from assistant.src.core.providers.refusals import refusal, refusal_in_body, wait_asked_for
 
 OVERFLOWS = [
     # as OpenAI, vLLM, DeepSeek, OpenRouter, Anthropic, Gemini, Mistral, Groq, xAI, llama.cpp, Ollama,

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from assistant.src import tools
 from assistant.src.assistants.base import BaseAssistant
 from assistant.src.core.errors import UnknownToolTypeError
-from assistant.src.core.strict import strict_schema
+from assistant.src.core.wire.strict import strict_schema
 from assistant.src.tools.base import BaseTool
 from assistant.src.tools.registry import ToolSite, announce_tool_types, tool_kinds
 from assistant.src.tools.rest_service_tool import RestServiceTool

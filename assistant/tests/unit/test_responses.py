@@ -15,7 +15,6 @@ from assistant.src.core.errors import (
     ModelTimeoutError,
     ModelUnavailableError,
 )
-from assistant.src.core.event_stream import Timeouts
 from assistant.src.core.model import (
     AssistantMessage,
     ModelRequest,
@@ -24,9 +23,10 @@ from assistant.src.core.model import (
     ToolSpec,
     UserMessage,
 )
-from assistant.src.core.provider import Provider
-from assistant.src.core.responses import ResponsesBackend
-from assistant.src.core.responses_wire import input_items
+from assistant.src.core.providers.event_stream import Timeouts
+from assistant.src.core.providers.provider import Provider
+from assistant.src.core.responses.backend import ResponsesBackend
+from assistant.src.core.responses.wire import input_items
 from assistant.tests.openai_standin import OpenAIStandIn, Says, calls, stream_of
 from assistant.tests.standin import Reply, error, events
 

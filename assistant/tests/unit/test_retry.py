@@ -13,7 +13,7 @@ from assistant.src.core.errors import (
     ModelTimeoutError,
     ModelUnavailableError,
 )
-from assistant.src.core.retry import LAST_WORD, MAX_WAIT, Retrying, full_jitter, share_of_time
+from assistant.src.core.routing.retry import LAST_WORD, MAX_WAIT, Retrying, full_jitter, share_of_time
 
 
 class Attempts:

@@ -4,7 +4,6 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
-from assistant.src.core import retry
 from assistant.src.core.errors import (
     BadAnswerError,
     ContextOverflowError,
@@ -14,8 +13,9 @@ from assistant.src.core.errors import (
     UnknownProviderError,
 )
 from assistant.src.core.model import ModelAnswer, ModelRequest
-from assistant.src.core.retry import Retrying
-from assistant.src.core.router import COOL_DOWN, ModelResolver, ModelRouter, Rests
+from assistant.src.core.routing import retry
+from assistant.src.core.routing.retry import Retrying
+from assistant.src.core.routing.router import COOL_DOWN, ModelResolver, ModelRouter, Rests
 from assistant.tests.fakes import ScriptedBackend, said
 
 

@@ -20,7 +20,6 @@ from assistant.src.core.errors import (
     NoCreditError,
     ThreadLostError,
 )
-from assistant.src.core.event_stream import Timeouts
 from assistant.src.core.model import (
     AssistantMessage,
     ModelAnswer,
@@ -32,10 +31,11 @@ from assistant.src.core.model import (
     Usage,
     UserMessage,
 )
-from assistant.src.core.provider import Provider
-from assistant.src.core.remote_assistants import RemoteAssistants
-from assistant.src.core.runs import RunsBackend
-from assistant.src.core.threads import Identity
+from assistant.src.core.providers.event_stream import Timeouts
+from assistant.src.core.providers.provider import Provider
+from assistant.src.core.thread_backend import Identity
+from assistant.src.core.threads.backend import RunsBackend
+from assistant.src.core.threads.remote_assistants import RemoteAssistants
 from assistant.src.utils.text import compact_json
 from assistant.tests.standin import HttpStandIn, Reply, Request, error
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.src.core.sse import SSE, SSEDecoder
+from assistant.src.core.providers.sse import SSE, SSEDecoder
 
 STREAM = (
     b': a comment\n\nevent: response.created\r\nid: 1\r\ndata: {"a":\ndata: 1}\r\n\r\n\n'

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from assistant.src.core.strict import MAX_KEPT, MAX_PROPERTIES, strict_schema
+from assistant.src.core.wire.strict import MAX_KEPT, MAX_PROPERTIES, strict_schema
 from assistant.src.tools.nulls import without_nulls
 
 

@@ -17,7 +17,7 @@ from assistant.src.core.errors import (
     ThreadLostError,
     UnknownProviderError,
 )
-from assistant.src.core.refusals import refusal
+from assistant.src.core.providers.refusals import refusal
 from assistant.src.messages.texts import Text, say, text_for
 
 WITHOUT_INCIDENT = {Text.RESET_DONE, Text.DONE_BEFORE, Text.NO_ACCESS}

@@ -2,9 +2,9 @@
 
 import pytest
 
-from assistant.src.core import growing_text
-from assistant.src.core.growing_text import GrowingText
-from assistant.src.core.thoughts import without_thoughts
+from assistant.src.core.wire import growing_text
+from assistant.src.core.wire.growing_text import GrowingText
+from assistant.src.core.wire.thoughts import without_thoughts
 
 FENCED = "Write:\n```xml\n<think>\nlike this\n</think>\n```\nand go on."
 HARMONY = (

@@ -9,9 +9,9 @@ import pytest
 import redis.asyncio as aioredis
 from pydantic import SecretStr
 
-from assistant.src.core import threads
+from assistant.src.core import thread_backend as threads
 from assistant.src.core.errors import ModelUnavailableError
-from assistant.src.core.threads import kept_if_whole
+from assistant.src.core.thread_backend import kept_if_whole
 from assistant.src.storage.provider_threads import ProviderThreads
 from assistant.tests.standin import HttpStandIn, Reply, Request
 from service_kit.rest.client import AsyncRestClient

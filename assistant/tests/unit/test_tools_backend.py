@@ -12,15 +12,15 @@ from structlog.testing import capture_logs
 from assistant.src.assistants.openai_services import stateless_backends
 from assistant.src.assistants.tool_loop import LoopLimits, ModelChoice, ToolLoop
 from assistant.src.core import tools_way
-from assistant.src.core.chat_wire import request_body
+from assistant.src.core.chat.request import request_body
 from assistant.src.core.errors import ModelUnavailableError, ToolsRefusedError
-from assistant.src.core.event_stream import Timeouts
 from assistant.src.core.model import ModelRequest, ToolSpec, Usage, UserMessage
-from assistant.src.core.provider import Provider
-from assistant.src.core.quirks import Quirks
-from assistant.src.core.refusals import refusal
-from assistant.src.core.threads import OpenAIProtocol
-from assistant.src.core.tools_backend import ToolsBackend, chat_backend
+from assistant.src.core.providers.event_stream import Timeouts
+from assistant.src.core.providers.provider import Provider
+from assistant.src.core.providers.quirks import Quirks
+from assistant.src.core.providers.refusals import refusal
+from assistant.src.core.routing.tools_backend import ToolsBackend, chat_backend
+from assistant.src.core.thread_backend import OpenAIProtocol
 from assistant.src.core.tools_way import ToolsWay
 from assistant.tests.fakes import FunctionTool, context_of
 from assistant.tests.openai_standin import OpenAIStandIn, Says, calls

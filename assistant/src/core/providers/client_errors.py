@@ -7,7 +7,7 @@ import aiohttp
 import httpx2
 import openai
 
-from .errors import BadAnswerError, ModelUnavailableError
+from ..errors import BadAnswerError, ModelUnavailableError
 from .refusals import refusal_in_body, wait_asked_for
 
 REDIRECT = "a redirect, which is not followed; the provider's base URL must be the address it leads to"

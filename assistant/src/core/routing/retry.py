@@ -21,9 +21,9 @@ from typing import TypeVar
 
 from service_kit.logging import get_logger
 
-from . import metrics
-from .errors import BadAnswerError, CoolDownError, ModelError, ModelTimeoutError, ModelUnavailableError
-from .model import ModelAnswer
+from .. import metrics
+from ..errors import BadAnswerError, CoolDownError, ModelError, ModelTimeoutError, ModelUnavailableError
+from ..model import ModelAnswer
 
 log = get_logger(__name__)
 

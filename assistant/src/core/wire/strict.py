@@ -9,7 +9,7 @@ for our own check of the arguments stands behind both.
 from collections.abc import Mapping
 from typing import Any
 
-from .model import JsonSchema
+from ..model import JsonSchema
 
 MAX_PROPERTIES = 100
 MAX_DEPTH = 5

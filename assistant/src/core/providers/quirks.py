@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .tools_way import ToolsWay, reasons, tools_way
+from ..tools_way import ToolsWay, reasons, tools_way
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,12 @@ from contextlib import aclosing, asynccontextmanager
 
 import pytest
 
-from assistant.src.core.chat_completions import ChatCompletionsBackend
+from assistant.src.core.chat.backend import ChatCompletionsBackend
 from assistant.src.core.errors import ModelError, ModelRefusedError, ModelUnavailableError
-from assistant.src.core.event_stream import Timeouts
 from assistant.src.core.model import ModelRequest, UserMessage
-from assistant.src.core.provider import Provider
-from assistant.src.core.spoken import ResponsesOrChat
+from assistant.src.core.providers.event_stream import Timeouts
+from assistant.src.core.providers.provider import Provider
+from assistant.src.core.routing.responses_or_chat import ResponsesOrChat
 from assistant.tests.openai_standin import OpenAIStandIn, Says
 from assistant.tests.standin import Reply, Request, completion, error
 

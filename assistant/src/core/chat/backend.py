@@ -6,13 +6,13 @@ One call of `complete` is one attempt; `router` retries.
 import asyncio
 from collections.abc import AsyncIterator
 
-from .chat_answer import AnswerReader
-from .chat_wire import request_body, streaming
-from .errors import ModelUnavailableError
-from .model import ModelAnswer, ModelRequest, TextSink
-from .provider import Provider
-from .quirks import Quirks
-from .sse import SSE, events_of_body
+from ..errors import ModelUnavailableError
+from ..model import ModelAnswer, ModelRequest, TextSink
+from ..providers.provider import Provider
+from ..providers.quirks import Quirks
+from ..providers.sse import SSE, events_of_body
+from .answer import AnswerReader
+from .request import request_body, streaming
 
 PATH = "/chat/completions"
 USAGE_WAIT = 2.0

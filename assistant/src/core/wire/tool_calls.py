@@ -4,16 +4,46 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from ..utils.text import well_formed
-from . import bounds
-from .model import ToolCall
-from .wire import cleaned
+from pydantic import ConfigDict, Field, model_validator
+
+from ...utils.text import well_formed
+from ..model import ToolCall
+from ..providers import bounds
+from .parsing import Index, Wire, Word, cleaned
 
 _TO_MEND = re.compile(r"\\u[dD]|[\x00-\x1f]")
 """Perhaps half of a character, or a line break within a text, which JSON does not allow."""
 _BROKEN = "{"
 """Arguments that are none: the model is told so."""
+
+
+class Function(Wire):
+    """The name and the arguments of a call; a piece may hold a part of either."""
+
+    name: Word = ""
+    arguments: Any = None
+
+
+class Call(Wire):
+    """A call of a tool, or a piece of one."""
+
+    model_config = ConfigDict(extra="allow")
+    index: Index = None
+    id: Word = ""
+    function: Function = Field(default_factory=Function)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nested(cls, value: dict[str, Any]) -> dict[str, Any]:
+        """Some servers put name and arguments beside the id instead of into `function`."""
+        nested = isinstance(value.get("function"), dict | Function)
+        return (
+            value
+            if nested
+            else {**value, "function": {"name": value.get("name"), "arguments": value.get("arguments")}}
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,18 +8,18 @@ where an answer would be none.
 from collections.abc import Collection
 from typing import Any
 
-from ..utils.text import compact_json
-from . import bounds
-from .chat_calls import CallCollector, GrowingCall, extras_of
-from .chat_shapes import Call, Choice, Completion, Said
-from .chat_wire import packed
-from .errors import BadAnswerError, ContentRefusedError, CutAnswerError, ModelRefusedError
-from .growing_text import GrowingText
-from .model import ModelAnswer, TextSink, Usage
-from .quirks import Quirks
-from .refusals import error_in_answer, refusal_in_body
-from .tool_calls import tool_calls
-from .wire import cleaned, decoded, shaped, usage_of
+from ...utils.text import compact_json
+from ..errors import BadAnswerError, ContentRefusedError, CutAnswerError, ModelRefusedError
+from ..model import ModelAnswer, TextSink, Usage
+from ..providers import bounds
+from ..providers.quirks import Quirks
+from ..providers.refusals import error_in_answer, refusal_in_body
+from ..wire.growing_text import GrowingText
+from ..wire.parsing import cleaned, decoded, shaped, usage_of
+from ..wire.tool_calls import Call, tool_calls
+from .calls import CallCollector, GrowingCall, extras_of
+from .request import packed
+from .shapes import Choice, Completion, Said
 
 DONE = b"[DONE]"
 

@@ -14,10 +14,10 @@ from pydantic_core import from_json
 
 from service_kit.logging import get_logger
 
-from ..utils.text import well_formed
-from . import bounds
-from .errors import BadAnswerError, CutAnswerError
-from .model import Usage
+from ...utils.text import well_formed
+from ..errors import BadAnswerError, CutAnswerError
+from ..model import Usage
+from ..providers import bounds
 
 log = get_logger(__name__)
 

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from ..utils.text import shortened
-from .errors import (
+from ...utils.text import shortened
+from ..errors import (
     ContentRefusedError,
     ContextOverflowError,
     KeyRefusedError,
@@ -22,7 +22,7 @@ from .errors import (
     ToolsRefusedError,
     UnknownModelError,
 )
-from .tools_way import ToolsWay
+from ..tools_way import ToolsWay
 
 _RETRYABLE = frozenset({408, 409, 425, 429})
 _OVERFLOW_CODES = frozenset(
@@ -213,6 +213,11 @@ def refusal_in_body(body: object, *, status: int | None, retry_after: float | No
         kind=_word(body.get("type")),
         retry_after=retry_after,
     )
+
+
+def is_unknown_path(refusal: ModelRefusedError) -> bool:
+    """Whether the server may not know the path at all; a model that it does not know it names."""
+    return refusal.status in {404, 405} and "model" not in str(refusal).lower()
 
 
 def error_in_answer(answer: object) -> ModelError | None:

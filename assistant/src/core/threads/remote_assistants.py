@@ -17,11 +17,11 @@ from pydantic import TypeAdapter, ValidationError
 from service_kit.logging import get_logger
 from service_kit.notes import Notes
 
-from ..utils.text import canonical_json
-from .errors import ModelError, ModelRefusedError
-from .provider import Provider
-from .threads import Definition, Identity
-from .wire import Made, parsed
+from ...utils.text import canonical_json
+from ..errors import ModelError, ModelRefusedError
+from ..providers.provider import Provider
+from ..thread_backend import Definition, Identity
+from ..wire.parsing import Made, parsed
 
 log = get_logger(__name__)
 

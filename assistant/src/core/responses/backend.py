@@ -8,15 +8,15 @@ of tool calls goes back to it encrypted.
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from . import bounds
-from .errors import CutAnswerError, ModelRefusedError
-from .growing_text import GrowingText
-from .model import ModelAnswer, ModelRequest, TextSink
-from .provider import Provider
-from .refusals import error_in_answer, refusal_in_body
-from .responses_wire import Response, answer_of, input_items, parse_response, response_body
-from .sse import SSE, events_of_body
-from .wire import decoded, text_of
+from ..errors import CutAnswerError, ModelRefusedError
+from ..model import ModelAnswer, ModelRequest, TextSink
+from ..providers import bounds
+from ..providers.provider import Provider
+from ..providers.refusals import error_in_answer, refusal_in_body
+from ..providers.sse import SSE, events_of_body
+from ..wire.growing_text import GrowingText
+from ..wire.parsing import decoded, text_of
+from .wire import Response, answer_of, input_items, parse_response, response_body
 
 PATH = "/responses"
 

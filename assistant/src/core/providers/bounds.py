@@ -8,7 +8,7 @@ import asyncio
 
 import httpx2
 
-from .errors import AnswerTooLargeError
+from ..errors import AnswerTooLargeError
 
 BODY = 4 * 2**20
 """Bytes of a whole answer, and of one event of a stream: twice what 128k tokens of Cyrillic escapes need."""

@@ -1,7 +1,7 @@
 """A text that arrives in pieces, joined and shown in steps: the cost grows with the text, not its square."""
 
-from ..utils.text import well_formed
-from .model import TextSink
+from ...utils.text import well_formed
+from ..model import TextSink
 from .thoughts import without_thoughts
 
 STEP = 64

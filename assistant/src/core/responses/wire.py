@@ -9,10 +9,9 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from ..utils.text import compact_json
-from . import bounds
-from .errors import BadAnswerError, ContentRefusedError, ModelRefusedError
-from .model import (
+from ...utils.text import compact_json
+from ..errors import BadAnswerError, ContentRefusedError, ModelRefusedError
+from ..model import (
     AssistantMessage,
     Message,
     ModelAnswer,
@@ -22,12 +21,13 @@ from .model import (
     ToolSpec,
     UserMessage,
 )
-from .refusals import error_in_answer, refusal
-from .strict import strict_schema
-from .thoughts import without_thoughts
-from .tool_calls import WrittenCall, tool_calls
-from .tools_way import reasons
-from .wire import AsObject, AsObjects, Wire, Word, cleaned, objects, shaped, text_of, usage_of
+from ..providers import bounds
+from ..providers.refusals import error_in_answer, refusal
+from ..tools_way import reasons
+from ..wire.parsing import AsObject, AsObjects, Wire, Word, cleaned, objects, shaped, text_of, usage_of
+from ..wire.strict import strict_schema
+from ..wire.thoughts import without_thoughts
+from ..wire.tool_calls import WrittenCall, tool_calls
 
 Item = dict[str, Any]
 

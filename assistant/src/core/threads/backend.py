@@ -13,8 +13,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
 
-from . import bounds
-from .errors import (
+from ..errors import (
     CutAnswerError,
     ModelError,
     ModelRefusedError,
@@ -22,12 +21,16 @@ from .errors import (
     ModelUnavailableError,
     ThreadLostError,
 )
-from .growing_text import GrowingText
-from .model import Message, ModelAnswer, ModelRequest, TextSink
-from .provider import Provider
-from .refusals import refusal_in_body
+from ..model import Message, ModelAnswer, ModelRequest, TextSink
+from ..providers import bounds
+from ..providers.provider import Provider
+from ..providers.refusals import refusal_in_body
+from ..providers.sse import SSE
+from ..thread_backend import Definition, Identity, kept_if_whole
+from ..wire.growing_text import GrowingText
+from ..wire.parsing import Made, decoded, parsed, shaped
 from .remote_assistants import BETA, RemoteAssistants
-from .runs_wire import (
+from .wire import (
     MessageDelta,
     Messages,
     Run,
@@ -39,10 +42,6 @@ from .runs_wire import (
     thread_messages,
     tool_outputs,
 )
-from .spoken import note_lack
-from .sse import SSE
-from .threads import Definition, Identity, kept_if_whole
-from .wire import Made, decoded, parsed, shaped
 
 T = TypeVar("T")
 
@@ -134,7 +133,7 @@ class RunsBackend:
 
     def give_up(self, reason: str) -> None:
         """The server has no threads."""
-        note_lack(self._provider, PATH, reason, advice="OPENAI_API_PROTOCOL=conversations")
+        self._provider.note_lack(PATH, reason, advice="OPENAI_API_PROTOCOL=conversations")
 
     async def delete(self, thread_id: str) -> None:
         """Delete the thread; one that is gone already is deleted."""

@@ -2,36 +2,10 @@
 
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field
 
-from .wire import AsObject, AsObjects, Index, Text, Wire, Word
-
-
-class Function(Wire):
-    """The name and the arguments of a call; a piece may hold a part of either."""
-
-    name: Word = ""
-    arguments: Any = None
-
-
-class Call(Wire):
-    """A call of a tool, or a piece of one."""
-
-    model_config = ConfigDict(extra="allow")
-    index: Index = None
-    id: Word = ""
-    function: Function = Field(default_factory=Function)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _nested(cls, value: dict[str, Any]) -> dict[str, Any]:
-        """Some servers put name and arguments beside the id instead of into `function`."""
-        nested = isinstance(value.get("function"), dict | Function)
-        return (
-            value
-            if nested
-            else {**value, "function": {"name": value.get("name"), "arguments": value.get("arguments")}}
-        )
+from ..wire.parsing import AsObject, AsObjects, Index, Text, Wire, Word
+from ..wire.tool_calls import Call, Function
 
 
 class Said(Wire):

@@ -5,11 +5,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..utils.text import compact_json
-from . import bounds
-from .chat_shapes import Call
-from .tool_calls import WrittenCall, json_values
-from .wire import cleaned
+from ...utils.text import compact_json
+from ..providers import bounds
+from ..wire.parsing import cleaned
+from ..wire.tool_calls import Call, WrittenCall, json_values
 
 _LONG = 2**16
 """Characters of arguments beyond which they are not read again to see whether they are whole."""

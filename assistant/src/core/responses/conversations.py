@@ -9,14 +9,13 @@ function call …"); items come and go in at most 20 a request.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .errors import ModelRefusedError, ModelUnavailableError, ThreadLostError
-from .model import Message, ModelAnswer, ModelRequest, TextSink
-from .provider import Provider
-from .responses import ask
-from .responses_wire import input_items, response_body
-from .spoken import note_lack
-from .threads import Definition, kept_if_whole
-from .wire import Made, parsed
+from ..errors import ModelRefusedError, ModelUnavailableError, ThreadLostError
+from ..model import Message, ModelAnswer, ModelRequest, TextSink
+from ..providers.provider import Provider
+from ..thread_backend import Definition, kept_if_whole
+from ..wire.parsing import Made, parsed
+from .backend import ask
+from .wire import input_items, response_body
 
 PATH = "/conversations"
 PREFIX = "conv_"
@@ -77,7 +76,7 @@ class ConversationsBackend:
 
     def give_up(self, reason: str) -> None:
         """The server has no conversations."""
-        note_lack(self._provider, PATH, reason, advice="OPENAI_API_PROTOCOL=responses")
+        self._provider.note_lack(PATH, reason, advice="OPENAI_API_PROTOCOL=responses")
 
     async def delete(self, thread_id: str) -> None:
         """Delete the conversation; one that is gone already is deleted."""

@@ -18,8 +18,8 @@ from typing import TypeGuard
 from service_kit.contracts.providers import ModelProviders
 from service_kit.logging import get_logger
 
-from . import metrics
-from .errors import (
+from .. import metrics
+from ..errors import (
     BadAnswerError,
     ContextOverflowError,
     ModelError,
@@ -28,7 +28,7 @@ from .errors import (
     ModelUnavailableError,
     UnknownProviderError,
 )
-from .model import ModelAnswer, ModelBackend, ModelRequest, TextSink
+from ..model import ModelAnswer, ModelBackend, ModelRequest, TextSink
 from .retry import Retrying, share_of_time, was_hurried
 
 log = get_logger(__name__)

@@ -8,13 +8,13 @@ from dataclasses import replace
 
 from service_kit.logging import get_logger
 
-from .chat_completions import ChatCompletionsBackend
-from .errors import ToolsRefusedError
-from .model import ModelAnswer, ModelBackend, ModelRequest, TextSink
-from .provider import Provider
-from .quirks import Quirks
-from .spoken import ResponsesOrChat
-from .tools_way import ToolsWay, tools_way
+from ..chat.backend import ChatCompletionsBackend
+from ..errors import ToolsRefusedError
+from ..model import ModelAnswer, ModelBackend, ModelRequest, TextSink
+from ..providers.provider import Provider
+from ..providers.quirks import Quirks
+from ..tools_way import ToolsWay, tools_way
+from .responses_or_chat import ResponsesOrChat
 
 log = get_logger(__name__)
 

@@ -5,15 +5,14 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from ..utils.text import compact_json
-from . import bounds
-from .chat_shapes import Call
-from .errors import BadAnswerError, ContextOverflowError, ModelRefusedError, ModelUnavailableError
-from .model import AssistantMessage, Message, ModelAnswer, ModelRequest, ToolCall, ToolMessage
-from .refusals import error_in_answer, refusal
-from .thoughts import without_thoughts
-from .tool_calls import WrittenCall, tool_calls
-from .wire import AsObject, AsObjects, Made, Text, Wire, Word, cleaned, decoded, shaped, usage_of
+from ...utils.text import compact_json
+from ..errors import BadAnswerError, ContextOverflowError, ModelRefusedError, ModelUnavailableError
+from ..model import AssistantMessage, Message, ModelAnswer, ModelRequest, ToolCall, ToolMessage
+from ..providers import bounds
+from ..providers.refusals import error_in_answer, refusal
+from ..wire.parsing import AsObject, AsObjects, Made, Text, Wire, Word, cleaned, decoded, shaped, usage_of
+from ..wire.thoughts import without_thoughts
+from ..wire.tool_calls import Call, WrittenCall, tool_calls
 
 _GOING_ON = frozenset({"queued", "in_progress", "cancelling"})
 _ACTIVE = _GOING_ON | {"requires_action"}

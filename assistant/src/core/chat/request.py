@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from .model import AssistantMessage, Message, ModelRequest, ToolCall, ToolMessage, ToolSpec, UserMessage
-from .quirks import Quirks, with_model_quirks
-from .strict import strict_schema
+from ..model import AssistantMessage, Message, ModelRequest, ToolCall, ToolMessage, ToolSpec, UserMessage
+from ..providers.quirks import Quirks, with_model_quirks
+from ..wire.strict import strict_schema
 
 _SHORT_ID = re.compile(r"[a-zA-Z0-9]{9}")
 

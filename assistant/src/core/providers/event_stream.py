@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import httpx2
 
+from ..errors import AnswerTooLargeError, ModelTimeoutError, ModelUnavailableError
 from . import bounds
 from .client_errors import translated
-from .errors import AnswerTooLargeError, ModelTimeoutError, ModelUnavailableError
 from .sse import SSE, SSEDecoder
 
 DRAIN = 0.1

@@ -21,13 +21,17 @@ from urllib.parse import quote
 import httpx2
 import openai
 
+from service_kit.logging import get_logger
+
+from ..errors import CoolDownError, ModelRefusedError, ModelTimeoutError, ModelUnavailableError
+from ..tools_way import LearnedWays
 from . import bounds
 from .client_errors import translated
 from .cool_down import CoolDown
-from .errors import CoolDownError, ModelRefusedError, ModelTimeoutError, ModelUnavailableError
 from .event_stream import Patience, Timeouts, drain, events_of
 from .sse import SSE
-from .tools_way import LearnedWays
+
+log = get_logger(__name__)
 
 KEEPALIVE = 15.0
 """Seconds that an idle connection is kept; below what providers' load balancers allow."""
@@ -58,7 +62,7 @@ class Provider:
     ) -> None:
         self.name = name
         self.lacks: set[str] = set()
-        """Paths at which it turned out to have nothing (`spoken`)."""
+        """Paths at which it turned out to have nothing: protocols that it does not speak."""
         self.ways = LearnedWays()
         """How its models turned out to take tools (`tools_backend`)."""
         self._base_url = base_url
@@ -68,6 +72,12 @@ class Provider:
         self._slots = asyncio.Semaphore(concurrency)
         self._cool_down = cool_down or CoolDown()
         self._client: openai.AsyncOpenAI | None = None
+
+    def note_lack(self, path: str, reason: str, *, advice: str) -> None:
+        """It has nothing at `path`: nobody asks there again; `advice` is what to set instead."""
+        if path not in self.lacks:
+            self.lacks.add(path)
+            log.warning("protocol_not_spoken", provider=self.name, path=path, reason=reason, advice=advice)
 
     async def aclose(self) -> None:
         """Close the connections."""
