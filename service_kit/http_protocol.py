@@ -21,6 +21,8 @@ def bounded_protocol() -> type[asyncio.Protocol]:
 class _Bounds(_Protocol):
     _deadline: asyncio.TimerHandle | None = None
     _in_head = True
+    _heads = 0
+    """Heads of requests that have come in whole."""
     _received = 0
     """Bytes of the head, or of the body, of the request that comes in."""
 
@@ -33,9 +35,10 @@ class _Bounds(_Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        in_head = self._in_head
+        in_head, heads = self._in_head, self._heads
         super().data_received(data)
-        if in_head and self._in_head:  # else it has ended within this piece, which the transport bounds
+        # what has ended within this piece is bounded by the transport; the next head may have begun since
+        if in_head and self._heads == heads:
             self._received += len(data)
             if self._received > http_limits.MAX_HEAD:
                 self._refuse(431, b"Request Header Fields Too Large")
@@ -47,6 +50,7 @@ class _Bounds(_Protocol):
 
     def on_headers_complete(self) -> None:
         self._in_head, self._received = False, 0
+        self._heads += 1
         length = next((value for name, value in self.headers if name == b"content-length"), b"0")
         if length.isdigit() and int(length) > http_limits.MAX_BODY:
             self._refuse(413, b"Content Too Large")

@@ -8,6 +8,7 @@ before twice double the work with each. The length of the text is bounded by the
 
 import json
 from collections.abc import Iterator
+from math import isfinite
 from typing import Any
 from urllib.parse import unquote
 
@@ -28,7 +29,7 @@ _NOWHERE: Schema = object()
 def problem(text: str) -> str | None:
     """What is wrong with the schema in `text`, as a sentence; None where it is right."""
     try:
-        schema = json.loads(text, parse_constant=_no_constants)
+        schema = json.loads(text, parse_constant=_no_constants, parse_float=_finite)
     except json.JSONDecodeError as exc:
         return f"The schema is not valid JSON: {exc.msg} in line {exc.lineno}, column {exc.colno}."
     except (RecursionError, ValueError):
@@ -46,12 +47,13 @@ def problem(text: str) -> str | None:
 
 
 def _reference_problem(schema: dict[str, Any]) -> str | None:
+    anchors = _anchors(schema)
     for reference in _references(schema):
         shown = repr(reference[:100])
         if not reference.startswith("#"):
             return f"The reference {shown} leads out of the schema; only '#/…' references are possible."
-        if reference.startswith("#/") and not _leads_somewhere(schema, reference):
-            return f"The reference {shown} leads nowhere. Define it, such as under '$defs'."
+        if reference not in anchors and not isinstance(_target(schema, reference), dict | bool):
+            return f"The reference {shown} leads to no schema. Define one, such as under '$defs'."
     return None
 
 
@@ -73,13 +75,7 @@ class _Expansion:
 
     def __init__(self, schema: dict[str, Any]) -> None:
         self._root = schema
-        self._anchors = {
-            f"#{value[key].lstrip('#')}": value
-            for _, value in _walk(schema)
-            if isinstance(value, dict)
-            for key in ("$anchor", "$dynamicAnchor", "$id")
-            if isinstance(value.get(key), str)
-        }
+        self._anchors = _anchors(schema)
         self._sizes: dict[int, int] = {}
         self._open: set[int] = set()
 
@@ -106,13 +102,23 @@ class _Expansion:
                 yield part
 
 
-def _leads_somewhere(schema: Schema, reference: str) -> bool:
-    return _target(schema, reference) is not _NOWHERE
+def _anchors(schema: dict[str, Any]) -> dict[str, Schema]:
+    """What the references by name lead to."""
+    return {
+        f"#{value[key].lstrip('#')}": value
+        for _, value in _walk(schema)
+        if isinstance(value, dict)
+        for key in ("$anchor", "$dynamicAnchor", "$id")
+        if isinstance(value.get(key), str)
+    }
 
 
 def _target(schema: Schema, reference: str) -> Schema:
     """What a JSON pointer leads to; `_NOWHERE` where it leads nowhere."""
-    for part in unquote(reference).split("/")[1:]:
+    start, *path = unquote(reference).split("/")
+    if start != "#":
+        return _NOWHERE
+    for part in path:
         name = part.replace("~1", "/").replace("~0", "~")  # RFC 6901
         if isinstance(schema, dict) and name in schema:
             schema = schema[name]
@@ -125,7 +131,11 @@ def _target(schema: Schema, reference: str) -> Schema:
 
 def _meta_schema_problem(schema: dict[str, Any]) -> str | None:
     # its declared type, a protocol, does not know check_schema's second argument
-    draft: Any = validator_for(schema, default=Draft202012Validator)
+    draft: Any = Draft202012Validator
+    try:
+        draft = validator_for(schema, default=draft)
+    except (AttributeError, TypeError, ValueError):
+        return "The schema's $schema is not the address of a draft. Leave it out."
     try:
         # the format checker looks at regular expressions, which would fail only when a model calls the tool
         draft.check_schema(schema, format_checker=draft.FORMAT_CHECKER)
@@ -179,6 +189,14 @@ def _objects(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict
 
 def _no_constants(name: str) -> Schema:
     raise ValueError(name)
+
+
+def _finite(text: str) -> float:
+    """What JSON can say again: Python reads 1e999 as infinity."""
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(text)
+    return number
 
 
 def _walk(schema: Schema) -> Iterator[tuple[int, Schema]]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import MAXYEAR, MINYEAR, datetime
 from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any, ClassVar, Final, Self
@@ -186,6 +186,7 @@ Flag = Annotated[bool, Strict()]
 
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]")
+_WITHOUT_PLUS = re.compile(r"(.+:\d\d(?:\.\d+)?) (\d\d:?\d\d)")
 
 
 def _written_out(value: Any) -> Any:  # noqa: ANN401 - as `_storable`
@@ -193,10 +194,20 @@ def _written_out(value: Any) -> Any:  # noqa: ANN401 - as `_storable`
     if isinstance(value, int | float) or (isinstance(value, str) and not _DATE.match(value.strip())):
         msg = "must be a time like 2026-12-24T18:00:00+01:00"
         raise ValueError(msg)
+    # in an address `+` means a blank, which is easily forgotten
+    without_plus = _WITHOUT_PLUS.fullmatch(value) if isinstance(value, str) else None
+    return "+".join(without_plus.groups()) if without_plus else value
+
+
+def _has_a_place(value: datetime) -> datetime:
+    # the calendar's ends are infinite for the database driver, and have no local time in half of the zones
+    if not MINYEAR < value.year < MAXYEAR:
+        msg = f"must lie between the years {MINYEAR + 1} and {MAXYEAR - 1}"
+        raise ValueError(msg)
     return value
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_has_a_place)]
 """A time with its offset from UTC, written as ISO 8601."""
 
 __all__ = [

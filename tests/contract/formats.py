@@ -1,12 +1,13 @@
 """For schemathesis: texts of the formats that the document names and JSON Schema does not know."""
 
 import json
-from zoneinfo import available_timezones
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 
 import schemathesis
 from hypothesis import strategies as st
 
 from service_kit.contracts.assistants import ToolType
+from service_kit.contracts.base import zone_names
 
 
 def _field(low: int, high: int) -> st.SearchStrategy[str]:
@@ -22,7 +23,14 @@ SCHEMA = st.dictionaries(st.from_regex(r"[a-z]{1,8}", fullmatch=True), PROPERTY,
     lambda properties: json.dumps({"type": "object", "properties": properties})
 )
 
-schemathesis.openapi.format("iana-time-zone", st.sampled_from(sorted(available_timezones())))
+MOMENT = st.datetimes(
+    datetime(MINYEAR + 1, 1, 1),  # noqa: DTZ001 - hypothesis wants them so
+    datetime(MAXYEAR - 1, 12, 31),  # noqa: DTZ001
+    timezones=st.just(UTC),
+).map(datetime.isoformat)
+
+schemathesis.openapi.format("date-time", MOMENT)
+schemathesis.openapi.format("iana-time-zone", st.sampled_from(sorted(zone_names())))
 schemathesis.openapi.format("cron", CRON)
 schemathesis.openapi.format("tool-type", st.sampled_from([kind.value for kind in ToolType]))
 schemathesis.openapi.format("json-schema", SCHEMA)

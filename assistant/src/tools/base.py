@@ -79,9 +79,13 @@ class BaseTool(ABC):
         try:
             given: dict[str, Any] = without_nulls(arguments, self.schema)
             problems = [_problem(error) for error in self._validator.iter_errors(given)]
-        except Unresolvable as exc:
-            msg = "the tool's schema refers to something that is not there; it cannot be used"
+        except (Unresolvable, AttributeError, TypeError) as exc:
+            # jsonschema takes whatever a reference leads to for a schema
+            msg = "the tool's schema refers to something that is not there or no schema; it cannot be used"
             raise ToolExecutionError(msg) from exc
+        except OverflowError as exc:
+            msg = "a number in the arguments is too large"
+            raise InvalidInputError(msg) from exc
         except RecursionError as exc:
             msg = "the arguments nest too deeply"
             raise InvalidInputError(msg) from exc

@@ -70,7 +70,8 @@ class UsageRepository(Repository[UsageRead]):
         sums = [func.sum(_records.c[name]).label(name) for name in _SUMMED]
         messages = func.count(_records.c.message_id.distinct()).label("messages")
         grouped = select(key, messages, *sums).where(*conditions).group_by(key)
-        tokens = func.sum(_records.c.input_tokens + _records.c.output_tokens)
+        # a record's two numbers may be too large for one of the same type
+        tokens = func.sum(_records.c.input_tokens) + func.sum(_records.c.output_tokens)
         ordered = grouped.order_by(*([] if group is UsageGroup.DAY else [tokens.desc()]), key.desc())
         result = await self.unit.connection.execute(ordered.limit(window.limit).offset(window.offset))
         rows = [UsageTotal.model_validate(dict(row)) for row in result.mappings()]

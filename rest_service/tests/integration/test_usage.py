@@ -123,6 +123,10 @@ async def test_users_go_while_their_records_come(api):
         ({"input_tokens": -1}, "0.input_tokens"),
         ({"input_tokens": 2**31}, "0.input_tokens"),
         ({"at": "2026-11-22T09:00:00"}, "0.at"),
+        # stored, it would be minus infinity, which no list could be answered with
+        ({"at": "0001-01-01T00:00:00Z"}, "0.at"),
+        ({"at": "9999-12-31T23:59:59.999999Z"}, "0.at"),
+        ({"at": "9999-12-31T23:59:59-14:00"}, "0.at"),
         ({"price": 1}, "0.price"),
     ],
 )
@@ -197,6 +201,22 @@ async def test_totals(api, two_people, group, expected):
     assert found == expected
     assert sum(row["duration_ms"] for row in answer.json()) == 6 * 1500
     assert answer.headers["X-Total-Count"] == str(len(expected))
+
+
+@pytest.mark.parametrize("group", ["user", "assistant", "model", "day"])
+async def test_totals_of_the_largest_numbers(api, group):
+    most = 2**31 - 1
+    numbers = {"input_tokens": most, "output_tokens": most, "duration_ms": most}
+    await stored(api, a_record(1, **numbers), a_record(2, **numbers))
+    (row,) = (await api.get("/api/usage/totals", params={"group_by": group})).json()
+    assert row["input_tokens"] == row["output_tokens"] == row["duration_ms"] == 2 * most
+
+
+async def test_a_time_in_an_address_whose_plus_became_a_blank(api):
+    await stored(api, a_record(1), a_record(2, at="2026-11-22T07:59:59Z"))
+    for since in ("2026-11-22T09:00:00+01:00", "2026-11-22T09:00:00.000+0100"):
+        answer = await api.get(f"/api/usage?since={since}")
+        assert [row["id"] for row in answer.json()] == ["tg:1:a"]
 
 
 async def test_totals_of_a_time_and_their_pages(api, two_people):

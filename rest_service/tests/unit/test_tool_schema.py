@@ -26,6 +26,12 @@ def nested(depth):
         },
         {"type": "object", "properties": {"a": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"type": "integer"}}},
         {"$schema": "http://json-schema.org/draft-07/schema#", "type": "object"},
+        {"type": "object", "properties": {"a": {"$ref": "#here"}}, "$defs": {"a": {"$anchor": "here"}}},
+        {
+            "type": "object",
+            "properties": {"a": {"$ref": "#"}, "b": {"$ref": "#/$defs/any"}},
+            "$defs": {"any": True},
+        },
         {"type": "object", "properties": {"$ref": {"type": "string"}}, "required": ["$ref"]},
         {"type": "object", "required": ["a"], "allOf": [{"properties": {"a": {"type": "integer"}}}]},
         {"type": "object", "properties": {"a": {"$ref": "#/$defs/x~1y"}}, "$defs": {"x/y": {"type": "null"}}},
@@ -49,7 +55,18 @@ def test_parameters_of_a_function_are_right(schema):
         ('{"type": "object", "$ref": "http://127.0.0.1/secret"}', "leads out of the schema"),
         ('{"type": "object", "default": NaN}', "not valid JSON"),
         (nested(MAX_DEPTH), "nests deeper"),
-        ('{"type": "object", "$ref": "#/$defs/gone"}', "leads nowhere"),
+        ('{"type": "object", "$ref": "#/$defs/gone"}', "leads to no schema"),
+        ('{"type": "object", "$ref": "#gone"}', "leads to no schema"),
+        ('{"type": "object", "properties": {"a": {"$dynamicRef": "#gone"}}}', "leads to no schema"),
+        (
+            '{"type": "object", "properties": {"a": {"$ref": "#/required/0"}}, "required": ["a"]}',
+            "leads to no schema",
+        ),
+        ('{"type": "object", "default": 1e999}', "not valid JSON"),
+        ('{"type": "object", "$schema": 5}', "$schema"),
+        ('{"type": "object", "$schema": []}', "$schema"),
+        ('{"type": "object", "$schema": {}}', "$schema"),
+        ('{"type": "object", "$schema": "http://["}', "$schema"),
         ('{"type": "object", "required": ["a"]}', "requires 'a' at its top level"),
         (
             '{"type": "object", "properties": {"a": {"type": "object", "required": ["b"]}}}',
@@ -73,7 +90,23 @@ values = st.recursive(
 
 
 @given(
-    st.dictionaries(st.sampled_from(["properties", "items", "required", "$ref", "enum", "pattern"]), values)
+    st.dictionaries(
+        st.sampled_from(
+            [
+                "properties",
+                "items",
+                "required",
+                "$ref",
+                "enum",
+                "pattern",
+                "$schema",
+                "$id",
+                "$anchor",
+                "$defs",
+            ]
+        ),
+        values,
+    )
 )
 def test_no_document_breaks_the_check(keywords):
     problem(json.dumps({"type": "object"} | keywords))

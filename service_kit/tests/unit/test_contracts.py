@@ -4,6 +4,7 @@ import pkgutil
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -163,6 +164,37 @@ def test_a_reader_survives_what_a_newer_server_answers():
         "updated_at": AT,
     }
     assert AssistantRead.model_validate(row).assistant_type == "from_the_future"
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        "0001-01-01T00:00:00Z",
+        "0001-12-31T23:59:59+14:00",
+        "9999-01-01T00:00:00Z",
+        "9999-12-31T23:59:59.999999Z",
+        "9999-12-31T23:59:59-14:00",
+    ],
+)
+def test_a_time_at_the_calendars_end_is_refused(time):
+    with pytest.raises(ValidationError, match="between the years 2 and 9998"):
+        CronJobCreate.model_validate(JOB | {"run_at": time})
+
+
+@pytest.mark.parametrize("time", ["0002-01-01T00:00:00+14:00", "9998-12-31T23:59:59-14:00"])
+def test_a_time_that_is_taken_has_a_local_time_everywhere(time):
+    run_at = CronJobCreate.model_validate(JOB | {"run_at": time}).run_at
+    assert run_at is not None
+    for zone in ("Pacific/Kiritimati", "Etc/GMT+12"):
+        assert run_at.astimezone(ZoneInfo(zone)).tzinfo
+
+
+@pytest.mark.parametrize(
+    "time", ["2026-12-24 18:00", "2026-12-24T18:00:00 1:00", "2026-12-24T18:00:00  01:00"]
+)
+def test_a_blank_is_an_offsets_plus_only_where_it_must_be(time):
+    with pytest.raises(ValidationError):
+        CronJobCreate.model_validate(JOB | {"run_at": time})
 
 
 def test_a_schema_may_be_given_as_an_object():

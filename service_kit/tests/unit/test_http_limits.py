@@ -92,6 +92,21 @@ async def test_many_headers_are_too_long_together(port):
     assert said == b"" or said.split()[1] == b"431"
 
 
+@pytest.mark.parametrize("size", [http_limits.MAX_HEAD, 3 * http_limits.MAX_HEAD])
+async def test_a_body_that_comes_in_one_piece_with_its_head_is_no_head(asgi_port, size):
+    request = b"POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % size
+    said = await exchange(asgi_port, request + b"a" * size)
+    assert said.split()[1] == b"203"
+    assert said.endswith(b"POST %d" % size)
+
+
+async def test_a_second_head_that_is_too_long_is_refused_too(asgi_port):
+    # longer than one piece can be, for a piece may hold all of the first request too
+    more = [b"a" * 16_000] * 60
+    said = await exchange(asgi_port, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", LONG_HEAD, *more)
+    assert {line.split()[1] for line in said.splitlines() if line.startswith(b"HTTP/1.1")} <= {b"203", b"431"}
+
+
 @both
 @pytest.mark.parametrize("begun", [b"", b"GET", b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-A: "])
 async def test_a_request_that_does_not_come_is_given_up(port, begun, monkeypatch):
