@@ -1,8 +1,7 @@
 """Who may do what: keys with roles, roles with scopes, and one scope as the rule of every route.
 
-`Gate` stands before everything under `/api` and lets nobody in without a key, before a body is read
-and whatever is routed behind it. `Allow` is the rule of a route; a test walks the route table so that
-one without a rule fails. Comparison takes the same time for every wrong key.
+`authenticate` refuses everything under `/api` without a key, before a body is read or a route is looked
+for. `Allow` is the rule of a route; a test walks the route table and fails for a route without a rule.
 
 `SERVICE_API_KEY` is the key that all services may share. Where the services have keys of their own,
 each reaches only as far as its role; and once the calendar service has its own, tokens are for that
@@ -16,7 +15,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from pydantic import SecretStr
-from starlette.types import ASGIApp, Receive, Send
+from starlette.types import ASGIApp
 from starlette.types import Scope as Connection
 
 from service_kit.contracts.errors import ErrorBody
@@ -117,36 +116,25 @@ class Keyring:
         return frozenset().union(*matching)
 
 
-class Gate:
-    """ASGI middleware: 401 for everything under `/api` without a known key."""
-
-    def __init__(self, app: ASGIApp, keyring: Keyring) -> None:
-        self._app = app
-        self._keyring = keyring
-
-    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
-        """Answer 401, or go on with the caller's scopes in `request.state.scopes`."""
-        if scope["type"] == "http" and _guarded(scope["path"]):
-            header = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-            scopes = self._keyring.scopes(header)
-            if not scopes:
-                await _unauthorized(bool(header))(scope, receive, send)
-                return
-            scope.setdefault("state", {})["scopes"] = scopes
-        await self._app(scope, receive, send)
+def authenticate(request: Connection, keyring: Keyring) -> ASGIApp | None:
+    """Note the caller's scopes in `request.state.scopes`; under `/api` without any, return a 401 answer."""
+    if request["path"] != "/api" and not request["path"].startswith("/api/"):
+        return None
+    header = next((value for name, value in request["headers"] if name == b"authorization"), b"")
+    scopes = keyring.scopes(header)
+    if not scopes:
+        return _unauthorized(is_key_sent=bool(header))
+    request.setdefault("state", {})["scopes"] = scopes
+    return None
 
 
-def _guarded(path: str) -> bool:
-    return path == "/api" or path.startswith("/api/")
-
-
-def _unauthorized(shown: bool) -> ASGIApp:
-    reason = "This key is not known." if shown else "This needs a key."
+def _unauthorized(*, is_key_sent: bool) -> ASGIApp:
+    reason = "The key is wrong." if is_key_sent else "A key is required."
     return answer(
         401,
         ErrorBody(
             code="unauthorized",
-            message=f"{reason} Send `Authorization: Bearer <ADMIN_API_KEY>`; the key stands in .env.",
+            message=f"{reason} Send `Authorization: Bearer <ADMIN_API_KEY>`; the key is in .env.",
         ),
         {"WWW-Authenticate": 'Bearer realm="rest_service"'},
     )

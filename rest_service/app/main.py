@@ -21,7 +21,7 @@ from service_kit.settings import load
 from service_kit.web import serve
 
 from . import openapi
-from .access import Gate, Keyring, Role
+from .access import Keyring, Role
 from .announcements import Announcer
 from .config import Settings, split
 from .credentials import CalendarKeys
@@ -29,8 +29,8 @@ from .database import Database
 from .dependencies import Parts
 from .errors import handlers
 from .metrics import PATH as METRICS
-from .metrics import Measured, Metrics
-from .middleware import BodyLimit, Incidents, Paths, SecurityHeaders
+from .metrics import Metrics
+from .middleware import RequestBoundary, SecurityHeaders
 from .model_names import ModelNames
 from .retention import Retention
 from .routers import (
@@ -104,11 +104,7 @@ def _middleware(settings: Settings, metrics: Metrics) -> list[Middleware]:
     return [
         Middleware(SecurityHeaders),
         *([cors] if origins else []),
-        Middleware(Incidents),
-        Middleware(Paths),
-        Middleware(Measured, metrics=metrics),
-        Middleware(Gate, keyring=keyring),
-        Middleware(BodyLimit),
+        Middleware(RequestBoundary, keyring=keyring, metrics=metrics),
     ]
 
 

@@ -4,7 +4,6 @@ Open like the health pages: it tells numbers by route, and nothing of what is st
 it inside the network; outside of it the port is published on 127.0.0.1 alone.
 """
 
-import time
 from collections.abc import Iterable
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest
@@ -13,7 +12,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.pool import QueuePool
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
 from .database import Database
 
@@ -37,9 +36,11 @@ class Metrics:
         self._known: dict[tuple[str, str, int], Histogram] = {}
         self._inside: _Inside | None = None
 
-    def request(self, method: str, route: str, status: int, seconds: float) -> None:
-        """One request was answered. Strangers' methods are counted as one, for they can be anything."""
-        labels = (method if method in _METHODS else "other", route, status)
+    def observe(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count a request that was answered, under the path of its route."""
+        # a stranger's method can be anything, and each label would be kept for ever
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        labels = (method, _route(scope), status)
         histogram = self._known.get(labels)
         if histogram is None:
             histogram = self._known[labels] = self._requests.labels(*labels)
@@ -78,33 +79,6 @@ class _Inside(Collector):
             errors.add_metric([state], count)
         yield errors
         yield CounterMetricFamily("rest_slow_queries", "Statements above SLOW_QUERY_MS.", value=watch.slow)
-
-
-class Measured:
-    """ASGI middleware: each request is counted under the path of its route."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
-        self._metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Go on, and note how it went."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        status = 500
-        started = time.perf_counter()
-
-        async def noting(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, noting)
-        finally:
-            self._metrics.request(scope["method"], _route(scope), status, time.perf_counter() - started)
 
 
 def _route(scope: Scope) -> str:

@@ -1,6 +1,7 @@
-"""What happens to every request before it is routed and to every answer before it leaves."""
+"""The two ASGI layers of this service: one completes every answer, one stands before every route."""
 
 import secrets
+import time
 from collections.abc import Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -10,13 +11,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service_kit.contracts.errors import ErrorBody
 from service_kit.logging import get_logger
 
+from .access import Keyring, authenticate
 from .errors.handlers import answer
+from .metrics import Metrics
 
 log = get_logger(__name__)
 
 MAX_BODY = 1024 * 1024
 MAX_BODIES = {"/api/import": 16 * MAX_BODY}
-"""Where more is needed."""
+"""Paths that take larger bodies."""
 ALIASES = {"/api/cronjobs": "/api/cron-jobs"}
 """Old spellings; the documents show the new ones only."""
 
@@ -31,19 +34,19 @@ _HEADERS = {
 
 
 class SecurityHeaders:
-    """Headers on every answer; nothing under `/api` may be kept by a cache on the way."""
+    """Adds headers to every answer; no cache on the way may keep an answer of `/api`."""
 
     def __init__(self, app: ASGIApp, headers: Mapping[str, str] = _HEADERS) -> None:
         self._app = app
         self._headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Go on, and complete the answer's headers."""
+        """Call the application, and complete the headers of its answer."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
 
-        async def with_headers(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in self._headers.items():
@@ -52,86 +55,83 @@ class SecurityHeaders:
                     headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        await self._app(scope, receive, with_headers)
+        await self._app(scope, receive, send_with_headers)
 
 
-class Incidents:
-    """The one place where a defect of ours is caught: logged under an id, answered with that id."""
+class RequestBoundary:
+    """Normalizes the path, checks the key, bounds the body, measures, and answers defects with 500."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, keyring: Keyring, metrics: Metrics) -> None:
         self._app = app
+        self._keyring = keyring
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Go on; answer 500 to what nobody else has caught."""
-        started = False
+        """Call the application with what may reach a route."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        scope = {**scope, "path": normalize_path(scope["path"]), "raw_path": None}
+        status: int | None = None
+        started_at = time.perf_counter()
 
-        async def watched(message: Message) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
+        async def send_and_note(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
             await send(message)
 
         try:
-            await self._app(scope, receive, watched)
+            # a stranger is refused before anything is read or routed
+            app = authenticate(scope, self._keyring) or self._app
+            await app(scope, _limit_body(scope, receive), send_and_note)
         except Exception:
-            if scope["type"] != "http":
-                raise
-            # whatever it is, the caller gets an id instead of a stack trace and the next request is served
+            # the one place that catches everything: the caller gets an id instead of a stack trace
             incident_id = secrets.token_hex(6)
             log.exception(
                 "request_failed", incident_id=incident_id, method=scope["method"], path=scope["path"]
             )
-            if not started:
-                body = ErrorBody(
-                    code="internal",
-                    message=f"Something went wrong here. The log has more under {incident_id}.",
-                    incident_id=incident_id,
-                )
-                await answer(500, body)(scope, receive, send)
+            if status is None:
+                await _answer_incident(incident_id)(scope, receive, send_and_note)
+        finally:
+            self._metrics.observe(scope, status or 500, time.perf_counter() - started_at)
 
 
-class Paths:
-    """A trailing slash makes no difference, and old spellings are understood.
+def normalize_path(path: str) -> str:
+    """`path` without a trailing slash and in today's spelling.
 
-    Not by a redirect: clients drop the key, or the body, on the way.
+    This is no redirect, because clients drop the key or the body on the way.
     """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Go on with the path as it is routed."""
-        if scope["type"] == "http":
-            path = scope["path"].rstrip("/") or "/"
-            for old, new in ALIASES.items():
-                if path == old or path.startswith(f"{old}/"):
-                    path = new + path[len(old) :]
-            scope = {**scope, "path": path, "raw_path": None}
-        await self._app(scope, receive, send)
+    path = path.rstrip("/") or "/"
+    for old, new in ALIASES.items():
+        if path == old or path.startswith(f"{old}/"):
+            return new + path[len(old) :]
+    return path
 
 
-class BodyLimit:
-    """413 for a body above `MAX_BODY` (or its place's own limit), without keeping it."""
+def _answer_incident(incident_id: str) -> ASGIApp:
+    body = ErrorBody(
+        code="internal",
+        message=f"Something went wrong. The log has details under {incident_id}.",
+        incident_id=incident_id,
+    )
+    return answer(500, body)
 
-    def __init__(self, app: ASGIApp, limit: int = MAX_BODY) -> None:
-        self._app = app
-        self._limit = limit
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Go on with a body that ends at the limit."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        limit = MAX_BODIES.get(scope["path"], self._limit)
-        declared = Headers(scope=scope).get("content-length", "")
-        too_long = declared.isdecimal() and int(declared) > limit
-        size = 0
+def _limit_body(scope: Scope, receive: Receive) -> Receive:
+    """`receive` that raises 413 for a body above the limit of its path, without keeping it."""
+    limit = MAX_BODIES.get(scope["path"], MAX_BODY)
+    declared = Headers(scope=scope).get("content-length", "")
+    is_too_long = declared.isdecimal() and int(declared) > limit
+    size = 0
 
-        async def limited() -> Message:
-            nonlocal size
-            message = await receive()
-            size += len(message.get("body", b""))
-            if too_long or size > limit:
-                raise HTTPException(413, f"The body is larger than {limit} bytes. Send less at once.")
-            return message
+    async def receive_within_limit() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        # raised to whoever reads: a body that no route reads is of no concern
+        if is_too_long or size > limit:
+            raise HTTPException(413, f"The body is larger than {limit} bytes. Send less at once.")
+        return message
 
-        await self._app(scope, limited, send)
+    return receive_within_limit

@@ -74,14 +74,14 @@ PARAMETERS = {
 DONE = {"200": "Done.", "201": "Made; this is the row.", "204": "Gone; there is nothing to answer."}
 REFUSALS = {
     "400": ("bad_request", "The body cannot be read: send JSON in UTF-8.", None),
-    "401": ("unauthorized", "This needs a key. Send `Authorization: Bearer <ADMIN_API_KEY>`.", None),
+    "401": ("unauthorized", "A key is required. Send `Authorization: Bearer <ADMIN_API_KEY>`.", None),
     "403": ("forbidden", "This key does not reach so far: this needs the key of admin.", None),
     "404": ("not_found", "There is no such row. It may have been deleted; look at the list.", None),
     "409": ("conflict", "There is an assistant of this name already. Choose another name.", "name"),
     "413": ("too_large", "The body is larger than 1048576 bytes. Send less at once.", None),
     "415": ("unsupported_media_type", "Send JSON with `Content-Type: application/json`.", None),
     "422": ("invalid", "name is required; add it.", "name"),
-    "500": ("internal", "Something went wrong here. The log has more under 5f3a9c0d1b2e.", None),
+    "500": ("internal", "Something went wrong. The log has details under 5f3a9c0d1b2e.", None),
     "503": ("unavailable", "The database does not answer at the moment. Try again shortly.", None),
 }
 """What each refusal looks like: code, sentence, field."""

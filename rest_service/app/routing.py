@@ -26,10 +26,10 @@ def _refusal(status: int, description: str) -> Responses:
 
 
 ALWAYS: Responses = {
-    **_refusal(401, "The key is missing or not known."),
+    **_refusal(401, "The key is missing or wrong."),
     **_refusal(403, "The key does not reach so far."),
     **_refusal(422, "A field, parameter or filter is wrong; `details` names each."),
-    **_refusal(500, "A defect; the log has more under `incident_id`."),
+    **_refusal(500, "A defect; the log has details under `incident_id`."),
     **_refusal(503, "The database is away or busy; try again."),
 }
 BODY: Responses = {

@@ -1,4 +1,4 @@
-"""Every refusal becomes an answer here; what is nobody's refusal goes on to `middleware.Incidents`."""
+"""Every refusal becomes an answer here; a defect goes on to `middleware.RequestBoundary`."""
 
 from http import HTTPStatus
 

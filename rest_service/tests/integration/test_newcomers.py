@@ -304,11 +304,9 @@ async def test_a_mistake_is_answered_with_a_sentence(api, mistake):
 
 
 async def test_a_missing_and_a_wrong_key(api):
-    hint = "Send `Authorization: Bearer <ADMIN_API_KEY>`; the key stands in .env."
-    judged(await api.get("/api/users", key=None), 401, "unauthorized", None, f"This needs a key. {hint}")
-    judged(
-        await api.get("/api/users", key="wrong"), 401, "unauthorized", None, f"This key is not known. {hint}"
-    )
+    hint = "Send `Authorization: Bearer <ADMIN_API_KEY>`; the key is in .env."
+    judged(await api.get("/api/users", key=None), 401, "unauthorized", None, f"A key is required. {hint}")
+    judged(await api.get("/api/users", key="wrong"), 401, "unauthorized", None, f"The key is wrong. {hint}")
 
 
 async def test_a_body_that_is_not_sent_as_json(api):
