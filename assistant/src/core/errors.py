@@ -14,6 +14,7 @@ AssistantError
 │       ├── ContentRefusedError    the provider's rules forbid the question or the answer
 │       ├── AnswerTooLargeError    it would be as large again
 │       ├── ToolsRefusedError      the model takes no tools, or not in this way
+│       ├── FieldRefusedError      the model does not take a field that can be left out
 │       ├── ContextOverflowError   fewer messages may fit
 │       └── ThreadLostError        the provider's conversation is gone or cannot be continued; a new one can
 ├── ConfigurationError             the admin or operator must act
@@ -121,6 +122,21 @@ class ToolsRefusedError(ModelRefusedError):
     ) -> None:
         super().__init__(reason, status=status, code=code)
         self.ways = ways
+
+
+class FieldRefusedError(ModelRefusedError):
+    """The model does not take a field of the request, or its value; `fields` are the names it may have."""
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        fields: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(reason, status=status, code=code)
+        self.fields = fields
 
 
 class ContextOverflowError(ModelRefusedError):

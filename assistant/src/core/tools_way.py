@@ -5,16 +5,12 @@ to generation; over Responses all of them do. Names are read by generation, not 
 needs no release here; what a server says itself is learned besides (`tools_backend`).
 """
 
-import asyncio
 import re
 from enum import StrEnum
 
 _GPT = re.compile(r"gpt-(\d)(?:\.(\d+))?(?!\d)(?:-([a-z]+))?")
 """Generation and tier. Azure's older `gpt-35-…` is none of a generation 35."""
 _LISTED = re.compile(r"o[134](?!\w)")
-
-REMEMBERED = 900.0
-"""Seconds."""
 
 
 class ToolsWay(StrEnum):
@@ -50,19 +46,3 @@ def reasons(model: str) -> bool:
     """Whether a model of this name reasons: then OpenAI refuses a temperature, and `max_tokens`."""
     name = _GPT.match(model)
     return _LISTED.match(model) is not None or (name is not None and int(name[1]) >= 5)
-
-
-class LearnedWays:
-    """What one provider's models turned out to want, for a while: a server may be started anew, otherwise."""
-
-    def __init__(self) -> None:
-        self._ways: dict[str, tuple[ToolsWay, float]] = {}
-
-    def of(self, model: str) -> ToolsWay | None:
-        """The way that was learned; None: none, or too long ago. Needs a running event loop."""
-        way, until = self._ways.get(model, (None, 0.0))
-        return way if asyncio.get_running_loop().time() < until else None
-
-    def learn(self, model: str, way: ToolsWay) -> None:
-        """The model answered in this way, and in no usual one. Needs a running event loop."""
-        self._ways[model] = (way, asyncio.get_running_loop().time() + REMEMBERED)

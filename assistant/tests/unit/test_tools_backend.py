@@ -15,6 +15,7 @@ from assistant.src.core import tools_way
 from assistant.src.core.chat.request import request_body
 from assistant.src.core.errors import ModelUnavailableError, ToolsRefusedError
 from assistant.src.core.model import ModelRequest, ToolSpec, Usage, UserMessage
+from assistant.src.core.providers import learned
 from assistant.src.core.providers.event_stream import Timeouts
 from assistant.src.core.providers.provider import Provider
 from assistant.src.core.providers.quirks import Quirks
@@ -249,7 +250,7 @@ async def test_the_refusal_may_come_in_the_stream_or_with_status_200():
 
 
 async def test_what_was_learned_of_a_model_is_tried_anew_after_a_while(monkeypatch):
-    monkeypatch.setattr(tools_way, "REMEMBERED", 0.0)
+    monkeypatch.setattr(learned, "REMEMBERED", 0.0)
     server = Server(takes(refusal=NO_TOOLS))
     async with provider_at(server) as provider:
         backend = chat_backend(provider, Quirks())

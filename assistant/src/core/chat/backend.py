@@ -4,12 +4,15 @@ One call of `complete` is one attempt; `router` retries.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping
+from typing import Any
 
 from ..errors import ModelUnavailableError
 from ..model import ModelAnswer, ModelRequest, TextSink
+from ..providers.asking import ask_without_refused
 from ..providers.provider import Provider
 from ..providers.quirks import Quirks
+from ..providers.request_fields import STREAM
 from ..providers.sse import SSE, events_of_body
 from .answer import AnswerReader
 from .request import request_body, streaming
@@ -28,20 +31,30 @@ class ChatCompletionsBackend:
 
     async def complete(self, request: ModelRequest, *, on_text: TextSink | None = None) -> ModelAnswer:
         """The answer to one attempt; raises as `ModelBackend.complete`."""
-        model = request.models[0]
-        body = request_body(model, request, self._quirks, provider=self._provider.name)
+        body = request_body(request.models[0], request, self._quirks, provider=self._provider.name)
+        if on_text is not None:
+            body = streaming(body, self._quirks)
         tools = frozenset(tool.name for tool in request.tools)
-        reader = AnswerReader(self._provider.name, model, self._quirks, tools=tools)
-        if on_text is None:
+        return await ask_without_refused(
+            self._provider, body, lambda asked: self._ask(asked, tools, on_text or _unseen)
+        )
+
+    async def _ask(self, body: Mapping[str, Any], tools: Collection[str], on_text: TextSink) -> ModelAnswer:
+        reader = AnswerReader(self._provider.name, body["model"], self._quirks, tools=tools)
+        if STREAM in body:
+            async with self._provider.stream(PATH, body) as events:
+                await _read_all(events, reader, on_text)
+        else:
             for event in events_of_body(await self._provider.request("POST", PATH, body)):
                 reader.read(event.data, event=event.event)
-            return reader.answer()
-        async with self._provider.stream(PATH, streaming(body, self._quirks)) as events:
-            await _read_all(events, reader, on_text)
         answer = reader.answer()
         if answer.text != reader.shown:
             on_text(answer.text)
         return answer
+
+
+def _unseen(_text: str) -> None:
+    """Nobody watches the answer grow."""
 
 
 async def _read_all(events: AsyncIterator[SSE], reader: AnswerReader, on_text: TextSink) -> None:

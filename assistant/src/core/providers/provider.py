@@ -24,11 +24,12 @@ import openai
 from service_kit.logging import get_logger
 
 from ..errors import CoolDownError, ModelRefusedError, ModelTimeoutError, ModelUnavailableError
-from ..tools_way import LearnedWays
+from ..tools_way import ToolsWay
 from . import bounds
 from .client_errors import translated
 from .cool_down import CoolDown
 from .event_stream import Patience, Timeouts, drain, events_of
+from .learned import Learned
 from .sse import SSE
 
 log = get_logger(__name__)
@@ -63,8 +64,10 @@ class Provider:
         self.name = name
         self.lacks: set[str] = set()
         """Paths at which it turned out to have nothing: protocols that it does not speak."""
-        self.ways = LearnedWays()
+        self.ways = Learned[ToolsWay]()
         """How its models turned out to take tools (`tools_backend`)."""
+        self.refused_fields = Learned[frozenset[str]]()
+        """What its models turned out not to take (`asking`)."""
         self._base_url = base_url
         self._api_key = api_key
         self._timeouts = timeouts

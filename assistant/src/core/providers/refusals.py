@@ -14,6 +14,7 @@ from ...utils.text import shortened
 from ..errors import (
     ContentRefusedError,
     ContextOverflowError,
+    FieldRefusedError,
     KeyRefusedError,
     ModelError,
     ModelRefusedError,
@@ -23,8 +24,10 @@ from ..errors import (
     UnknownModelError,
 )
 from ..tools_way import ToolsWay
+from .request_fields import fields_named
 
-_RETRYABLE = frozenset({408, 409, 425, 429})
+_RETRYABLE = frozenset({408, 409, 425, 429, 498, 499})
+"""498: Groq, no capacity; 499: a proxy whose connection to the server broke."""
 _OVERFLOW_CODES = frozenset(
     {"context_length_exceeded", "exceed_context_size_error", "model_max_prompt_tokens_exceeded"}
 )
@@ -45,6 +48,9 @@ _OVERFLOW_WORDS = (
     "too large for model",  # Mistral: "Prompt contains … tokens … too large for model with …"
     "reduce the length of the messages",  # Groq
     "max_new_tokens` must be",  # Together
+    "input tokens exceed",  # OpenAI: "Input tokens exceed the configured limit of 272000 tokens"
+    "too many input tokens",
+    "prompt tokens exceed",
 )
 _TOO_LARGE = "request too large for"
 """OpenAI (429) and Groq (413), of a request above the limit of tokens a minute: waiting never helps."""
@@ -72,7 +78,9 @@ _NO_TOOLS = re.compile(
     r"|no endpoints found that support tool use"  # OpenRouter
     r"|requires --enable-auto-tool-choice"  # vLLM
     r"|tools param requires --jinja"  # llama.cpp
-    r"|unsupported param(?:eter)?: ['\"`]?tools\b(?!\[)"  # llama.cpp of 2024
+    r"|(?:unsupported|unrecognized|unknown|unexpected) (?:request )?(?:param(?:eter)?|argument|field)"
+    r"(?: supplied)?:? ['\"`]?tools\b(?![\[.])"  # llama.cpp of 2024, Azure
+    r"|\bbody\.tools: extra inputs are not permitted"  # servers made with FastAPI
 )
 
 _REFUSALS: tuple[tuple[type[ModelRefusedError], frozenset[str], tuple[str, ...]], ...] = (
@@ -129,12 +137,13 @@ def refusal(
     status: int | None = None,
     code: str | None = None,
     kind: str | None = None,
+    param: str | None = None,
     retry_after: float | None = None,
 ) -> ModelError:
     """The error for what a provider answered instead of an answer.
 
-    `status` is the HTTP status (None: an error in the middle of a stream), `code` and `kind` the
-    error object's `code` and `type`, `retry_after` the wait it asks for in seconds.
+    `status` is the HTTP status (None: an error in the middle of a stream), `code`, `kind` and `param` the
+    error object's `code`, `type` and `param`, `retry_after` the wait it asks for in seconds.
     """
     text = f"{status or 'in the stream'} {code or kind or ''}: {_told(message)}"
     words = message.lower()
@@ -146,6 +155,8 @@ def refusal(
         return ToolsRefusedError(text, status=status, code=code, ways=ways)
     if kind_of := _refusal_kind(status, {code, kind}, _REPEATED.sub("", words)):
         return kind_of(text, status=status, code=code)
+    if fields := fields_named(status, param, _REPEATED.sub("", words)):
+        return FieldRefusedError(text, status=status, code=code, fields=fields)
     if status is None or status in _RETRYABLE or status >= 500:
         return ModelUnavailableError(text, status=status, code=code, retry_after=retry_after)
     return ModelRefusedError(text, status=status, code=code)
@@ -211,6 +222,7 @@ def refusal_in_body(body: object, *, status: int | None, retry_after: float | No
         status=status,
         code=_word(body.get("code")),
         kind=_word(body.get("type")),
+        param=_word(body.get("param")),
         retry_after=retry_after,
     )
 

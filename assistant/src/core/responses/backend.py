@@ -11,8 +11,10 @@ from typing import Any
 from ..errors import CutAnswerError, ModelRefusedError
 from ..model import ModelAnswer, ModelRequest, TextSink
 from ..providers import bounds
+from ..providers.asking import ask_without_refused
 from ..providers.provider import Provider
 from ..providers.refusals import error_in_answer, refusal_in_body
+from ..providers.request_fields import STREAM
 from ..providers.sse import SSE, events_of_body
 from ..wire.growing_text import GrowingText
 from ..wire.parsing import decoded, text_of
@@ -58,17 +60,26 @@ async def ask(provider: Provider, body: Mapping[str, Any], on_text: TextSink | N
         BadAnswerError: no response object, or no answer in it.
         CutAnswerError: a stream without its last event.
     """
+    asked = body if on_text is None else {**body, STREAM: True}
+    return await ask_without_refused(provider, asked, lambda taken: _ask(provider, taken, on_text or _unseen))
+
+
+async def _ask(provider: Provider, body: Mapping[str, Any], on_text: TextSink) -> ModelAnswer:
     text = GrowingText()
-    if on_text is None:
+    if STREAM in body:
+        async with provider.stream(PATH, body) as events:
+            response = await _streamed(events, text, on_text)
+    else:
         events = _events_of(await provider.request("POST", PATH, body))
-        response = await _streamed(events, text, lambda _text: None)
-        return answer_of(response, model=body["model"], provider=provider.name)
-    async with provider.stream(PATH, {**body, "stream": True}) as events:
-        response = await _streamed(events, text, on_text)
+        response = await _streamed(events, text, _unseen)
     answer = answer_of(response, model=body["model"], provider=provider.name)
     if answer.text != text.shown:
         on_text(answer.text)
     return answer
+
+
+def _unseen(_text: str) -> None:
+    """Nobody watches the answer grow."""
 
 
 async def _events_of(body: bytes) -> AsyncIterator[SSE]:
