@@ -5,28 +5,28 @@ Redis, so that rest_service takes rows of a type that it has never heard of.
 """
 
 import importlib
+import json
 import pkgutil
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import Protocol
 from uuid import UUID
 
 import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
-from service_kit.contracts.assistants import TOOL_TYPE_PATTERN, TOOL_TYPES_KEY
+from service_kit.contracts.assistants import TOOL_TYPE_PATTERN, TOOL_TYPES_KEY, AssistantToolRead, ToolRead
 from service_kit.logging import get_logger
 from service_kit.notes import Notes
 from service_kit.rest.client import AsyncRestClient
 
+from ..core.errors import BrokenRowError
+from ..core.model import JsonSchema
+from ..core.run_context import RunContext
 from ..services.weather import WeatherClient
 from .base import BaseTool
-
-if TYPE_CHECKING:
-    from ..assistants.base import BaseAssistant
-    from .rest_service_tool import RestServiceTool
 
 log = get_logger(__name__)
 
@@ -41,15 +41,53 @@ class ToolServices:
     weather: WeatherClient
 
 
+class SubAssistant(Protocol):
+    """What a tool needs of the assistant that it asks; every `BaseAssistant` has it."""
+
+    assistant_id: str
+    name: str
+
+    async def process_message(self, message: str, user_id: int, context: RunContext | None = None) -> str:
+        """The answer; raises AssistantError where there is none."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ToolSite:
     """Where a tool is built: what there is besides the row."""
 
-    sub_assistant: Callable[[UUID], "BaseAssistant"]
+    sub_assistant: Callable[[UUID], SubAssistant]
     """Builds the assistant with this id; raises ConfigurationError where that is impossible."""
     services: ToolServices
     tool_timeout: float = 20.0
     max_depth: int = 4
+
+
+class ToolSource:
+    """What a tool is built from: a row of rest_service, and its link to one assistant."""
+
+    def __init__(self, row: ToolRead, link: AssistantToolRead) -> None:
+        self.row = row
+        self.link = link
+
+    def schema_or(self, default: JsonSchema) -> JsonSchema:
+        """The row's own schema of the arguments, or the type's.
+
+        Raises:
+            BrokenRowError: the row's is not a JSON object.
+        """
+        text = self.row.input_schema
+        if not text or not text.strip():
+            return default
+        try:
+            schema = json.loads(text)
+        except (ValueError, RecursionError) as exc:
+            msg = f"tool {self.row.name!r}: its schema is not JSON"
+            raise BrokenRowError(msg) from exc
+        if not isinstance(schema, dict):
+            msg = f"tool {self.row.name!r}: its schema is not a JSON object"
+            raise BrokenRowError(msg)
+        return schema or default
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +98,7 @@ class ToolKind:
     """
 
     name: str
-    build: Callable[["RestServiceTool", ToolSite], BaseTool]
+    build: Callable[[ToolSource, ToolSite], BaseTool]
 
 
 @cache

@@ -23,8 +23,7 @@ from ..utils.zones import zone_or_none
 from .base import Arguments, BaseTool, InvalidInputError
 from .moments import described, moment_in, zone_named
 from .receipts import reminder_receipt
-from .registry import ToolKind, ToolSite
-from .rest_service_tool import RestServiceTool
+from .registry import ToolKind, ToolSite, ToolSource
 
 Body = TypeVar("Body", CronJobCreate, CronJobUpdate)
 
@@ -297,7 +296,7 @@ def _valid(body: type[Body], fields: Mapping[str, Any]) -> Body:
         raise InvalidInputError(msg) from exc
 
 
-def _build(source: RestServiceTool, site: ToolSite) -> BaseTool:
+def _build(source: ToolSource, site: ToolSite) -> BaseTool:
     return ReminderTool(
         Reminders(site.services.rest),
         name=source.row.name,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from service_kit.contracts.assistants import ToolType
@@ -13,11 +13,7 @@ from ..core.model import JsonSchema
 from ..core.run_context import RunContext
 from ..utils.text import compact_json
 from .base import Arguments, BaseTool, InvalidInputError, ToolExecutionError
-from .registry import ToolKind, ToolSite
-from .rest_service_tool import RestServiceTool
-
-if TYPE_CHECKING:
-    from ..assistants.base import BaseAssistant
+from .registry import SubAssistant, ToolKind, ToolSite, ToolSource
 
 log = get_logger(__name__)
 
@@ -40,7 +36,7 @@ class ToolAssistant(BaseTool):
 
     def __init__(
         self,
-        assistant: "BaseAssistant",
+        assistant: SubAssistant,
         *,
         name: str,
         description: str,
@@ -73,7 +69,7 @@ class SubAssistantTool(ToolAssistant):
 
     def __init__(
         self,
-        sub_assistant: "BaseAssistant",
+        sub_assistant: SubAssistant,
         assistant_id: UUID | str | None = None,
         name: str | None = None,
         description: str | None = None,
@@ -127,7 +123,7 @@ def _request(arguments: Arguments) -> str:
     return request if isinstance(request, str) and "request" in arguments else compact_json(dict(arguments))
 
 
-def _build(source: RestServiceTool, site: ToolSite) -> BaseTool:
+def _build(source: ToolSource, site: ToolSite) -> BaseTool:
     assistant_id = source.link.sub_assistant_id or source.row.assistant_id
     if assistant_id is None:
         msg = f"tool {source.row.name!r}: it names no assistant to ask"

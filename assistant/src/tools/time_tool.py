@@ -7,8 +7,7 @@ from ..core.run_context import RunContext
 from ..utils.text import compact_json
 from .base import Arguments, BaseTool, InvalidInputError
 from .moments import described, moment_in, zone_named
-from .registry import ToolKind, ToolSite
-from .rest_service_tool import RestServiceTool
+from .registry import ToolKind, ToolSite, ToolSource
 
 TIME_SCHEMA: JsonSchema = {
     "type": "object",
@@ -64,7 +63,7 @@ class TimeTool(BaseTool):
         return compact_json(answer | {"note": note} if note else answer)
 
 
-def _build(source: RestServiceTool, site: ToolSite) -> BaseTool:
+def _build(source: ToolSource, site: ToolSite) -> BaseTool:
     return TimeTool(
         name=source.row.name,
         description=source.row.description,

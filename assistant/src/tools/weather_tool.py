@@ -12,8 +12,7 @@ from ..services.weather import ATTRIBUTION, MAX_DAYS, Current, Daily, Forecast, 
 from ..utils.locale import at_home_in_us, language_of
 from ..utils.text import compact_json
 from .base import Arguments, BaseTool, InvalidInputError
-from .registry import ToolKind, ToolSite
-from .rest_service_tool import RestServiceTool
+from .registry import ToolKind, ToolSite, ToolSource
 from .weather_words import in_words
 
 DEFAULT_DAYS = 3
@@ -219,7 +218,7 @@ def _compass(degrees: float | None) -> str | None:
     return None if degrees is None else _COMPASS[round(degrees / 45) % 8]
 
 
-def _build(source: RestServiceTool, site: ToolSite) -> BaseTool:
+def _build(source: ToolSource, site: ToolSite) -> BaseTool:
     return WeatherTool(
         site.services.weather,
         name=source.row.name,
