@@ -1,13 +1,7 @@
-"""The queue's vocabulary: what a handler gets, returns and raises, and what both backends offer.
+"""The queue's vocabulary: what a handler gets, returns and raises; options, offsets, figures."""
 
-Two backends keep this interface and pass the same contract tests: `consumer`/`producer` on Redis,
-and `memory` for unit tests.
-"""
-
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
 
 from pydantic import BaseModel
 
@@ -101,7 +95,6 @@ class ConsumerStats:
     reaped: int = 0
     reconciled: int = 0
     running: int = 0
-    extra: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,47 +106,3 @@ class Depth:
     processing: int
     delayed: int
     dead: int
-
-
-class Producer(Protocol):
-    """Puts messages on a queue."""
-
-    async def enqueue(
-        self, queue: str, message: BaseModel, *, offset: Offset | None = None, front: bool = False
-    ) -> bool:
-        """Put `message` at the tail (or head) of `queue`, once per `message.id`.
-
-        `offset` is stored in the same atomic step, for a repeat too. Returns False where the id was
-        seen before. May be called again when its answer was lost.
-        """
-        ...
-
-    async def enqueue_many(self, queue: str, batch: Sequence[tuple[BaseModel, Offset | None]]) -> list[bool]:
-        """Put all messages at the tail, in order, in one atomic step; the answers are those of `enqueue`."""
-        ...
-
-    async def store_offset(self, offset: Offset) -> None:
-        """Store a position without a message (an update that needs none)."""
-        ...
-
-    async def load_offset(self, key: str) -> int | None:
-        """The stored position, or None."""
-        ...
-
-    async def waiting(self, queue: str) -> int:
-        """How many messages stand in the ready list; producers hold back above their limit."""
-        ...
-
-    async def settled(self, queue: str, ids: Sequence[str]) -> list[bool]:
-        """Whether each of these messages was answered or given up, in the last hour."""
-        ...
-
-
-class Consumer(Protocol):
-    """Takes messages from a queue and gives them to a handler."""
-
-    stats: ConsumerStats
-
-    async def run(self, stop: asyncio.Event) -> None:
-        """Consume until `stop` is set, then drain and return. Connection errors are survived."""
-        ...

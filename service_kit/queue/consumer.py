@@ -24,7 +24,6 @@ from service_kit.queue.store import (
     LeaseLostError,
     QueueUnavailableError,
     Settled,
-    Store,
 )
 from service_kit.queue.upkeep import Upkeep
 from service_kit.settings import RedisSettings
@@ -40,12 +39,12 @@ def default_backoff(attempt_number: int) -> float:
     return min(60.0, 0.5 * 2.0 ** min(attempt_number, 7)) * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
 
 
-class StoreConsumer:
-    """Implements `base.Consumer` on any store."""
+class RedisConsumer:
+    """A consumer of one queue, with two connections of its own. Runs once."""
 
     def __init__(
         self,
-        store: Store,
+        settings: RedisSettings,
         options: ConsumerOptions,
         handler: Handler,
         *,
@@ -53,13 +52,18 @@ class StoreConsumer:
         health: Health | None = None,
     ) -> None:
         self.stats = ConsumerStats()
-        self._store = store
+        self._store = RedisStore(settings, options)
         self._options = options
         self._handler = handler
         self._failure_notice = failure_notice
         self._backoff = options.backoff or default_backoff
         self._upkeep = Upkeep(
-            store, options, self.stats, tell=self._tell, live_again=self._live_again, report=self._report
+            self._store,
+            options,
+            self.stats,
+            tell=self._tell,
+            live_again=self._live_again,
+            report=self._report,
         )
         self._health = health
         self._tasks: dict[asyncio.Task[None], Lease] = {}
@@ -283,20 +287,3 @@ class StoreConsumer:
     def _report_trouble(self, exc: QueueUnavailableError) -> None:
         self._report(f"not reachable: {exc}")
         log.warning("queue_not_reachable", queue=self._options.queue, error=str(exc))
-
-
-class RedisConsumer(StoreConsumer):
-    """A consumer of a queue in Redis, with two connections of its own. Runs once."""
-
-    def __init__(
-        self,
-        settings: RedisSettings,
-        options: ConsumerOptions,
-        handler: Handler,
-        *,
-        failure_notice: FailureNotice | None = None,
-        health: Health | None = None,
-    ) -> None:
-        super().__init__(
-            RedisStore(settings, options), options, handler, failure_notice=failure_notice, health=health
-        )

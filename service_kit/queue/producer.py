@@ -23,7 +23,7 @@ LIFETIMES: tuple[scripts.Argument, ...] = ("", SEEN_TTL, SEEN_BESIDE_OFFSET)
 
 
 class RedisProducer:
-    """Implements `base.Producer`. All methods raise `redis.exceptions.RedisError` when Redis is away.
+    """Puts messages on a queue. All methods raise `redis.exceptions.RedisError` when Redis is away.
 
     After such an error the message may or may not stand in the queue; calling again with the same id
     is right in both cases.
@@ -36,14 +36,17 @@ class RedisProducer:
     async def enqueue(
         self, queue: str, message: BaseModel, *, offset: Offset | None = None, front: bool = False
     ) -> bool:
-        """Put `message` at the tail (or head) of `queue`, once per `message.id`; False for a repeat."""
+        """Put `message` at the tail (or head) of `queue`, once per `message.id`; False for a repeat.
+
+        `offset` is stored in the same atomic step, for a repeat too.
+        """
         stored = await scripts.run(
             self._redis, _ENQUEUE, queue, *LIFETIMES, *entry(message, offset, front=front)
         )
         return bool(stored[0])
 
     async def enqueue_many(self, queue: str, batch: Sequence[tuple[BaseModel, Offset | None]]) -> list[bool]:
-        """Put all messages at the tail, in order, in one atomic step and one round trip."""
+        """Put all messages at the tail, in order, in one atomic step; the answers are those of `enqueue`."""
         if not batch:
             return []
         arguments = [argument for message, offset in batch for argument in entry(message, offset)]
@@ -51,7 +54,7 @@ class RedisProducer:
         return [bool(one) for one in stored]
 
     async def store_offset(self, offset: Offset) -> None:
-        """Store a position without a message."""
+        """Store a position without a message (an update that needs none)."""
         await self._notes.write(("SET", offset.key, offset.value))
 
     async def load_offset(self, key: str) -> int | None:
@@ -60,11 +63,11 @@ class RedisProducer:
         return None if value is None else int(value)
 
     async def waiting(self, queue: str) -> int:
-        """How many messages stand in the ready list."""
+        """How many messages stand in the ready list; producers hold back above their limit."""
         return await self._redis.llen(queue)
 
     async def settled(self, queue: str, ids: Sequence[str]) -> list[bool]:
-        """Whether each of these messages was answered or given up."""
+        """Whether each of these messages was answered or became a dead letter, in the last hour."""
         marks = await self._redis.mget([f"{queue}:done:{one}" for one in ids]) if ids else []
         return [mark is not None for mark in marks]
 

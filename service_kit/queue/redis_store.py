@@ -45,7 +45,7 @@ _PROMOTE, _REAP, _ABSENT, _HELD = (scripts.load(name) for name in ("promote", "r
 
 
 class RedisStore:
-    """Implements `store.Store`."""
+    """One consumer's view of its queue; all raise QueueUnavailableError where a later call may succeed."""
 
     def __init__(self, settings: RedisSettings, options: ConsumerOptions) -> None:
         self._options = options

@@ -1,16 +1,15 @@
-"""Where a consumer's messages stand: what the two backends implement below the one consumer."""
+"""What the moves of a consumer's messages return and raise: claims, settlements, the lease."""
 
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
 
 from service_kit.errors import TransientError
 from service_kit.queue.base import Delivery
 
 
 class QueueUnavailableError(TransientError):
-    """The store does not answer, or cannot write at the moment."""
+    """Redis does not answer, or cannot write at the moment; a later call may succeed."""
 
 
 class LeaseLostError(Exception):
@@ -78,62 +77,3 @@ class Failure:
     """For the out queue, if this was the last try."""
     longest_wait: float | None = None
     """Seconds that it may be put off for such reasons, all in all; None: it is an attempt that failed."""
-
-
-class Store(Protocol):
-    """One consumer's view of its queue. All raise QueueUnavailableError where a later call may succeed."""
-
-    @property
-    def lease(self) -> Lease:
-        """The present life."""
-        ...
-
-    async def run(self) -> None:
-        """The store's own background work, for as long as the consumer lives."""
-        ...
-
-    async def enter(self, *, replace: bool) -> Reaped:
-        """Begin a new life; with `replace`, take over what former processes of this slot held."""
-        ...
-
-    async def beat(self) -> None:
-        """Show that the consumer lives; raises LeaseLostError."""
-        ...
-
-    async def wait(self) -> bool:
-        """Wait for a while until a message is ready; takes none, so it may be cancelled at any point."""
-        ...
-
-    async def claim(self, slots: int) -> Claimed:
-        """Take up to `slots` messages that may run now; raises LeaseLostError."""
-        ...
-
-    async def finish(
-        self, lease: Lease, delivery: Delivery, replies: list[bytes], *, closing: bool
-    ) -> Settled:
-        """Acknowledge and publish in one step. With `closing` the group's next one stays in the queue."""
-        ...
-
-    async def fail(self, lease: Lease, delivery: Delivery, failure: Failure, *, closing: bool) -> Settled:
-        """Delay or bury, in one step."""
-        ...
-
-    async def promote(self) -> float | None:
-        """Make due retries ready; seconds until the next one is due, or None when there is none."""
-        ...
-
-    async def reap(self) -> Reaped:
-        """Give back what dead consumers held."""
-        ...
-
-    async def notify(self, notices: list[bytes]) -> None:
-        """Put notices on the out queue."""
-        ...
-
-    async def leave(self) -> int:
-        """Give back what is still held; returns how many."""
-        ...
-
-    async def close(self) -> None:
-        """Close connections."""
-        ...

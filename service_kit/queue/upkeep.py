@@ -7,7 +7,8 @@ from typing import Any
 from service_kit.lifecycle import heed_cancellation, sleep_unless
 from service_kit.logging import get_logger
 from service_kit.queue.base import ConsumerOptions, ConsumerStats, Delivery
-from service_kit.queue.store import Lease, LeaseLostError, QueueUnavailableError, Store
+from service_kit.queue.redis_store import RedisStore
+from service_kit.queue.store import Lease, LeaseLostError, QueueUnavailableError
 
 log = get_logger(__name__)
 
@@ -23,7 +24,7 @@ class Upkeep:
 
     def __init__(
         self,
-        store: Store,
+        store: RedisStore,
         options: ConsumerOptions,
         stats: ConsumerStats,
         *,

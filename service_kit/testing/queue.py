@@ -1,25 +1,22 @@
-"""For tests of and on the queue: both backends behind one face, running consumers, waiting for a state."""
+"""For tests of and on the queue: what it holds, running consumers, waiting for a state."""
 
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import redis.asyncio as aioredis
 
 from service_kit.queue import scripts
-from service_kit.queue.base import Consumer, ConsumerOptions, Depth, FailureNotice, Handler, Producer
-from service_kit.queue.consumer import RedisConsumer, StoreConsumer
+from service_kit.queue.base import ConsumerOptions, Depth, FailureNotice, Handler
+from service_kit.queue.consumer import RedisConsumer
 from service_kit.queue.dead_letters import DeadLetter
-from service_kit.queue.memory import MemoryBroker
 from service_kit.queue.producer import RedisProducer
 from service_kit.settings import RedisSettings
 
 IN, OUT = "queue:in", "queue:out"
-
-C = TypeVar("C", bound=Consumer)
 
 
 def options(**changes: Any) -> ConsumerOptions:  # noqa: ANN401 - fields of the options
@@ -37,7 +34,7 @@ def options(**changes: Any) -> ConsumerOptions:  # noqa: ANN401 - fields of the 
 
 
 @asynccontextmanager
-async def consuming(*consumers: C) -> AsyncIterator[C]:
+async def consuming(*consumers: RedisConsumer) -> AsyncIterator[RedisConsumer]:
     """Consumers that run inside the block, are stopped at its end and have drained after it."""
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
@@ -62,83 +59,20 @@ async def until(
             await asyncio.sleep(0.002)
 
 
-class Backend(Protocol):
-    """A queue's backend and what a test sees of it."""
-
-    def producer(self) -> Producer:
-        """A producer."""
-        ...
-
-    def consumer(
-        self, options: ConsumerOptions, handler: Handler, *, failure_notice: FailureNotice | None = None
-    ) -> StoreConsumer:
-        """A consumer."""
-        ...
-
-    async def push(self, queue: str, raw: bytes) -> None:
-        """Put bytes at the tail, as a foreign producer would."""
-        ...
-
-    async def messages(self, queue: str) -> list[bytes]:
-        """The ready list, head first."""
-        ...
-
-    async def dead(self, queue: str) -> list[DeadLetter]:
-        """The dead letters, oldest first."""
-        ...
-
-    async def depth(self, queue: str) -> Depth:
-        """How many messages stand where."""
-        ...
-
-
-class MemoryBackend:
-    """`MemoryBroker` behind a `Backend`."""
-
-    def __init__(self) -> None:
-        self._broker = MemoryBroker()
-
-    def producer(self) -> Producer:
-        """A producer."""
-        return self._broker.producer()
-
-    def consumer(
-        self, options: ConsumerOptions, handler: Handler, *, failure_notice: FailureNotice | None = None
-    ) -> StoreConsumer:
-        """A consumer."""
-        return self._broker.consumer(options, handler, failure_notice=failure_notice)
-
-    async def push(self, queue: str, raw: bytes) -> None:
-        """Put bytes at the tail."""
-        self._broker.push(queue, raw)
-
-    async def messages(self, queue: str) -> list[bytes]:
-        """The ready list."""
-        return self._broker.messages(queue)
-
-    async def dead(self, queue: str) -> list[DeadLetter]:
-        """The dead letters."""
-        return self._broker.dead(queue)
-
-    async def depth(self, queue: str) -> Depth:
-        """How many messages stand where."""
-        return self._broker.depth(queue)
-
-
 class RedisBackend:
-    """The real one behind a `Backend`."""
+    """Producers and consumers of a test's Redis, and what stands in its queues."""
 
     def __init__(self, settings: RedisSettings, client: aioredis.Redis) -> None:
         self._settings = settings
         self._client = client
 
-    def producer(self) -> Producer:
+    def producer(self) -> RedisProducer:
         """A producer."""
         return RedisProducer(self._client)
 
     def consumer(
         self, options: ConsumerOptions, handler: Handler, *, failure_notice: FailureNotice | None = None
-    ) -> StoreConsumer:
+    ) -> RedisConsumer:
         """A consumer."""
         return RedisConsumer(self._settings, options, handler, failure_notice=failure_notice)
 

@@ -1,4 +1,4 @@
-"""What every backend of the queue keeps: one set of tests, run on Redis and in memory."""
+"""The queue's contract: what producers, handlers and operators rely on."""
 
 import asyncio
 import json
@@ -10,14 +10,14 @@ from structlog.testing import capture_logs
 
 from service_kit.contracts.messages import IncomingMessage, OutgoingMessage, reply_id
 from service_kit.queue.base import ConsumerOptions, Delivery, Depth, Offset, Reject, RetryLater
-from service_kit.testing.queue import IN, OUT, Backend, MemoryBackend, RedisBackend, consuming, options, until
+from service_kit.testing.queue import IN, OUT, RedisBackend, consuming, options, until
 
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture(params=["memory", "redis"])
-def backend(request, redis_settings, redis_client):
-    return MemoryBackend() if request.param == "memory" else RedisBackend(redis_settings, redis_client)
+@pytest.fixture
+def backend(redis_settings, redis_client):
+    return RedisBackend(redis_settings, redis_client)
 
 
 def message(number, user=1, **fields):
@@ -29,7 +29,7 @@ async def echo(delivery: Delivery):
     return [OutgoingMessage(id=reply_id(delivery.id), chat_id=incoming.chat_id, text=incoming.text)]
 
 
-async def ids(backend: Backend, queue=OUT):
+async def ids(backend: RedisBackend, queue=OUT):
     return [json.loads(raw)["id"] for raw in await backend.messages(queue)]
 
 

@@ -1,16 +1,10 @@
-import json
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from service_kit.queue.attempt import Failed, Served, attempt
 from service_kit.queue.base import Delivery, Reject, RetryLater
 from service_kit.queue.consumer import default_backoff
-from service_kit.queue.envelope import PoisonError, encode, id_of, identify, short
-
-FIELDS = ("user_id", "chat_id")
+from service_kit.queue.envelope import encode, id_of, short
 
 
 class Message(BaseModel):
@@ -20,26 +14,6 @@ class Message(BaseModel):
 
 class WithoutId(BaseModel):
     text: str = ""
-
-
-@given(st.binary())
-def test_any_bytes_are_a_message_or_poison(raw):
-    try:
-        who = identify(raw, FIELDS)
-    except PoisonError:
-        return
-    assert isinstance(who.group, str)
-
-
-@given(
-    st.dictionaries(
-        st.sampled_from([*FIELDS, "id"]), st.one_of(st.text(), st.integers(), st.floats(), st.none())
-    )
-)
-def test_names_fit_into_keys(message):
-    who = identify(json.dumps(message).encode(), FIELDS)
-    assert len(who.group.encode("utf-8", "surrogatepass")) <= 256
-    assert len(who.id.encode("utf-8", "surrogatepass")) <= 256
 
 
 @pytest.mark.parametrize(

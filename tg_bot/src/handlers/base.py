@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from service_kit.contracts.messages import IncomingMessage, OutgoingMessage, OutgoingType, reply_id
 from service_kit.contracts.users import UserRead
-from service_kit.queue.base import Producer
+from service_kit.queue.producer import RedisProducer
 
 from ..client.models import Message, Sender
 from ..client.rest import RestClient
@@ -31,7 +31,7 @@ class Bot:
     rest: RestClient
     changes: UserChanges
     throttle: Throttle
-    producer: Producer
+    producer: RedisProducer
     input_queue: str
     input_queue_limit: int
     owner_code: SecretStr | None

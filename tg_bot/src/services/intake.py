@@ -24,7 +24,8 @@ from service_kit.contracts.messages import IncomingMessage
 from service_kit.errors import AccessError, TransientError
 from service_kit.lifecycle import end_tasks
 from service_kit.logging import correlated, get_logger
-from service_kit.queue.base import Offset, Producer
+from service_kit.queue.base import Offset
+from service_kit.queue.producer import RedisProducer
 
 from ..client.errors import ServerError
 from ..client.models import ChatType, Update
@@ -79,7 +80,7 @@ class Intake:
 
     def __init__(
         self,
-        producer: Producer,
+        producer: RedisProducer,
         typing: TypingIndicator,
         handle: Handle,
         *,

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from service_kit.errors import KitError, TransientError
 from service_kit.lifecycle import heed_cancellation
 from service_kit.logging import get_logger
-from service_kit.queue.base import Producer
+from service_kit.queue.producer import RedisProducer
 
 from ..client.errors import PollConflictError, RetryAfterError, TelegramError, UnauthorizedError
 from ..client.models import BotIdentity
@@ -63,7 +63,7 @@ class Poller:
     def __init__(
         self,
         telegram: TelegramClient,
-        producer: Producer,
+        producer: RedisProducer,
         lease: PollLease,
         intake: Intake,
         *,

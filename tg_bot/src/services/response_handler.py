@@ -16,7 +16,8 @@ from service_kit.contracts.messages import OutgoingMessage, OutgoingType
 from service_kit.contracts.users import UserRead, UserRole, UserUpdate
 from service_kit.errors import AccessError, KitError, TransientError
 from service_kit.logging import correlated, get_logger
-from service_kit.queue.base import Consumer, ConsumerOptions, Delivery, Reject, RetryLater
+from service_kit.queue.base import ConsumerOptions, Delivery, Reject, RetryLater
+from service_kit.queue.consumer import RedisConsumer
 
 from ..client.errors import ChatNotFoundError, TelegramRefusedError, UnauthorizedError, UnreachableError
 from ..client.rest import RestClient
@@ -48,7 +49,7 @@ def consumer_options(queue: str, slot: str, *, drain_timeout: float) -> Consumer
     )
 
 
-async def handle_assistant_responses(consumer: Consumer, stop: asyncio.Event) -> None:
+async def handle_assistant_responses(consumer: RedisConsumer, stop: asyncio.Event) -> None:
     """Listen to `queue:to_telegram` and send what comes, until `stop` is set and all begun is sent."""
     await consumer.run(stop)
 

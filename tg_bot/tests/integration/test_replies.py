@@ -12,9 +12,8 @@ from redis.exceptions import ReadOnlyError
 from service_kit.contracts.messages import OutgoingMessage, OutgoingType
 from service_kit.notes import Notes
 from service_kit.queue.base import Delivery, Reject, RetryLater
-from service_kit.queue.memory import MemoryBroker
 from service_kit.queue.producer import RedisProducer
-from service_kit.testing.queue import consuming, until
+from service_kit.testing.queue import RedisBackend, consuming, until
 from tg_bot.src.services import progress as progress_module
 from tg_bot.src.services.identity import Identity
 from tg_bot.src.services.pacer import Pacer
@@ -418,7 +417,9 @@ async def test_while_rest_service_is_away_replies_to_others_wait(telegram, handl
     assert sent_texts(telegram) == ["hello", "known"]
 
 
-async def test_a_bug_of_ours_is_tried_five_times_and_waits_do_not_count(handler, monkeypatch):
+async def test_a_bug_of_ours_is_tried_five_times_and_waits_do_not_count(
+    handler, monkeypatch, redis_settings, redis_client
+):
     def broken(*_args, **_options):
         tried.append(1)
         if len(tried) < 10:
@@ -427,11 +428,11 @@ async def test_a_bug_of_ours_is_tried_five_times_and_waits_do_not_count(handler,
 
     tried: list[int] = []
     monkeypatch.setattr("tg_bot.src.services.response_handler.render", broken)
-    broker = MemoryBroker()
+    backend = RedisBackend(redis_settings, redis_client)
     options = replace(consumer_options("queue", "slot", drain_timeout=1), backoff=lambda _attempt: 0.0)
-    broker.push("queue", delivery().raw)
-    async with consuming(broker.consumer(options, handler)):
-        await until(lambda: broker.dead("queue"))
+    await backend.push("queue", delivery().raw)
+    async with consuming(backend.consumer(options, handler)):
+        await until(lambda: backend.dead("queue"))
     assert len(tried) == 9 + 5
 
 
