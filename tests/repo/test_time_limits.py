@@ -43,7 +43,7 @@ ON_THE_WAY = {
     # and for what is looked up before
     "assistant.src.core.providers.cool_down:REDIS_TIMEOUT": 0.5,
     "assistant.src.storage.provider_threads:REST_TIMEOUT": 3.0,
-    "tg_bot.src.services.intake:PATIENCE": 2.0,
+    "tg_bot.src.services.lanes:BATCH_TIMEOUT": 2.0,
     "tg_bot.src.services.user_changes:UPDATE_TIMEOUT": 1.5,
     "service_kit.changes:REFRESH_TIMEOUT": 1.5,
 }
@@ -62,9 +62,9 @@ A_MESSAGE = {
     "assistant.src.core.thread_backend:DROP_TIMEOUT": 3.0,
     "assistant.src.main:HANDLER_GRACE": 60.0,
     "assistant.src.services.weather:TIMEOUT": 10.0,
-    "tg_bot.src.services.intake:LONGEST_WAIT": 3600.0,
+    "tg_bot.src.services.lanes:MAX_DEFERRAL": 3600.0,
     "tg_bot.src.services.response_handler:LONGEST_WAIT": 86_400.0,
-    "tg_bot.src.services.intake:LONGEST_WAIT_IN_THE_WAY": 60.0,
+    "tg_bot.src.services.lanes:MAX_DEFERRAL_WHEN_FULL": 60.0,
     "tg_bot.src.client.telegram:CALL_TIMEOUT": 20.0,
     "tg_bot.src.client.telegram:CONNECT_TIMEOUT": 10.0,
     "tg_bot.src.config.settings:Settings.telegram_poll_timeout": 25,

@@ -1,15 +1,12 @@
-"""tg_bot: Telegram in and out. The composition root, and the way of an update to its handler."""
+"""tg_bot: Telegram in and out. The composition root."""
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from functools import partial
 
 import redis.asyncio as aioredis
 
 from service_kit import lifecycle
-from service_kit.contracts.messages import MAX_INCOMING_TEXT, IncomingMessage
-from service_kit.contracts.users import UserRead, UserRole
 from service_kit.health import Health, HealthServer
 from service_kit.lifecycle import end_tasks
 from service_kit.logging import configure_logging, get_logger
@@ -19,18 +16,15 @@ from service_kit.redis import connect
 from service_kit.rest.client import AsyncRestClient
 from service_kit.settings import load
 
-from .client.errors import TelegramError
-from .client.models import BotIdentity, ChatType, Message, Update
 from .client.rest import RestClient
 from .client.telegram import TelegramClient
 from .config.settings import Settings
-from .handlers.base import Bot, Outcome, Question
-from .handlers.commands import handle_command, parse_command
-from .handlers.people import get_or_create, keep_in_step
-from .handlers.start import handle_start, refuse
-from .handlers.update import handle_group, handle_membership, ignore_edit
-from .services.identity import Identity
+from .handlers.base import Bot
+from .handlers.message import process_message
+from .handlers.update import handle_telegram_update
+from .services.identity import Identity, introduce_bot
 from .services.intake import Intake
+from .services.lanes import Lanes
 from .services.lease import PollLease
 from .services.pacer import Pacer
 from .services.poller import Poller, PollOptions
@@ -39,102 +33,12 @@ from .services.sender import Sender
 from .services.throttle import Throttle
 from .services.typing_indicator import TypingIndicator
 from .services.user_changes import UserChanges
-from .utils.texts import ENGLISH, RUSSIAN, menu
+
+__all__ = ["handle_telegram_update", "main", "process_message"]
 
 SERVICE = "tg_bot"
-NOT_TEXT_PAUSE = 10
-"""Seconds in which ten photos get one answer."""
 
 log = get_logger(__name__)
-
-
-async def handle_telegram_update(bot: Bot, update: Update) -> Outcome:
-    """What an update leads to; nothing is enqueued here.
-
-    Raises:
-        RestUnavailableError: nothing is known of who wrote it; try again.
-        RedisError: the same, for the counters.
-    """
-    if update.my_chat_member:
-        return await handle_membership(bot, update.my_chat_member)
-    if update.edited_message:
-        ignore_edit(update.edited_message, update.update_id)
-        return None
-    if update.message is None:
-        log.info("update_of_no_use", update_id=update.update_id)
-        return None
-    if update.message.chat.type is not ChatType.PRIVATE:
-        return await handle_group(bot, update.message, update.update_id)
-    return await process_message(bot, update.message, update.update_id)
-
-
-async def process_message(bot: Bot, message: Message, update_id: int) -> Outcome:
-    """What a private message leads to: a word to the assistant, or the bot's own answer.
-
-    Raises as `handle_telegram_update`.
-    """
-    if message.sender is None or message.is_service:
-        return None
-    user = await bot.rest.get_user(message.sender.id)
-    if user and user.role is UserRole.BLOCKED:
-        return None
-    bot.changes.saw(message.sender.id, message.date)
-    text = message.words
-    command = parse_command(text)
-    question = Question(bot.identity.bot_id, update_id, message, message.sender, user)
-    if command and command[0] == "start":
-        return await handle_start(bot, question, command[1])
-    if user is None:
-        if not bot.open_access:
-            return await refuse(bot, question)
-        user = await get_or_create(bot.rest, message.sender)
-        question = replace(question, user=user)
-    else:
-        await keep_in_step(bot.changes, user, message.sender)
-    if command:
-        return await handle_command(bot, question, user, *command)
-    return await _said(bot, question, user, text)
-
-
-async def _said(bot: Bot, question: Question, user: UserRead, text: str) -> Outcome:
-    """What a known user's words lead to."""
-    message = question.message
-    first = True
-    if message.media_group_id or not text.strip():  # an album's caption stands at one of its pictures
-        first = await bot.throttle.once(
-            f"not_text:{message.chat.id}", question.update_id, seconds=NOT_TEXT_PAUSE
-        )
-    if not text.strip():
-        return question.answer(question.texts.not_text) if first else None
-    if len(text) > MAX_INCOMING_TEXT:
-        return question.answer(question.texts.too_long)
-    return IncomingMessage(
-        id=question.id,
-        correlation_id=question.id,
-        user_id=user.id,
-        chat_id=message.chat.id,
-        text=text,
-        sent_at=message.date,
-    )
-
-
-async def introduce(identity: Identity, telegram: TelegramClient, rest: RestClient, bot: BotIdentity) -> None:
-    """Say everywhere which bot plays.
-
-    Raises:
-        RestUnavailableError, AccessError: rest_service did not take that; nothing may be handled yet.
-    """
-    await identity.announce(bot, rest)
-    await register_commands(telegram)
-
-
-async def register_commands(telegram: TelegramClient) -> None:
-    """Put the commands into the bot's menu; a failure leaves the old menu."""
-    try:
-        await telegram.set_my_commands(menu(ENGLISH))
-        await telegram.set_my_commands(menu(RUSSIAN), "ru")
-    except TelegramError as exc:
-        log.warning("menu_not_set", error=str(exc))
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -212,8 +116,7 @@ def _poller(
     intake = Intake(
         bot.producer,
         typing,
-        partial(handle_telegram_update, bot),
-        identity=bot.identity,
+        Lanes(partial(handle_telegram_update, bot), bot.identity),
         input_queue=settings.input_queue,
         output_queue=settings.assistant_output_queue,
     )
@@ -229,7 +132,7 @@ def _poller(
         intake,
         redis=redis,
         options=options,
-        on_start=partial(introduce, bot.identity, telegram, bot.rest),
+        on_start=partial(introduce_bot, bot.identity, telegram, bot.rest),
     )
 
 

@@ -1,26 +1,23 @@
-"""What handlers get and give: they decide what goes on which queue, the poller puts it there."""
+"""What handlers work with. They only decide; `services.intake` puts their decision on its queue."""
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from pydantic import SecretStr
 
-from service_kit.contracts.messages import IncomingMessage, OutgoingMessage, OutgoingType, reply_id
+from service_kit.contracts.messages import OutgoingMessage
 from service_kit.contracts.users import UserRead
 from service_kit.queue.producer import RedisProducer
 
 from ..client.models import Message, Sender
 from ..client.rest import RestClient
-from ..services.identity import Identity, message_id
+from ..services.identity import Identity
+from ..services.pending_update import create_notice, message_id
 from ..services.throttle import Throttle
 from ..services.user_changes import UserChanges
 from ..utils.texts import Texts, texts_for
 
 REFUSAL_PAUSE = 600
 """Seconds in which a chat hears the same refusal once."""
-
-Outcome: TypeAlias = IncomingMessage | OutgoingMessage | None
-"""For the assistant, for the chat, or nothing to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +36,7 @@ class Bot:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Request:
     """One private message, and what is known about who wrote it."""
 
     bot_id: int
@@ -65,22 +62,4 @@ class Question:
 
     def answer(self, text: str) -> OutgoingMessage:
         """The bot's own answer; it goes the way of every reply."""
-        return notice(self.bot_id, self.update_id, self.message.chat.id, text, user=self.user)
-
-
-def notice(
-    bot_id: int, update_id: int, chat_id: int, text: str, *, user: UserRead | None = None
-) -> OutgoingMessage:
-    """Plain text of this bot for one chat; without a `user` it is deliberately for a stranger."""
-    answered = message_id(bot_id, update_id)
-    return OutgoingMessage(
-        type=OutgoingType.NOTICE,
-        id=reply_id(answered),
-        correlation_id=answered,
-        in_reply_to=answered,
-        bot_id=bot_id,
-        chat_id=chat_id,
-        user_id=user.id if user else None,
-        to_stranger=user is None,
-        text=text,
-    )
+        return create_notice(self.bot_id, self.update_id, self.message.chat.id, text, user=self.user)

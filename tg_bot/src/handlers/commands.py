@@ -6,12 +6,13 @@ from collections.abc import Awaitable, Callable
 from service_kit.contracts.messages import IncomingMessage, IncomingType
 from service_kit.contracts.users import UserRead
 
-from .base import Bot, Outcome, Question
+from ..services.pending_update import Decision
+from .base import Bot, Request
 from .timezone import handle_timezone, told
 
 _COMMAND = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@\w+)?(?:\s+(.*))?", re.DOTALL)
 
-CommandHandler = Callable[[Bot, Question, UserRead, str], Awaitable[Outcome]]
+CommandHandler = Callable[[Bot, Request, UserRead, str], Awaitable[Decision]]
 
 
 def parse_command(text: str) -> tuple[str, str] | None:
@@ -20,7 +21,7 @@ def parse_command(text: str) -> tuple[str, str] | None:
     return (found[1].lower(), (found[2] or "").strip()) if found else None
 
 
-async def handle_command(bot: Bot, question: Question, user: UserRead, name: str, argument: str) -> Outcome:
+async def handle_command(bot: Bot, question: Request, user: UserRead, name: str, argument: str) -> Decision:
     """The answer to `/name argument` of a known user."""
     handler = _HANDLERS.get(name)
     if handler is None:
@@ -28,11 +29,11 @@ async def handle_command(bot: Bot, question: Question, user: UserRead, name: str
     return await handler(bot, question, user, argument)
 
 
-async def _help(_bot: Bot, question: Question, _user: UserRead, _argument: str) -> Outcome:
+async def _help(_bot: Bot, question: Request, _user: UserRead, _argument: str) -> Decision:
     return question.answer(question.texts.help)
 
 
-async def _new(_bot: Bot, question: Question, user: UserRead, _argument: str) -> Outcome:
+async def _new(_bot: Bot, question: Request, user: UserRead, _argument: str) -> Decision:
     # the assistant keeps the conversation, so it also says that it has forgotten it
     return IncomingMessage(
         type=IncomingType.RESET,
@@ -44,7 +45,7 @@ async def _new(_bot: Bot, question: Question, user: UserRead, _argument: str) ->
     )
 
 
-async def _status(bot: Bot, question: Question, user: UserRead, _argument: str) -> Outcome:
+async def _status(bot: Bot, question: Request, user: UserRead, _argument: str) -> Decision:
     texts = question.texts
     waiting = await bot.producer.waiting(bot.input_queue)
     zone = told(texts.zone_known, user.timezone) if user.timezone else texts.zone_unknown

@@ -7,7 +7,8 @@ from service_kit.contracts.users import UserRead, UserRole, UserUpdate
 from service_kit.errors import ConflictError
 from service_kit.logging import get_logger
 
-from .base import REFUSAL_PAUSE, Bot, Outcome, Question
+from ..services.pending_update import Decision
+from .base import REFUSAL_PAUSE, Bot, Request
 from .people import first_name_of, get_or_create, keep_in_step, language_of, username_of
 
 log = get_logger(__name__)
@@ -17,7 +18,7 @@ WRONG_CODES = 5
 WRONG_CODES_PERIOD = 3_600
 
 
-async def handle_start(bot: Bot, question: Question, payload: str) -> Outcome:
+async def handle_start(bot: Bot, question: Request, payload: str) -> Decision:
     """The answer to `/start` or `/start <payload>`.
 
     Raises:
@@ -41,7 +42,7 @@ async def handle_start(bot: Bot, question: Question, payload: str) -> Outcome:
     return await refuse(bot, question)
 
 
-async def refuse(bot: Bot, question: Question) -> Outcome:
+async def refuse(bot: Bot, question: Request) -> Decision:
     """What a stranger hears: one friendly sentence, not at every message."""
     if not await bot.throttle.once(
         f"stranger:{question.message.chat.id}", question.update_id, seconds=REFUSAL_PAUSE
@@ -51,7 +52,7 @@ async def refuse(bot: Bot, question: Question) -> Outcome:
     return question.answer(question.texts.stranger)
 
 
-async def _try_code(bot: Bot, question: Question, code: str) -> Outcome:
+async def _try_code(bot: Bot, question: Request, code: str) -> Decision:
     """What comes of a code; None where the sender hears what he would hear without one."""
     key = f"code:{question.message.chat.id}"
     if await bot.throttle.count(key) >= WRONG_CODES:
@@ -76,7 +77,7 @@ def _is_owner_code(bot: Bot, code: str) -> bool:
     return hmac.compare_digest(code.encode(), bot.owner_code.get_secret_value().encode())
 
 
-async def _become_owner(bot: Bot, question: Question) -> UserRead | None:
+async def _become_owner(bot: Bot, question: Request) -> UserRead | None:
     """The sender as owner; None where there is another one (the database allows one)."""
     sender, user = question.sender, question.user
     try:
@@ -95,6 +96,6 @@ async def _become_owner(bot: Bot, question: Question) -> UserRead | None:
         return now if now and now.role is UserRole.OWNER else None
 
 
-def _as(user: UserRead, question: Question, text: str) -> Outcome:
+def _as(user: UserRead, question: Request, text: str) -> Decision:
     """The answer to somebody who has just become `user`."""
     return replace(question, user=user).answer(text)

@@ -7,10 +7,11 @@ from zoneinfo import ZoneInfo
 from service_kit.contracts.users import UserRead, UserUpdate
 from service_kit.zones import find_zones, similar_zones
 
-from .base import Bot, Outcome, Question
+from ..services.pending_update import Decision
+from .base import Bot, Request
 
 
-async def handle_timezone(bot: Bot, question: Question, user: UserRead, wish: str) -> Outcome:
+async def handle_timezone(bot: Bot, question: Request, user: UserRead, wish: str) -> Decision:
     """The answer to `/timezone` and `/timezone Berlin`.
 
     Raises:

@@ -1,16 +1,38 @@
-"""Updates that are no private message: groups, edits, blocks."""
+"""Every update, by its kind; and what is no private message: groups, edits, blocks."""
 
 from service_kit.contracts.users import UserUpdate
 from service_kit.logging import get_logger
 
-from ..client.models import ChatMemberUpdated, ChatType, Message
+from ..client.models import ChatMemberUpdated, ChatType, Message, Update
+from ..services.pending_update import Decision, create_notice
 from ..utils.texts import texts_for
-from .base import REFUSAL_PAUSE, Bot, Outcome, notice
+from .base import REFUSAL_PAUSE, Bot
+from .message import process_message
 
 log = get_logger(__name__)
 
 
-async def handle_group(bot: Bot, message: Message, update_id: int) -> Outcome:
+async def handle_telegram_update(bot: Bot, update: Update) -> Decision:
+    """Decide on an update; nothing is enqueued here.
+
+    Raises:
+        RestUnavailableError: nothing is known of who wrote it; try again.
+        RedisError: the same, for the counters.
+    """
+    if update.my_chat_member:
+        return await handle_membership(bot, update.my_chat_member)
+    if update.edited_message:
+        ignore_edit(update.edited_message, update.update_id)
+        return None
+    if update.message is None:
+        log.info("update_ignored", update_id=update.update_id)
+        return None
+    if update.message.chat.type is not ChatType.PRIVATE:
+        return await handle_group(bot, update.message, update.update_id)
+    return await process_message(bot, update.message, update.update_id)
+
+
+async def handle_group(bot: Bot, message: Message, update_id: int) -> Decision:
     """One friendly sentence that the bot talks in private; not at every message."""
     if message.is_service:
         return None
@@ -18,7 +40,7 @@ async def handle_group(bot: Bot, message: Message, update_id: int) -> Outcome:
         return None
     log.info("group_declined", chat_id=message.chat.id)
     texts = texts_for(message.sender.language_code if message.sender else None)
-    return notice(bot.identity.bot_id, update_id, message.chat.id, texts.group)
+    return create_notice(bot.identity.bot_id, update_id, message.chat.id, texts.group)
 
 
 def ignore_edit(message: Message, update_id: int) -> None:
@@ -29,7 +51,7 @@ def ignore_edit(message: Message, update_id: int) -> None:
     log.info("edit_ignored", update_id=update_id, chat_id=message.chat.id)
 
 
-async def handle_membership(bot: Bot, change: ChatMemberUpdated) -> Outcome:
+async def handle_membership(bot: Bot, change: ChatMemberUpdated) -> Decision:
     """Remember who blocked the bot, and who let it in again."""
     if change.chat.type is ChatType.PRIVATE and change.sender:
         reachable = change.new_chat_member.status != "kicked"

@@ -10,8 +10,11 @@ import asyncio
 from service_kit.errors import NotFoundError
 from service_kit.logging import get_logger
 
+from ..client.errors import TelegramError
 from ..client.models import BotIdentity
 from ..client.rest import RestClient
+from ..client.telegram import TelegramClient
+from ..utils.texts import ENGLISH, RUSSIAN, menu
 
 log = get_logger(__name__)
 
@@ -56,6 +59,22 @@ class Identity:
         self._known.set()
 
 
-def message_id(bot_id: int, update_id: int) -> str:
-    """Id of the message that an update leads to; each bot has update ids of its own."""
-    return f"tg:{bot_id}:{update_id}"
+async def introduce_bot(
+    identity: Identity, telegram: TelegramClient, rest: RestClient, bot: BotIdentity
+) -> None:
+    """Tell rest_service which bot this is, and Telegram which commands it has.
+
+    Raises:
+        RestUnavailableError, AccessError: rest_service did not take it; nothing may be handled yet.
+    """
+    await identity.announce(bot, rest)
+    await register_commands(telegram)
+
+
+async def register_commands(telegram: TelegramClient) -> None:
+    """Put the commands into the bot's menu; a failure leaves the old menu."""
+    try:
+        await telegram.set_my_commands(menu(ENGLISH))
+        await telegram.set_my_commands(menu(RUSSIAN), "ru")
+    except TelegramError as exc:
+        log.warning("menu_update_failed", error=str(exc))

@@ -1,7 +1,7 @@
-"""Long polling: asks Telegram for updates and has them taken in, under the lease, for ever.
+"""Long polling: asks Telegram for updates under the lease and gives them to `Intake`.
 
-The next getUpdates confirms to Telegram what is stored; so nothing is lost when this process dies. All
-trouble is said in the log and on the health page, with what to do about it, and waited out.
+The next getUpdates confirms to Telegram what is stored; so nothing is lost when this process dies. Each
+problem stands in the log and on the health page with what to do about it; then the poller tries again.
 """
 
 import asyncio
@@ -23,17 +23,18 @@ from service_kit.queue.producer import RedisProducer
 from ..client.errors import PollConflictError, RetryAfterError, TelegramError, UnauthorizedError
 from ..client.models import BotIdentity
 from ..client.telegram import TelegramClient
-from .intake import HeldUpError, Intake
+from .intake import Intake
+from .lanes import DeferredError
 from .lease import LeaseLostError, PollLease
 
 log = get_logger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
-HELD_UP_PAUSE = 1.0
+DEFERRED_PAUSE = 1.0
 """Seconds between two tries while some users wait for rest_service and others can be served."""
-REFUSED_PAUSE = 60.0
+UNAUTHORIZED_PAUSE = 60.0
 """Seconds between two tries with a token that Telegram does not know."""
-HELD_BACK_PAUSE = 0.5
+SUSPENDED_PAUSE = 0.5
 """Seconds until the next look whether the assistant has caught up."""
 POLL_OVERDUE = 60.0
 """Seconds that a successful poll may be late before the service counts as not ready."""
@@ -81,14 +82,14 @@ class Poller:
         self._on_start: Callable[[BotIdentity], Awaitable[None]] | None = on_start
         self._sleep = sleep
         self._last_update = self._last_poll = time.monotonic()
-        self._trouble: str | None = "no poll yet"
+        self._problem: str | None = "no poll yet"
         self._polling = False
-        self._holding_back = False
+        self._suspended = False
 
     async def check(self) -> None:
         """For the health page: raises NotPollingError when updates do not come in."""
-        if self._trouble:
-            raise NotPollingError(self._trouble)
+        if self._problem:
+            raise NotPollingError(self._problem)
         age = time.monotonic() - self._last_poll
         if self._polling and age > self._options.poll_timeout + POLL_OVERDUE:
             raise NotPollingError(f"no successful poll for {age:.0f} s")
@@ -103,16 +104,16 @@ class Poller:
                 if self._on_start:
                     await self._on_start(bot)
                     self._on_start = None
-                self._all_well()  # a standby is well too
+                self._report_well()  # a standby is well too
                 await self._lease.hold(str(bot.id), partial(self._poll_as, bot))
             except (LeaseLostError, TelegramError, KitError, RedisError) as exc:
                 self._polling = False
-                await self._wait_out(exc, pause)
+                await self._report_and_wait(exc, pause)
                 pause = min(LONGEST_PAUSE, pause * 2)
 
     async def _poll_as(self, bot: BotIdentity) -> NoReturn:
         key = f"tg:offset:{bot.id}"
-        self._intake.next = await self._producer.load_offset(key)
+        self._intake.resume(await self._producer.load_offset(key))
         self._last_update = time.monotonic()
         self._polling = True
         log.info("polling", bot=bot.username, offset=self._intake.next)
@@ -129,20 +130,20 @@ class Poller:
                 await self._poll(key)
                 pause = FIRST_PAUSE
             except (TelegramError, KitError, RedisError) as exc:
-                await self._wait_out(exc, pause)
-                pause = min(HELD_UP_PAUSE if isinstance(exc, HeldUpError) else LONGEST_PAUSE, pause * 2)
+                await self._report_and_wait(exc, pause)
+                pause = min(DEFERRED_PAUSE if isinstance(exc, DeferredError) else LONGEST_PAUSE, pause * 2)
 
     async def _poll(self, key: str) -> None:
         """One getUpdates and what comes of it, unless the assistant has enough to do."""
         waiting = await self._producer.waiting(self._options.input_queue)
         if waiting > self._options.input_queue_limit:
-            if not self._holding_back:
-                log.warning("holding_back", waiting=waiting)
-            self._holding_back = True
-            self._all_well()
-            await self._sleep(HELD_BACK_PAUSE)
+            if not self._suspended:
+                log.warning("polling_suspended", waiting=waiting)
+            self._suspended = True
+            self._report_well()
+            await self._sleep(SUSPENDED_PAUSE)
             return
-        self._holding_back = False
+        self._suspended = False
         if time.monotonic() - self._last_update > OFFSET_LIFE:
             self._intake.forget()
         updates = await self._telegram.get_updates(self._intake.next, self._options.poll_timeout)
@@ -151,28 +152,28 @@ class Poller:
             await self._intake.take(key, updates)
         else:  # nx: from the last update on, not from the last poll
             await self._redis.expire(key, OFFSET_LIFE, nx=True)
-        self._all_well()
+        self._report_well()
 
-    def _all_well(self) -> None:
+    def _report_well(self) -> None:
         self._last_poll = time.monotonic()
-        self._trouble = None
+        self._problem = None
 
-    async def _wait_out(self, exc: Exception, pause: float) -> None:
-        """Say what is wrong and what to do about it, then wait."""
-        known, self._trouble = self._trouble, str(exc) or type(exc).__name__
+    async def _report_and_wait(self, exc: Exception, pause: float) -> None:
+        """Report what is wrong and what to do about it, then wait."""
+        known, self._problem = self._problem, str(exc) or type(exc).__name__
         match exc:
-            case HeldUpError():
-                pause = min(pause, HELD_UP_PAUSE)
-                if self._trouble != known:  # once a second otherwise
-                    log.warning("users_wait", error=self._trouble)
+            case DeferredError():
+                pause = min(pause, DEFERRED_PAUSE)
+                if self._problem != known:  # once a second otherwise
+                    log.warning("updates_deferred", error=self._problem)
             case UnauthorizedError():
-                self._trouble = (
+                self._problem = (
                     "Telegram does not know the token: set TELEGRAM_TOKEN right and restart tg_bot"
                 )
-                log.critical("token_refused", advice=self._trouble, error=str(exc))
-                pause = REFUSED_PAUSE
+                log.critical("token_rejected", advice=self._problem, error=str(exc))
+                pause = UNAUTHORIZED_PAUSE
             case PollConflictError(by_webhook=True):
-                log.warning("webhook_in_the_way", advice="it is removed; what waits there is kept")
+                log.warning("webhook_active", advice="it is removed; what waits there is kept")
                 await self._delete_webhook()
             case PollConflictError():
                 log.error(
@@ -187,11 +188,11 @@ class Poller:
             case LeaseLostError():
                 log.warning("polling_lease_lost", reason=str(exc))
             case _:
-                log.warning("polling_failed", error=self._trouble, retry_in=pause)
+                log.warning("polling_failed", error=self._problem, retry_in=pause)
         await self._sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
 
     async def _delete_webhook(self) -> None:
         try:
             await self._telegram.delete_webhook()
         except TelegramError as exc:
-            log.warning("webhook_not_removed", error=str(exc))
+            log.warning("webhook_removal_failed", error=str(exc))

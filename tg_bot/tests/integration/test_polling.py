@@ -16,11 +16,12 @@ from service_kit.lifecycle import end_tasks
 from service_kit.queue.producer import RedisProducer
 from tg_bot.src.handlers.base import Bot
 from tg_bot.src.main import handle_telegram_update
-from tg_bot.src.services import intake as intake_module
+from tg_bot.src.services import lanes as lanes_module
 from tg_bot.src.services import lease as lease_module
 from tg_bot.src.services import poller as poller_module
 from tg_bot.src.services.identity import Identity
 from tg_bot.src.services.intake import Intake
+from tg_bot.src.services.lanes import Lanes
 from tg_bot.src.services.lease import PollLease
 from tg_bot.src.services.poller import NotPollingError, Poller, PollOptions
 from tg_bot.src.services.throttle import Throttle
@@ -61,11 +62,11 @@ class Rig:
         self.started = 0
         producer = RedisProducer(redis)
         self.typing = TypingIndicator(client, partial(producer.settled, "queue:in"), limit=60)
+        self.lanes = Lanes(handle, Identity(BOT_ID))
         self.intake = Intake(
             producer,
             self.typing,
-            handle,
-            identity=Identity(BOT_ID),
+            self.lanes,
             input_queue="queue:in",
             output_queue="queue:out",
         )
@@ -178,7 +179,7 @@ async def test_a_bot_whose_polls_hang_is_not_ready(telegram, client, redis_clien
     monkeypatch.setattr(poller_module, "POLL_OVERDUE", -1)  # beside the poll's own second
     async with Rig(client, redis_client).running() as rig:
         await telegram.until(lambda: telegram.count("getUpdates") >= 1)
-        await until(lambda: rig.poller._trouble is None)
+        await until(lambda: rig.poller._problem is None)
         with pytest.raises(NotPollingError, match="no successful poll"):
             await rig.poller.check()
 
@@ -306,8 +307,8 @@ async def forbidding_the_newcomer(update):
 
 @pytest.mark.parametrize("handle", [refusing_the_newcomer, hanging_for_the_newcomer, forbidding_the_newcomer])
 async def test_who_has_waited_too_long_is_told_so_once(telegram, client, redis_client, monkeypatch, handle):
-    monkeypatch.setattr(intake_module, "PATIENCE", 0.02)
-    monkeypatch.setattr(intake_module, "LONGEST_WAIT", 0.2)
+    monkeypatch.setattr(lanes_module, "BATCH_TIMEOUT", 0.02)
+    monkeypatch.setattr(lanes_module, "MAX_DEFERRAL", 0.2)
     await telegram.write("who am I", user=NEWCOMER)
     await telegram.write("and again", user=NEWCOMER)
     last = await telegram.write("hello")
@@ -325,8 +326,8 @@ async def test_who_has_waited_too_long_is_told_so_once(telegram, client, redis_c
 async def test_one_that_cannot_be_decided_does_not_stop_the_bot_at_the_hundredth(
     telegram, client, redis_client, monkeypatch, handle
 ):
-    monkeypatch.setattr(intake_module, "PATIENCE", 0.02)
-    monkeypatch.setattr(intake_module, "LONGEST_WAIT_IN_THE_WAY", 0.1)
+    monkeypatch.setattr(lanes_module, "BATCH_TIMEOUT", 0.02)
+    monkeypatch.setattr(lanes_module, "MAX_DEFERRAL_WHEN_FULL", 0.1)
     await telegram.write("who am I", user=NEWCOMER)
     for number in range(150):
         await telegram.write(f"text {number}", user=3000 + number % 7)
@@ -337,7 +338,7 @@ async def test_one_that_cannot_be_decided_does_not_stop_the_bot_at_the_hundredth
 
 
 async def test_while_nobody_can_be_served_all_wait(telegram, client, redis_client, monkeypatch):
-    monkeypatch.setattr(intake_module, "LONGEST_WAIT_IN_THE_WAY", 0)
+    monkeypatch.setattr(lanes_module, "MAX_DEFERRAL_WHEN_FULL", 0)
     away = True
 
     async def handle(update):
@@ -376,7 +377,7 @@ async def test_an_answer_that_breaks_the_contract_costs_one_update(telegram, cli
 async def test_who_waits_for_rest_service_keeps_no_other_chat_waiting(
     telegram, client, redis_client, monkeypatch, handle
 ):
-    monkeypatch.setattr(intake_module, "PATIENCE", 0.05)
+    monkeypatch.setattr(lanes_module, "BATCH_TIMEOUT", 0.05)
     await telegram.write("hello")
     first = await telegram.write("who am I", user=NEWCOMER)
     await telegram.write("and I?")
@@ -421,7 +422,7 @@ async def test_what_was_stored_behind_one_that_waits_is_passed_over(
         await rig.poller.check()
     assert int(await redis_client.get(OFFSET)) == last + 1
     assert len(began) == len(set(began)) == 4
-    assert rig.intake._open == {}
+    assert len(rig.lanes) == 0
 
 
 async def test_another_instance_does_not_repeat_what_was_stored_behind_one_that_waits(
@@ -434,6 +435,24 @@ async def test_another_instance_does_not_repeat_what_was_stored_behind_one_that_
     async with Rig(client, redis_client).running():
         await until(has(redis_client, "known", "first"))
         await telegram.until(lambda: not telegram.updates)
+
+
+async def test_what_another_instance_has_served_meanwhile_is_not_decided_again(client, redis_client):
+    away, asked = True, []
+
+    async def handle(update):
+        asked.append(update.message.text)
+        return await (refusing_the_newcomer if away else for_the_assistant)(update)
+
+    body = BODY | {"from": PERSON | {"id": NEWCOMER}}
+    rig = Rig(client, redis_client, handle=handle)
+    with pytest.raises(lanes_module.DeferredError):
+        await rig.intake.take(OFFSET, [{"update_id": 7000, "message": body | {"text": "old"}}])
+    away = False
+    rig.intake.resume(7001)
+    await rig.intake.take(OFFSET, [{"update_id": 7001, "message": body | {"text": "new"}}])
+    assert asked == ["old", "new"]
+    assert await texts(redis_client) == ["new"]
 
 
 async def test_a_wrong_token_is_explained_and_tried_again_slowly(telegram, redis_client):
@@ -485,7 +504,7 @@ async def test_one_polls_and_the_standby_takes_over(telegram, client, redis_clie
         await telegram.until(lambda: telegram.count("getUpdates") == 1)
         async with first.running():
             await telegram.until(lambda: telegram.count("getMe") == 2)
-            await until(lambda: first.poller._trouble is None)
+            await until(lambda: first.poller._problem is None)
             await first.poller.check()
             holder = await redis_client.get("tg:poller:777000")
             assert holder.startswith(b"b~")

@@ -14,7 +14,7 @@ from service_kit.contracts.messages import QUEUE_TO_SECRETARY, QUEUE_TO_TELEGRAM
 from service_kit.queue.producer import RedisProducer
 from tg_bot.src.config.settings import Settings
 from tg_bot.src.main import run
-from tg_bot.src.services import intake, user_changes
+from tg_bot.src.services import lanes, user_changes
 from tg_bot.src.utils.texts import ENGLISH
 from tg_bot.tests.standin import TOKEN, until
 
@@ -156,7 +156,7 @@ async def test_a_rest_service_that_knows_one_bot_only_is_served(telegram, rest_s
 @pytest.fixture
 def _impatient(monkeypatch):
     monkeypatch.setattr(changes, "REFRESH_TIMEOUT", 0.1)
-    monkeypatch.setattr(intake, "PATIENCE", 0.3)
+    monkeypatch.setattr(lanes, "BATCH_TIMEOUT", 0.3)
 
 
 @pytest.mark.usefixtures("_impatient")
