@@ -1,19 +1,19 @@
 """An assistant over any chat model: instructions and tools from its row, conversation in Redis."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 from service_kit.contracts.assistants import AssistantRead
 
 from ..core.model import ModelBackend
-from ..core.run_context import RunContext
 from ..tools.base import BaseTool
 from ..tools.wrappers import DoneCalls
-from .base import BaseAssistant
-from .memory import Memory, Opening
-from .tool_loop import LoopLimits, ModelChoice, Outcome, ToolLoop
+from .conversation_assistant import ConversationAssistant
+from .memory import Memory
+from .tool_loop import LoopLimits, ModelChoice, ToolLoop
 
 
-class LLMChat(BaseAssistant):
+class LLMChat(ConversationAssistant):
     """What secretary and sub-assistants have in common."""
 
     def __init__(
@@ -26,9 +26,8 @@ class LLMChat(BaseAssistant):
         limits: LoopLimits,
         done: DoneCalls | None = None,
     ) -> None:
-        super().__init__(assistant_id=str(row.id), name=row.name)
+        super().__init__(assistant_id=str(row.id), name=row.name, memory=memory)
         self.tools = tuple(tools)
-        self._memory = memory
         choice = ModelChoice(
             assistant_id=self.assistant_id,
             assistant=self.name,
@@ -40,10 +39,5 @@ class LLMChat(BaseAssistant):
         rounds = row.settings.max_tool_rounds or limits.rounds
         self._loop = ToolLoop(backend, choice, tools, LoopLimits(rounds, limits.output_chars), done)
 
-    async def answer(self, message: str, context: RunContext) -> str:
-        """The model's answer, remembered together with the message."""
-
-        def run(opening: Opening) -> Awaitable[Outcome]:
-            return self._loop.run(opening.message, opening.history, context, opening.journal)
-
-        return await self._memory.answer(message, context, run)
+    def _open_thread(self, user_id: int) -> AbstractAsyncContextManager[None]:  # noqa: ARG002
+        return nullcontext()

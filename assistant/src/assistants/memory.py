@@ -1,12 +1,11 @@
-"""What every type of assistant does around its model, in one place.
+"""What one assistant remembers of its users: the steps of `ConversationAssistant.answer` that touch storage.
 
-Load the past of (user, assistant); a message that was answered before gets the stored answer; else run,
-append the turn whole, and have what falls out of the window folded. What runs is the type's own
-business: a tool loop over history sent along, or over a conversation kept at the provider.
+Everything that depends on the assistant's row is decided here once: the budget for history, the size of
+the model's window, who writes the summaries.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from redis.exceptions import RedisError
@@ -22,7 +21,7 @@ from ..storage.conversation import Conversation, ConversationStore
 from ..storage.insisting import insist
 from ..storage.journal import Journal
 from ..storage.summary import SUMMARY_KEY
-from ..storage.turns import Turn, receipts_in, size_of, turn_of
+from ..storage.turns import Turn, size_of, turn_of
 from ..storage.window import HARD_LIMIT, WORTH_FOLDING, Budget, budget_of, is_due
 from ..tools.base import BaseTool
 from ..utils.text import compact_json
@@ -38,7 +37,7 @@ STORING = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class RunStart:
     """What a run starts with.
 
     `message` is the user's text with the context block; `history` what is remembered, oldest first, as
@@ -48,10 +47,6 @@ class Opening:
     message: UserMessage
     history: tuple[Turn, ...]
     journal: Journal
-
-
-Run = Callable[[Opening], Awaitable[Outcome]]
-"""One run of an assistant's model and tools; `Outcome.messages` is the turn to remember."""
 
 
 class Memory:
@@ -65,37 +60,28 @@ class Memory:
         self._budget = budget
         self._folding = folding
 
-    async def answer(self, message: str, context: RunContext, run: Run) -> str:
-        """The answer of `run`, remembered together with the message.
-
-        A message that was answered before, and is delivered again because the acknowledgement was
-        lost, gets the stored answer without another run. One whose run was cut off is run again from
-        its journal. Raises what `run` raises; then what its tools did is remembered, and nothing else.
-        The context's deadline bounds the run, not what is stored of it.
-
-        Raises:
-            ContextOverflowError: the message alone is too long for the model.
-        """
-        user, assistant, key = context.user.id, self._summarizer.assistant_id, context.key
-        past = await self._store.load(user, assistant, message_id=context.message_id, key=key, asked=message)
+    async def load(self, message: str, context: RunContext) -> Conversation:
+        """The conversation with the context's user; its totals get what earlier runs of the message used."""
+        past = await self._store.load(
+            context.user.id,
+            self._summarizer.assistant_id,
+            message_id=context.message_id,
+            key=context.key,
+            asked=message,
+        )
         for spent in past.spent:
             context.totals.take_up(spent.run, spent.uses)
-        if (stored := past.find(key, message)) is not None:
-            log.info("answer_was_stored", assistant=self._summarizer.assistant)
-            context.receipts.extend(receipts_in(stored.messages))
-            return stored.answer
-        outcome = await run(self._opening(past, message, context))
-        turn = turn_of(key, message, outcome.messages).within(self._budget.history)
-        if await self._remember(turn, past, context):
-            self._fold(past, turn, outcome, context)
-        return outcome.answer
+        return past
 
-    async def _remember(self, turn: Turn, past: Conversation, context: RunContext) -> bool:
-        """Store the turn, for as long as it takes, within reason; whether it is stored.
+    async def store(
+        self, message: str, outcome: Outcome, past: Conversation, context: RunContext
+    ) -> Turn | None:
+        """Store the run's turn, trying again while Redis is away, for STORING seconds; None: not stored.
 
-        An answer in hand is given in any case: asked again, the model would be paid twice.
+        Never fails: an answer in hand is given in any case, for asked again the model would be paid twice.
         """
         user, assistant, budget = context.user.id, self._summarizer.assistant_id, self._budget.history
+        turn = turn_of(context.key, message, outcome.messages).within(budget)
         until = asyncio.get_running_loop().time() + STORING
         try:
             await insist(
@@ -103,10 +89,15 @@ class Memory:
             )
         except RedisError as exc:
             log.error("turn_not_stored", assistant=self._summarizer.assistant, reason=type(exc).__name__)  # noqa: TRY400
-            return False
-        return True
+            return None
+        return turn
 
-    def _opening(self, past: Conversation, message: str, context: RunContext) -> Opening:
+    def prepare_run(self, past: Conversation, message: str, context: RunContext) -> RunStart:
+        """What the run starts with: anew, or from where an earlier delivery's journal ends.
+
+        Raises:
+            ContextOverflowError: the message alone is too long for the model.
+        """
         begun = past.begun
         if begun and isinstance(first := begun[0], UserMessage):
             log.info("run_goes_on", assistant=self._summarizer.assistant, messages=len(begun))
@@ -115,7 +106,7 @@ class Memory:
             opening = UserMessage(with_context(message, context))
             self._budget.check(size_of(opening))
         size = sum(map(size_of, begun)) or size_of(opening)
-        return Opening(
+        return RunStart(
             message=opening,
             history=past.window(self._budget.for_history(size)),
             journal=self._store.journal(
@@ -129,7 +120,8 @@ class Memory:
             ),
         )
 
-    def _fold(self, past: Conversation, turn: Turn, outcome: Outcome, context: RunContext) -> None:
+    def start_compaction(self, past: Conversation, turn: Turn, outcome: Outcome, context: RunContext) -> None:
+        """Have the oldest turns summarized in the background, where the conversation exceeds its budget."""
         if self._folding is None or self._budget.history < WORTH_FOLDING:
             return
         sizes = [each.tokens for each in (*past.turns, turn)]

@@ -6,7 +6,8 @@ Every pair of user and assistant has one thread (UserAssistantThread). The turns
 whatever the protocol: see `provider_threads`.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from copy import copy
 from dataclasses import replace
 
@@ -15,24 +16,24 @@ from service_kit.contracts.providers import DEFAULT_MODEL
 from service_kit.logging import get_logger
 
 from ..core.errors import BrokenRowError, UnknownProviderError
-from ..core.model import ToolCall, ToolSpec
+from ..core.model import ModelBackend, ToolCall, ToolSpec
 from ..core.run_context import RunContext
 from ..core.thread_backend import Definition, Identity
 from ..tools.base import Arguments, BaseTool
 from ..tools.wrappers import DoneCalls
 from ..utils.text import compact_json
-from .base import BaseAssistant
+from .conversation_assistant import ConversationAssistant
 from .dialogue import Dialogue
-from .memory import Memory, Opening
+from .memory import Memory
 from .openai_services import OpenAIServices
-from .tool_loop import LoopLimits, ModelChoice, Outcome, ToolLoop
+from .tool_loop import LoopLimits, ModelChoice, ToolLoop
 
 log = get_logger(__name__)
 
 NAME = "Assistant"
 
 
-class OpenAIAssistant(BaseAssistant):
+class OpenAIAssistant(ConversationAssistant):
     """Answers over a thread for each user, kept at the provider."""
 
     def __init__(  # noqa: PLR0917 - prescribed
@@ -71,17 +72,16 @@ class OpenAIAssistant(BaseAssistant):
         Raises:
             BrokenRowError: `tools` names one that no instance carries out.
         """
-        super().__init__(assistant_id=key, name=name or NAME)
+        super().__init__(assistant_id=key, name=name or NAME, memory=memory)
         self.instructions = instructions or ""
         self.model = model
         self.tools = tuple(tool_instances or ())
         self._identity = Identity(key, self.name, assistant_id)
         self._services = services
-        self._memory = memory
         self._limits = limits
         self._done = done
         self._settings = settings or ModelSettings()
-        self._loop = self._made_loop(_shown(self.tools, tools))
+        self._loop = self._build_loop(_with_specs(self.tools, tools))
 
     async def update_assistant(
         self,
@@ -97,40 +97,34 @@ class OpenAIAssistant(BaseAssistant):
             ModelError: the provider did not take it; here it is changed all the same.
             UnknownProviderError: nobody configured the model's provider.
         """
-        shown = self._loop.tools if tools is None else _shown(self.tools, tools)
+        shown = self._loop.tools if tools is None else _with_specs(self.tools, tools)
         self.instructions = self.instructions if instructions is None else instructions
         self.model = model or self.model
         self.name = name or self.name
         self._identity = replace(self._identity, name=self.name)
-        self._loop = self._made_loop(shown)
+        self._loop = self._build_loop(shown)
         target = self._services.resolver.resolve(self.model)
         backend = self._services.thread_backend(target.provider, self._identity)
         if backend is not None:
             specs = tuple(tool.spec for tool in shown)
             await backend.publish(Definition(target.model, self.instructions, specs))
 
-    async def answer(self, message: str, context: RunContext) -> str:
-        """The model's answer, remembered together with the message."""
-        services, user_id = self._services, context.user.id
-        dialogue: Dialogue | None = None
+    def _lock(self, user_id: int) -> AbstractAsyncContextManager[object]:
+        return self._services.threads.lock(user_id, self.assistant_id)
 
-        async def run(opening: Opening) -> Outcome:
-            nonlocal dialogue
-            dialogue = await self._dialogue(user_id)
-            backend = dialogue or services.stateless
-            try:
-                return await self._loop.run(
-                    opening.message, opening.history, context, opening.journal, backend=backend
-                )
-            finally:
-                if dialogue is not None and dialogue.provider_failed:
-                    services.rests.begin(dialogue.name)
-
-        async with services.threads.lock(user_id, self.assistant_id):
-            answer = await self._memory.answer(message, context, run)
-            if dialogue is not None:
-                await dialogue.settle()
-        return answer
+    @asynccontextmanager
+    async def _open_thread(self, user_id: int) -> AsyncIterator[ModelBackend | None]:
+        dialogue = await self._dialogue(user_id)
+        if dialogue is None:
+            yield None
+            return
+        try:
+            yield dialogue
+        finally:
+            if dialogue.provider_failed:
+                self._services.rests.begin(dialogue.name)
+        # not after a failure: what the provider holds then is not known to be what we stored
+        await dialogue.settle()
 
     async def _dialogue(self, user_id: int) -> Dialogue | None:
         """This run over the user's thread; None where no thread protocol is spoken."""
@@ -166,7 +160,7 @@ class OpenAIAssistant(BaseAssistant):
         call = ToolCall(id="call_0", name=function_name, arguments=text)
         return (await self._loop.call(call, context or RunContext.anonymous(0))).text
 
-    def _made_loop(self, tools: Sequence[BaseTool]) -> ToolLoop:
+    def _build_loop(self, tools: Sequence[BaseTool]) -> ToolLoop:
         choice = ModelChoice(
             assistant_id=self.assistant_id,
             assistant=self.name,
@@ -179,7 +173,7 @@ class OpenAIAssistant(BaseAssistant):
         return ToolLoop(self._services.stateless, choice, tools, limits, self._done)
 
 
-def _told_otherwise(tool: BaseTool, spec: ToolSpec) -> BaseTool:
+def _with_spec(tool: BaseTool, spec: ToolSpec) -> BaseTool:
     """The same tool under another description and schema."""
     other = copy(tool)
     BaseTool.__init__(
@@ -188,7 +182,7 @@ def _told_otherwise(tool: BaseTool, spec: ToolSpec) -> BaseTool:
     return other
 
 
-def _shown(instances: Sequence[BaseTool], specs: Sequence[ToolSpec] | None) -> tuple[BaseTool, ...]:
+def _with_specs(instances: Sequence[BaseTool], specs: Sequence[ToolSpec] | None) -> tuple[BaseTool, ...]:
     """The tools as the model is told of them.
 
     Raises:
@@ -202,6 +196,6 @@ def _shown(instances: Sequence[BaseTool], specs: Sequence[ToolSpec] | None) -> t
         msg = f"no tool carries out {', '.join(missing)}"
         raise BrokenRowError(msg)
     return tuple(
-        by_name[spec.name] if by_name[spec.name].spec == spec else _told_otherwise(by_name[spec.name], spec)
+        by_name[spec.name] if by_name[spec.name].spec == spec else _with_spec(by_name[spec.name], spec)
         for spec in specs
     )
