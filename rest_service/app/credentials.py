@@ -65,7 +65,7 @@ class CalendarKeys:
         except ValueError as exc:
             msg = f"CREDENTIALS_ENCRYPTION_KEYS cannot be used: {exc}. Correct it in .env, then start again."
             raise CalendarKeysError(msg) from exc
-        async with self._database.reading() as unit:
+        async with self._database.read_unit() as unit:
             closed = await unit.connection.run_sync(unreadable, box)
         if closed:
             log.error("credentials_unreadable", users=closed, advice="link these calendars again")

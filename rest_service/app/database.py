@@ -1,8 +1,8 @@
 """The engine, and one request's access to it.
 
-A request gets a `Unit`: a connection and the topics it changes. Writing units are one transaction,
-committed at the edge (`dependencies.writing`) before the answer goes out; the changes are announced
-after the commit. Reading units are in autocommit: one statement, one round trip.
+A request gets a `UnitOfWork`. One that writes is one transaction, committed at the edge
+(`dependencies.write_unit`) before the answer goes out; the changes are announced after the commit. One that
+reads is in autocommit: one statement, one round trip.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from service_kit.changes import Topic
+from service_kit.clock import Clock, SystemClock
 from service_kit.logging import get_logger
 
 from .config import DatabaseSettings
@@ -73,24 +74,26 @@ def _replace_closed(connection: DBAPIConnection, _record: object, _proxy: object
 
 
 @dataclass(slots=True)
-class Unit:
-    """One request's work: its connection, and what it has changed."""
+class UnitOfWork:
+    """One request's work: its connection, the clock it goes by, and the topics it has changed."""
 
     connection: AsyncConnection
+    clock: Clock
     topics: set[Topic] = field(default_factory=set)
 
-    def changed(self, topic: Topic) -> None:
-        """Readers of `topic` are told after the commit."""
+    def mark_changed(self, topic: Topic) -> None:
+        """Let readers of `topic` be told after the commit."""
         self.topics.add(topic)
 
 
 class Database:
     """The pool, for the service's lifetime; close it with `aclose()`."""
 
-    def __init__(self, settings: DatabaseSettings) -> None:
+    def __init__(self, settings: DatabaseSettings, clock: Clock | None = None) -> None:
+        self.clock = clock or SystemClock()
         self.engine = create_engine(settings)
-        # the pool gives a connection to whoever asks when one is free, before those who wait: under load
-        # some waited for a hundred others. A turn is had in the order of asking.
+        # SQLAlchemy's pool is not fair: it gives a free connection to whoever asks next, before those who
+        # wait, and under load some waited for a hundred others. A semaphore serves in the order of asking.
         self._turns = asyncio.Semaphore(settings.db_pool_size + settings.db_max_overflow)
         self.watch = QueryWatch(settings.slow_query_ms)
         self.watch.install(self.engine.sync_engine)
@@ -101,33 +104,33 @@ class Database:
         await self.engine.dispose()
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[Unit]:
+    async def read_unit(self) -> AsyncIterator[UnitOfWork]:
         """A unit for statements that change nothing.
 
         Raises:
-            UnavailableError: no connection could be had.
+            UnavailableError: no connection is free in time, or PostgreSQL accepts none.
         """
-        async with self._connected(self._autocommit) as connection:
-            yield Unit(connection)
+        async with self._connect(self._autocommit) as connection:
+            yield UnitOfWork(connection, self.clock)
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[Unit]:
+    async def write_unit(self) -> AsyncIterator[UnitOfWork]:
         """A unit in one transaction: committed when the block ends, rolled back when it raises.
 
         Raises:
-            UnavailableError: no connection could be had.
+            UnavailableError: no connection is free in time, or PostgreSQL accepts none.
         """
-        async with self._connected(self.engine) as connection, connection.begin():
-            yield Unit(connection)
+        async with self._connect(self.engine) as connection, connection.begin():
+            yield UnitOfWork(connection, self.clock)
 
     async def check(self) -> None:
-        """Raises when the database does not answer."""
-        async with self.reading() as unit:
+        """Raise UnavailableError when the database does not answer."""
+        async with self.read_unit() as unit:
             await unit.connection.execute(text("SELECT 1"))
 
     @asynccontextmanager
-    async def _connected(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-        async with self._turn():
+    async def _connect(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        async with self._wait_for_turn():
             try:
                 connection = await engine.connect()
             except CONNECT_ERRORS as exc:
@@ -138,7 +141,7 @@ class Database:
                 await connection.close()
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
+    async def _wait_for_turn(self) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(POOL_TIMEOUT):
                 await self._turns.acquire()
@@ -155,11 +158,11 @@ class Database:
         return UnavailableError()
 
 
-async def wait_until_it_answers(database: Database, seconds: float) -> None:
+async def wait_for_database(database: Database, seconds: float) -> None:
     """Return when the database answers.
 
     Raises:
-        UnavailableError: it has not within `seconds`.
+        UnavailableError: it does not answer within `seconds`.
     """
     deadline = asyncio.get_running_loop().time() + seconds
     while True:

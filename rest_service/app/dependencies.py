@@ -1,9 +1,6 @@
-"""What route handlers are given.
+"""The dependencies of route handlers.
 
-`scope="function"` matters: FastAPI's default keeps a yielding dependency open until the answer has
-been sent, which would hold the connection for as long as the client reads, and would commit too late
-for a refusal to be answered. And all of them are `async`, for a plain function costs a trip through
-the thread pool.
+All of them are `async`: FastAPI runs a plain function in its thread pool.
 """
 
 from collections.abc import AsyncIterator
@@ -14,12 +11,9 @@ from fastapi import Depends, Path, Query, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from sqlalchemy.exc import DBAPIError
 
-from service_kit.clock import Clock
-
 from .announcements import Announcer
 from .credentials import CalendarKeys
-from .crypto import TokenBox
-from .database import Database, Unit
+from .database import Database, UnitOfWork
 from .model_names import ModelNames
 from .repositories.base import Window
 from .tool_types import ToolTypes
@@ -34,7 +28,6 @@ class Parts:
     calendar_keys: CalendarKeys
     tool_types: ToolTypes
     model_names: ModelNames
-    clock: Clock
 
 
 async def _parts(request: Request) -> Parts:
@@ -42,20 +35,20 @@ async def _parts(request: Request) -> Parts:
     return parts
 
 
-GivenParts = Annotated[Parts, Depends(_parts)]
+PartsDep = Annotated[Parts, Depends(_parts)]
 
 
-async def reading(parts: GivenParts) -> AsyncIterator[Unit]:
-    """A unit for statements that change nothing."""
-    async with parts.database.reading() as unit:
+async def read_unit(parts: PartsDep) -> AsyncIterator[UnitOfWork]:
+    """A unit of work for statements that change nothing."""
+    async with parts.database.read_unit() as unit:
         yield unit
 
 
-async def writing(parts: GivenParts) -> AsyncIterator[Unit]:
-    """A unit in one transaction; what it has changed is announced after the commit."""
-    unit: Unit | None = None
+async def write_unit(parts: PartsDep) -> AsyncIterator[UnitOfWork]:
+    """A unit of work in one transaction; what it has changed is announced after the commit."""
+    unit: UnitOfWork | None = None
     try:
-        async with parts.database.writing() as unit:
+        async with parts.database.write_unit() as unit:
             yield unit
     except (DBAPIError, TimeoutError) as exc:
         # the connection is lost, and with it the answer to a commit that may have come through
@@ -65,28 +58,10 @@ async def writing(parts: GivenParts) -> AsyncIterator[Unit]:
     await parts.announcer.announce(unit.topics)
 
 
-async def _clock(parts: GivenParts) -> Clock:
-    return parts.clock
-
-
-async def _tokens(parts: GivenParts) -> TokenBox:
-    return await parts.calendar_keys.box()
-
-
-async def _tool_types(parts: GivenParts) -> ToolTypes:
-    return parts.tool_types
-
-
-async def _model_names(parts: GivenParts) -> ModelNames:
-    return parts.model_names
-
-
-Reading = Annotated[Unit, Depends(reading, scope="function")]
-Writing = Annotated[Unit, Depends(writing, scope="function")]
-GivenClock = Annotated[Clock, Depends(_clock)]
-Tokens = Annotated[TokenBox, Depends(_tokens)]
-GivenToolTypes = Annotated[ToolTypes, Depends(_tool_types)]
-GivenModelNames = Annotated[ModelNames, Depends(_model_names)]
+# "function": by default FastAPI keeps a yielding dependency open until the answer has been sent. That would
+# hold the connection for as long as the client reads, and commit too late to answer a refusal.
+ReadUnit = Annotated[UnitOfWork, Depends(read_unit, scope="function")]
+WriteUnit = Annotated[UnitOfWork, Depends(write_unit, scope="function")]
 
 JSON = "application/json"
 

@@ -124,7 +124,7 @@ def _lifespan(settings: Settings, metrics: Metrics) -> Lifespan:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            database = Database(settings)
+            database = Database(settings, SystemClock())
             stack.push_async_callback(database.aclose)
             redis = connect_blocking(settings, block=0)  # the one kind that does not retry by itself
             stack.push_async_callback(redis.aclose)
@@ -136,14 +136,13 @@ def _lifespan(settings: Settings, metrics: Metrics) -> Lifespan:
                 keys,
                 ToolTypes(redis),
                 ModelNames(redis),
-                SystemClock(),
             )
             metrics.watch(database)
             app.state.health = Health(NAME)
             app.state.health.add_check("database", database.check)
             app.state.health.add_note("calendar", keys.problem)
             await stack.enter_async_context(_running(app.state.health.watch(), "health"))
-            retention = Retention(database, SystemClock(), settings)
+            retention = Retention(database, settings)
             await stack.enter_async_context(_running(retention.run(), "retention"))
             yield
 

@@ -10,7 +10,6 @@ from datetime import timedelta
 from sqlalchemy import Column, DateTime, Delete, Table, any_, bindparam, delete, func, select
 from sqlalchemy.exc import DBAPIError
 
-from service_kit.clock import Clock
 from service_kit.logging import get_logger
 
 from .config import Settings
@@ -40,9 +39,8 @@ _USAGE = _removal(usage_records, usage_records.c.at)
 class Retention:
     """Removes old rows as long as `run` runs."""
 
-    def __init__(self, database: Database, clock: Clock, settings: Settings) -> None:
+    def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
-        self._clock = clock
         self._days: Mapping[Delete, int] = {
             _FIRINGS: settings.firing_retention_days,
             _USAGE: settings.usage_retention_days,
@@ -63,10 +61,10 @@ class Retention:
         """Remove all that is too old; how many rows."""
         removed = 0
         for statement, days in self._days.items():
-            values = {"before": self._clock.now() - timedelta(days=days), "batch": BATCH}
+            values = {"before": self._database.clock.now() - timedelta(days=days), "batch": BATCH}
             count = BATCH if days else 0
             while count == BATCH:
-                async with self._database.writing() as unit:
+                async with self._database.write_unit() as unit:
                     count = (await unit.connection.execute(statement, values)).rowcount
                 removed += count
         return removed

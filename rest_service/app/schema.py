@@ -7,7 +7,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
 from .config import DatabaseSettings
-from .database import Database, wait_until_it_answers
+from .database import Database, wait_for_database
 from .errors.api import UnavailableError
 
 ALEMBIC_INI = Path(__file__).resolve().parents[1] / "alembic.ini"
@@ -41,7 +41,7 @@ async def require_head(settings: DatabaseSettings) -> None:
     """
     database = Database(settings)
     try:
-        await wait_until_it_answers(database, settings.db_wait_seconds)
+        await wait_for_database(database, settings.db_wait_seconds)
         async with database.engine.connect() as connection:
             found = await connection.run_sync(revision)
     except UnavailableError as exc:

@@ -5,7 +5,7 @@ import atexit
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -169,7 +169,7 @@ async def running(app: FastAPI, clock: Clock | None = None) -> AsyncIterator[Api
         ) as http,
     ):
         if clock is not None:
-            app.state.parts = replace(app.state.parts, clock=clock)
+            app.state.parts.database.clock = clock
         yield Api(http, app)
 
 

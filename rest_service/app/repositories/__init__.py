@@ -1,1 +1,1 @@
-"""Queries. One class a table; each takes the request's `Unit` and answers contract models."""
+"""Queries. One class a table; each takes the request's `UnitOfWork` and answers contract models."""

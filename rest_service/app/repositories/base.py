@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Select, Table, delete, func, insert, not_,
 from service_kit.changes import Topic
 from service_kit.contracts.base import Resource
 
-from ..database import Unit
+from ..database import UnitOfWork
 from ..errors.api import NotFoundError
 
 R = TypeVar("R", bound=Resource)
@@ -38,7 +38,7 @@ class Repository(Generic[R]):
     topic: ClassVar[Topic | None] = None
     """What readers are told when a row changes."""
 
-    def __init__(self, unit: Unit) -> None:
+    def __init__(self, unit: UnitOfWork) -> None:
         self.unit = unit
 
     def _select(self) -> Select[Any]:
@@ -137,7 +137,7 @@ class Repository(Generic[R]):
 
     def _changed(self, _values: Values) -> None:
         if self.topic is not None:
-            self.unit.changed(self.topic)
+            self.unit.mark_changed(self.topic)
 
     def _parse(self, row: Mapping[Any, Any]) -> R:
         return self.read.model_validate(dict(row))

@@ -53,6 +53,6 @@ class BotRepository(Repository[BotRead]):
             await run(update(users).where(users.c.bot_id == NO_BOT).values(bot_id=bot.id))
         if before != bot.id:
             log.info("bot_changed", bot_id=bot.id, before=before)
-            self.unit.changed(Topic.USERS)
-            self.unit.changed(Topic.JOBS)
+            self.unit.mark_changed(Topic.USERS)
+            self.unit.mark_changed(Topic.JOBS)
         return self._parse(row)

@@ -10,12 +10,10 @@ from sqlalchemy import ColumnElement, Select, literal_column, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from service_kit.changes import Topic
-from service_kit.clock import Clock
 from service_kit.contracts.cron import CronJobCreate, CronJobRead, CronJobStatus, CronJobUpdate
 from service_kit.contracts.users import UserRole
 from service_kit.schedule import Schedule
 
-from ..database import Unit
 from ..errors.api import InvalidError
 from ..models import cron_jobs, users
 from .base import Condition, Repository, Values
@@ -65,10 +63,6 @@ class CronJobRepository(Repository[CronJobRead]):
     of_people_here = of_people_here(cron_jobs.c.user_id)
     reachable = gets_messages(cron_jobs.c.user_id)
     by_time = (cron_jobs.c.next_run_at,)
-
-    def __init__(self, unit: Unit, clock: Clock) -> None:
-        super().__init__(unit)
-        self._clock = clock
 
     def _select(self) -> Select[Any]:
         chat = users.c.telegram_id.label("chat_id")
@@ -173,7 +167,7 @@ class CronJobRepository(Repository[CronJobRead]):
         Raises:
             InvalidError: it is on and would never fire.
         """
-        now, fired = self._clock.now(), job["last_run_at"]
+        now, fired = self.unit.clock.now(), job["last_run_at"]
         if job["cron_expression"] is None:
             run_at = job["run_at"]
             is_over = run_at is not None and (run_at < now - PAST_GRACE or (fired and run_at <= fired))
@@ -195,7 +189,7 @@ class CronJobRepository(Repository[CronJobRead]):
             schedule = schedule_of(job.cron_expression, job.timezone)
         except InvalidError:  # written by an earlier version, which took more
             return []
-        return schedule.following(self._clock.now(), SHOWN)
+        return schedule.following(self.unit.clock.now(), SHOWN)
 
 
 def is_on(job: Mapping[str, Any]) -> bool:

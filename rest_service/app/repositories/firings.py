@@ -11,7 +11,6 @@ from typing import Any
 
 from sqlalchemy import insert, literal, select, update
 
-from service_kit.clock import Clock
 from service_kit.contracts.cron import (
     FIRING_TRANSITIONS,
     CronJobStatus,
@@ -22,7 +21,7 @@ from service_kit.contracts.cron import (
     FiringUpdate,
 )
 
-from ..database import Unit
+from ..database import UnitOfWork
 from ..errors.api import ConflictError, NotFoundError
 from ..models import cron_job_records, cron_jobs
 from .base import Repository, Values
@@ -49,10 +48,9 @@ class FiringRepository(Repository[FiringRead]):
     of_people_here = of_people_here(_user_id)
     reachable = gets_messages(_user_id)
 
-    def __init__(self, unit: Unit, clock: Clock) -> None:
+    def __init__(self, unit: UnitOfWork) -> None:
         super().__init__(unit)
-        self._clock = clock
-        self._jobs = CronJobRepository(unit, clock)
+        self._jobs = CronJobRepository(unit)
 
     async def claim(self, job_id: int, claim: FiringClaim) -> tuple[FiringClaimed, bool]:
         """Take a firing, or answer the same claim as before; whether it is new.
@@ -76,7 +74,7 @@ class FiringRepository(Repository[FiringRead]):
 
     async def _take(self, job: Row, claim: FiringClaim) -> FiringClaimed | None:
         """The firing; None where the job is off, unreachable, or not as it was when it was read."""
-        now = self._clock.now()
+        now = self.unit.clock.now()
         following = _following(job, max(now, claim.scheduled_for.astimezone(UTC)))
         unchanged = [
             cron_jobs.c[name].is_not_distinct_from(job[name])
@@ -122,7 +120,7 @@ class FiringRepository(Repository[FiringRead]):
         ended = not FIRING_TRANSITIONS[change.status]
         values: Values = {"status": change.status, "error": change.error}
         if ended:
-            values["finished_at"] = self._clock.now()
+            values["finished_at"] = self.unit.clock.now()
         reported = await self.update(firing_id, values)
         # a job that was given a later time meanwhile is not over with the earlier firing
         if ended and job["run_at"] is not None and job["run_at"] <= firing.scheduled_for:

@@ -13,7 +13,7 @@ from sqlalchemy import Select, func, select
 
 from service_kit.contracts.assistants import ToolType
 
-from ..database import Unit
+from ..database import UnitOfWork
 from ..errors.api import ConflictError
 from ..locks import ASSISTANT_GRAPH
 from ..models import assistants, links, tools
@@ -31,12 +31,12 @@ EDGES = (
 """Inactive rows count too: switching one on needs no second look."""
 
 
-async def lock_graph(unit: Unit) -> None:
+async def lock_graph(unit: UnitOfWork) -> None:
     """Until the transaction ends, nobody else changes who asks whom."""
     await unit.connection.execute(select(func.pg_advisory_xact_lock(ASSISTANT_GRAPH)))
 
 
-async def refuse_cycle(unit: Unit, start: UUID) -> None:
+async def refuse_cycle(unit: UnitOfWork, start: UUID) -> None:
     """Raises ConflictError, naming the path, where an assistant reachable from `start` asks itself."""
     edges: dict[UUID, list[UUID]] = defaultdict(list)
     for asking, asked in await unit.connection.execute(_reachable_edges(start)):
@@ -59,7 +59,7 @@ def _reachable_edges(start: UUID) -> Select[Any]:
     return select(reached.union(select(further).join(reached, further.c.asking == reached.c.asked)))
 
 
-async def _names(unit: Unit, ids: Iterable[UUID]) -> dict[UUID, str]:
+async def _names(unit: UnitOfWork, ids: Iterable[UUID]) -> dict[UUID, str]:
     rows = await unit.connection.execute(
         select(assistants.c.id, assistants.c.name).where(assistants.c.id.in_(list(ids)))
     )

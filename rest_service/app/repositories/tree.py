@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Uuid, bindparam, text
 
-from ..database import Unit
+from ..database import UnitOfWork
 from ..errors.api import NotFoundError
 
 TREE = text("""
@@ -44,7 +44,7 @@ WHERE EXISTS (SELECT FROM reached)
 """).bindparams(bindparam("root", type_=Uuid()))
 
 
-async def read_tree(unit: Unit, root: UUID) -> str:
+async def read_tree(unit: UnitOfWork, root: UUID) -> str:
     """The JSON of an `AssistantTree`: active rows only.
 
     Raises:

@@ -48,6 +48,6 @@ class UserRepository(Repository[UserRead]):
 
     def _changed(self, values: Values) -> None:
         if values.keys() & _REACHABLE_BY:
-            self.unit.changed(Topic.JOBS)
+            self.unit.mark_changed(Topic.JOBS)
         if not values or values.keys() - _UNANNOUNCED:
             super()._changed(values)

@@ -8,7 +8,7 @@ from fastapi import Query, Response
 from service_kit.contracts.assistants import AssistantToolCreate, AssistantToolRead, AssistantToolUpdate
 
 from ..access import ADMIN, CONFIGURATION
-from ..dependencies import Page, Reading, Writing, set_total
+from ..dependencies import Page, ReadUnit, WriteUnit, set_total
 from ..repositories.links import LinkRepository
 from ..routing import BODY, CLASH, MISSING, TOTAL
 from ..routing import router as new_router
@@ -26,7 +26,7 @@ class LinkFilter(Page):
 
 @router.get("", dependencies=CONFIGURATION, responses=TOTAL)
 async def list_assistant_tools(
-    unit: Reading, response: Response, query: Annotated[LinkFilter, Query()]
+    unit: ReadUnit, response: Response, query: Annotated[LinkFilter, Query()]
 ) -> list[AssistantToolRead]:
     """Links, oldest first."""
     links = LinkRepository(unit)
@@ -37,32 +37,34 @@ async def list_assistant_tools(
 
 
 @router.post("", status_code=201, dependencies=ADMIN, responses=BODY | CLASH)
-async def create_assistant_tool(unit: Writing, body: AssistantToolCreate) -> AssistantToolRead:
+async def create_assistant_tool(unit: WriteUnit, body: AssistantToolCreate) -> AssistantToolRead:
     """Let an assistant use a tool; refused where assistants would ask each other in a circle."""
     return await LinkRepository(unit).create(body)
 
 
 @router.get("/{link_id}", dependencies=CONFIGURATION, responses=MISSING)
-async def get_assistant_tool(unit: Reading, link_id: UUID) -> AssistantToolRead:
+async def get_assistant_tool(unit: ReadUnit, link_id: UUID) -> AssistantToolRead:
     """One link."""
     return await LinkRepository(unit).get(link_id)
 
 
 @router.put("/{link_id}", dependencies=ADMIN, responses=BODY | MISSING | CLASH)
 async def replace_assistant_tool(
-    unit: Writing, link_id: UUID, body: AssistantToolCreate
+    unit: WriteUnit, link_id: UUID, body: AssistantToolCreate
 ) -> AssistantToolRead:
     """The whole link anew; what is not sent takes its default."""
     return await LinkRepository(unit).replace(link_id, body)
 
 
 @router.patch("/{link_id}", dependencies=ADMIN, responses=BODY | MISSING | CLASH)
-async def update_assistant_tool(unit: Writing, link_id: UUID, body: AssistantToolUpdate) -> AssistantToolRead:
+async def update_assistant_tool(
+    unit: WriteUnit, link_id: UUID, body: AssistantToolUpdate
+) -> AssistantToolRead:
     """The fields that are sent; the others stay."""
     return await LinkRepository(unit).patch(link_id, body)
 
 
 @router.delete("/{link_id}", status_code=204, dependencies=ADMIN, responses=MISSING)
-async def delete_assistant_tool(unit: Writing, link_id: UUID) -> None:
+async def delete_assistant_tool(unit: WriteUnit, link_id: UUID) -> None:
     """The assistant may no longer use the tool."""
     await LinkRepository(unit).delete(link_id)

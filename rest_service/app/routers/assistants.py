@@ -14,7 +14,7 @@ from service_kit.contracts.assistants import (
 )
 
 from ..access import ADMIN, CONFIGURATION
-from ..dependencies import JSON, GivenModelNames, Page, Reading, SearchText, TypeName, Writing, set_total
+from ..dependencies import JSON, Page, PartsDep, ReadUnit, SearchText, TypeName, WriteUnit, set_total
 from ..repositories.assistants import DEFAULT_FIRST, AssistantRepository
 from ..repositories.tree import read_tree
 from ..routing import BODY, CLASH, MISSING, TOTAL
@@ -35,7 +35,7 @@ class AssistantFilter(Page):
 
 @router.get("", dependencies=CONFIGURATION, responses=TOTAL)
 async def list_assistants(
-    unit: Reading, response: Response, query: Annotated[AssistantFilter, Query()]
+    unit: ReadUnit, response: Response, query: Annotated[AssistantFilter, Query()]
 ) -> list[AssistantRead]:
     """Assistants, oldest first; of secretaries (`is_secretary=true`) the default one before all others."""
     assistants = AssistantRepository(unit)
@@ -49,13 +49,13 @@ async def list_assistants(
 
 
 @router.post("", status_code=201, dependencies=ADMIN, responses=BODY | CLASH)
-async def create_assistant(models: GivenModelNames, unit: Writing, body: AssistantCreate) -> AssistantSaved:
+async def create_assistant(parts: PartsDep, unit: WriteUnit, body: AssistantCreate) -> AssistantSaved:
     """A new assistant. Give it tools at `/api/assistant-tools`."""
-    return await models.saved(await AssistantRepository(unit).create(body))
+    return await parts.model_names.saved(await AssistantRepository(unit).create(body))
 
 
 @router.get("/{assistant_id}", dependencies=CONFIGURATION, responses=MISSING)
-async def get_assistant(unit: Reading, assistant_id: UUID) -> AssistantRead:
+async def get_assistant(unit: ReadUnit, assistant_id: UUID) -> AssistantRead:
     """One assistant."""
     return await AssistantRepository(unit).get(assistant_id)
 
@@ -63,28 +63,28 @@ async def get_assistant(unit: Reading, assistant_id: UUID) -> AssistantRead:
 @router.get(
     "/{assistant_id}/tree", dependencies=CONFIGURATION, responses=MISSING, response_model=AssistantTree
 )
-async def get_assistant_tree(unit: Reading, assistant_id: UUID) -> Response:
+async def get_assistant_tree(unit: ReadUnit, assistant_id: UUID) -> Response:
     """The assistant with all tools, links and sub-assistants it can reach; active rows only."""
     return Response(await read_tree(unit, assistant_id), media_type=JSON)
 
 
 @router.put("/{assistant_id}", dependencies=ADMIN, responses=BODY | MISSING | CLASH)
 async def replace_assistant(
-    models: GivenModelNames, unit: Writing, assistant_id: UUID, body: AssistantCreate
+    parts: PartsDep, unit: WriteUnit, assistant_id: UUID, body: AssistantCreate
 ) -> AssistantSaved:
     """The whole assistant anew; what is not sent takes its default."""
-    return await models.saved(await AssistantRepository(unit).replace(assistant_id, body))
+    return await parts.model_names.saved(await AssistantRepository(unit).replace(assistant_id, body))
 
 
 @router.patch("/{assistant_id}", dependencies=ADMIN, responses=BODY | MISSING | CLASH)
 async def update_assistant(
-    models: GivenModelNames, unit: Writing, assistant_id: UUID, body: AssistantUpdate
+    parts: PartsDep, unit: WriteUnit, assistant_id: UUID, body: AssistantUpdate
 ) -> AssistantSaved:
     """The fields that are sent; the others stay, within `settings` too."""
-    return await models.saved(await AssistantRepository(unit).patch(assistant_id, body))
+    return await parts.model_names.saved(await AssistantRepository(unit).patch(assistant_id, body))
 
 
 @router.delete("/{assistant_id}", status_code=204, dependencies=ADMIN, responses=MISSING | CLASH)
-async def delete_assistant(unit: Writing, assistant_id: UUID) -> None:
+async def delete_assistant(unit: WriteUnit, assistant_id: UUID) -> None:
     """The assistant with its own links and threads; refused while others ask it."""
     await AssistantRepository(unit).remove(assistant_id)

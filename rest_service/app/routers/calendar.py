@@ -13,7 +13,7 @@ from service_kit.contracts.calendar import (
 )
 
 from ..access import ADMIN, CALENDAR, TOKENS
-from ..dependencies import Page, Reading, RowPath, Tokens, Writing, set_total
+from ..dependencies import Page, PartsDep, ReadUnit, RowPath, WriteUnit, set_total
 from ..repositories.calendar import CalendarRepository
 from ..routing import BODY, CLASH, MISSING, TOTAL
 from ..routing import router as new_router
@@ -29,7 +29,7 @@ class CalendarFilter(Page):
 
 @router.get("", dependencies=ADMIN, responses=TOTAL)
 async def list_calendars(
-    unit: Reading, response: Response, query: Annotated[CalendarFilter, Query()]
+    unit: ReadUnit, response: Response, query: Annotated[CalendarFilter, Query()]
 ) -> list[CalendarRead]:
     """Who has linked a calendar, by user id; no tokens."""
     calendars = CalendarRepository(unit)
@@ -39,33 +39,35 @@ async def list_calendars(
 
 
 @router.get("/{user_id}", dependencies=CALENDAR, responses=MISSING)
-async def get_calendar(unit: Reading, user_id: RowPath) -> CalendarRead:
+async def get_calendar(unit: ReadUnit, user_id: RowPath) -> CalendarRead:
     """Whether a user has linked a calendar; no tokens."""
     return await CalendarRepository(unit).get(user_id)
 
 
 @router.patch("/{user_id}", dependencies=CALENDAR, responses=BODY | MISSING)
-async def update_calendar(unit: Writing, user_id: RowPath, body: CalendarUpdate) -> CalendarRead:
+async def update_calendar(unit: WriteUnit, user_id: RowPath, body: CalendarUpdate) -> CalendarRead:
     """Note that the grant was revoked (or holds again)."""
     calendars = CalendarRepository(unit)
     return await calendars.update(user_id, calendars.changes(body))
 
 
 @router.delete("/{user_id}", status_code=204, dependencies=CALENDAR, responses=MISSING)
-async def delete_calendar(unit: Writing, user_id: RowPath) -> None:
+async def delete_calendar(unit: WriteUnit, user_id: RowPath) -> None:
     """Forget the tokens; Google is not told."""
     await CalendarRepository(unit).delete(user_id)
 
 
 @router.get("/{user_id}/tokens", dependencies=TOKENS, responses=MISSING | CLASH)
-async def get_calendar_tokens(unit: Reading, user_id: RowPath, box: Tokens) -> CalendarTokens:
+async def get_calendar_tokens(parts: PartsDep, unit: ReadUnit, user_id: RowPath) -> CalendarTokens:
     """The tokens in clear. For the calendar service alone: the admin has no use for them."""
+    box = await parts.calendar_keys.box()
     return await CalendarRepository(unit).tokens(user_id, box)
 
 
 @router.put("/{user_id}/tokens", dependencies=TOKENS, responses=BODY)
 async def store_calendar_tokens(
-    unit: Writing, user_id: RowPath, box: Tokens, body: CalendarTokensWrite
+    parts: PartsDep, unit: WriteUnit, user_id: RowPath, body: CalendarTokensWrite
 ) -> CalendarRead:
     """Keep the outcome of a consent or a refresh, encrypted; an old refresh token stays where none comes."""
+    box = await parts.calendar_keys.box()
     return await CalendarRepository(unit).store(user_id, body, box)

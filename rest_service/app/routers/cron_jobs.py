@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Query, Response
+from fastapi import Query, Response
 from pydantic import Field
 
 from service_kit.contracts.base import Moment
@@ -21,14 +21,13 @@ from service_kit.contracts.cron import (
 from ..access import FIRINGS, JOBS, SCHEDULE
 from ..dependencies import (
     BigRowPath,
-    GivenClock,
     Page,
-    Reading,
+    ReadUnit,
     RowFilter,
     RowPath,
     SearchText,
     TypeName,
-    Writing,
+    WriteUnit,
     set_total,
 )
 from ..repositories.cron_jobs import CronJobRepository
@@ -82,36 +81,15 @@ class FiringFilter(Page):
     is_reachable: Reachable = None
 
 
-async def _jobs(unit: Writing, clock: GivenClock) -> CronJobRepository:
-    return CronJobRepository(unit, clock)
-
-
-async def _jobs_to_read(unit: Reading, clock: GivenClock) -> CronJobRepository:
-    return CronJobRepository(unit, clock)
-
-
-async def _firings(unit: Writing, clock: GivenClock) -> FiringRepository:
-    return FiringRepository(unit, clock)
-
-
-async def _firings_to_read(unit: Reading, clock: GivenClock) -> FiringRepository:
-    return FiringRepository(unit, clock)
-
-
-Jobs = Annotated[CronJobRepository, Depends(_jobs, scope="function")]
-JobsToRead = Annotated[CronJobRepository, Depends(_jobs_to_read, scope="function")]
-Firings = Annotated[FiringRepository, Depends(_firings, scope="function")]
-FiringsToRead = Annotated[FiringRepository, Depends(_firings_to_read, scope="function")]
-
-
 @router.get("", dependencies=SCHEDULE, responses=TOTAL)
 async def list_cron_jobs(
-    jobs: JobsToRead, response: Response, query: Annotated[JobFilter, Query()]
+    unit: ReadUnit, response: Response, query: Annotated[JobFilter, Query()]
 ) -> list[CronJobRead]:
     """Jobs, by id; with `due_from` or `due_until` those that fire next, by time.
 
     Those of the people of another bot than the one that plays are left out, and do not fire.
     """
+    jobs = CronJobRepository(unit)
     wanted = jobs.equal(
         user_id=query.user_id, is_active=query.is_active, status=query.status, type=query.type
     )
@@ -127,12 +105,12 @@ async def list_cron_jobs(
 
 
 @router.post("", status_code=201, dependencies=JOBS, responses=BODY | KNOWN)
-async def create_cron_job(jobs: Jobs, response: Response, body: CronJobCreate) -> CronJobRead:
+async def create_cron_job(unit: WriteUnit, response: Response, body: CronJobCreate) -> CronJobRead:
     """A new job: recurring by `cron_expression` in its own zone, or once at `run_at`.
 
     With an `idempotency_key` that has made a job of this user before, the answer is that job, as it is now.
     """
-    job, is_new = await jobs.create(body)
+    job, is_new = await CronJobRepository(unit).create(body)
     if not is_new:
         response.status_code = 200
     return job
@@ -140,9 +118,10 @@ async def create_cron_job(jobs: Jobs, response: Response, body: CronJobCreate) -
 
 @router.get("/firings", dependencies=FIRINGS, responses=TOTAL)
 async def list_firings(
-    firings: FiringsToRead, response: Response, query: Annotated[FiringFilter, Query()]
+    unit: ReadUnit, response: Response, query: Annotated[FiringFilter, Query()]
 ) -> list[FiringRead]:
     """Firings of all jobs, oldest first; `status=running` shows those that were never reported on."""
+    firings = FiringRepository(unit)
     wanted = [firings.of_people_here, *firings.whether(firings.reachable, query.is_reachable)]
     rows, total = await firings.page(query.window, wanted + firings.equal(status=query.status))
     set_total(response, total)
@@ -150,39 +129,39 @@ async def list_firings(
 
 
 @router.get("/{job_id}", dependencies=JOBS, responses=MISSING)
-async def get_cron_job(jobs: JobsToRead, job_id: RowPath) -> CronJobRead:
+async def get_cron_job(unit: ReadUnit, job_id: RowPath) -> CronJobRead:
     """One job."""
-    return await jobs.get(job_id)
+    return await CronJobRepository(unit).get(job_id)
 
 
 @router.put("/{job_id}", dependencies=JOBS, responses=BODY | MISSING | CLASH)
-async def replace_cron_job(jobs: Jobs, job_id: RowPath, body: CronJobCreate) -> CronJobRead:
+async def replace_cron_job(unit: WriteUnit, job_id: RowPath, body: CronJobCreate) -> CronJobRead:
     """The whole job anew; what is not sent takes its default. The `idempotency_key` stays as it is."""
-    return await jobs.replace(job_id, body)
+    return await CronJobRepository(unit).replace(job_id, body)
 
 
 @router.patch("/{job_id}", dependencies=JOBS, responses=BODY | MISSING)
-async def update_cron_job(jobs: Jobs, job_id: RowPath, body: CronJobUpdate) -> CronJobRead:
+async def update_cron_job(unit: WriteUnit, job_id: RowPath, body: CronJobUpdate) -> CronJobRead:
     """The fields that are sent; the others stay. A new time makes a finished job active again."""
-    return await jobs.patch(job_id, body)
+    return await CronJobRepository(unit).patch(job_id, body)
 
 
 @router.delete("/{job_id}", status_code=204, dependencies=JOBS, responses=MISSING)
-async def delete_cron_job(jobs: Jobs, job_id: RowPath) -> None:
+async def delete_cron_job(unit: WriteUnit, job_id: RowPath) -> None:
     """The job and the record of its firings."""
-    await jobs.delete(job_id)
+    await CronJobRepository(unit).delete(job_id)
 
 
 @router.get("/{job_id}/firings", dependencies=FIRINGS, responses=MISSING | TOTAL)
 async def list_firings_of_job(
-    jobs: JobsToRead,
-    firings: FiringsToRead,
+    unit: ReadUnit,
     response: Response,
     job_id: RowPath,
     query: Annotated[FiringFilter, Query()],
 ) -> list[FiringRead]:
     """Firings of one job, oldest first."""
-    await jobs.get(job_id)
+    await CronJobRepository(unit).get(job_id)
+    firings = FiringRepository(unit)
     wanted = firings.equal(cron_job_id=job_id, status=query.status)
     wanted += firings.whether(firings.reachable, query.is_reachable)
     rows, total = await firings.page(query.window, wanted)
@@ -194,13 +173,13 @@ async def list_firings_of_job(
     "/{job_id}/firings", status_code=201, dependencies=FIRINGS, responses=BODY | CLAIMED | MISSING | CLASH
 )
 async def claim_firing(
-    firings: Firings, response: Response, job_id: RowPath, body: FiringClaim
+    unit: WriteUnit, response: Response, job_id: RowPath, body: FiringClaim
 ) -> FiringClaimed:
     """Take the next firing of a job before it is sent; the job's `next_run_at` moves on with it.
 
     409 where it is taken, the job has another `next_run_at`, is off or over, or its user gets no messages.
     """
-    firing, is_new = await firings.claim(job_id, body)
+    firing, is_new = await FiringRepository(unit).claim(job_id, body)
     if not is_new:
         response.status_code = 200
     return firing
@@ -208,7 +187,7 @@ async def claim_firing(
 
 @router.patch("/{job_id}/firings/{firing_id}", dependencies=FIRINGS, responses=BODY | MISSING | CLASH)
 async def report_firing(
-    firings: Firings, job_id: RowPath, firing_id: BigRowPath, body: FiringUpdate
+    unit: WriteUnit, job_id: RowPath, firing_id: BigRowPath, body: FiringUpdate
 ) -> FiringRead:
     """Say how a firing went, once; with it a job that fires once is over."""
-    return await firings.report(job_id, firing_id, body)
+    return await FiringRepository(unit).report(job_id, firing_id, body)

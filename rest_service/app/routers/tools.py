@@ -8,7 +8,7 @@ from fastapi import Query, Response
 from service_kit.contracts.assistants import ToolCreate, ToolRead, ToolUpdate
 
 from ..access import ADMIN, CONFIGURATION
-from ..dependencies import GivenToolTypes, Page, Reading, SearchText, TypeName, Writing, set_total
+from ..dependencies import Page, PartsDep, ReadUnit, SearchText, TypeName, WriteUnit, set_total
 from ..repositories.tools import ToolRepository
 from ..routing import BODY, CLASH, MISSING, TOTAL
 from ..routing import router as new_router
@@ -29,7 +29,7 @@ class ToolFilter(Page):
 
 @router.get("", dependencies=CONFIGURATION, responses=TOTAL)
 async def list_tools(
-    unit: Reading, response: Response, query: Annotated[ToolFilter, Query()]
+    unit: ReadUnit, response: Response, query: Annotated[ToolFilter, Query()]
 ) -> list[ToolRead]:
     """Tools, by name."""
     tools = ToolRepository(unit)
@@ -42,33 +42,33 @@ async def list_tools(
 
 
 @router.post("", status_code=201, dependencies=ADMIN, responses=BODY | CLASH)
-async def create_tool(types: GivenToolTypes, unit: Writing, body: ToolCreate) -> ToolRead:
+async def create_tool(parts: PartsDep, unit: WriteUnit, body: ToolCreate) -> ToolRead:
     """A new tool. Give it to an assistant at `/api/assistant-tools`."""
-    await types.require(body.tool_type)
+    await parts.tool_types.require(body.tool_type)
     return await ToolRepository(unit).create(body)
 
 
 @router.get("/{tool_id}", dependencies=CONFIGURATION, responses=MISSING)
-async def get_tool(unit: Reading, tool_id: UUID) -> ToolRead:
+async def get_tool(unit: ReadUnit, tool_id: UUID) -> ToolRead:
     """One tool."""
     return await ToolRepository(unit).get(tool_id)
 
 
 @router.put("/{tool_id}", dependencies=ADMIN, responses=BODY | MISSING | CLASH)
-async def replace_tool(types: GivenToolTypes, unit: Writing, tool_id: UUID, body: ToolCreate) -> ToolRead:
+async def replace_tool(parts: PartsDep, unit: WriteUnit, tool_id: UUID, body: ToolCreate) -> ToolRead:
     """The whole tool anew; what is not sent takes its default."""
-    await types.require(body.tool_type)
+    await parts.tool_types.require(body.tool_type)
     return await ToolRepository(unit).replace(tool_id, body)
 
 
 @router.patch("/{tool_id}", dependencies=ADMIN, responses=BODY | MISSING | CLASH)
-async def update_tool(types: GivenToolTypes, unit: Writing, tool_id: UUID, body: ToolUpdate) -> ToolRead:
+async def update_tool(parts: PartsDep, unit: WriteUnit, tool_id: UUID, body: ToolUpdate) -> ToolRead:
     """The fields that are sent; the others stay."""
-    await types.require(body.tool_type)
+    await parts.tool_types.require(body.tool_type)
     return await ToolRepository(unit).patch(tool_id, body)
 
 
 @router.delete("/{tool_id}", status_code=204, dependencies=ADMIN, responses=MISSING)
-async def delete_tool(unit: Writing, tool_id: UUID) -> None:
+async def delete_tool(unit: WriteUnit, tool_id: UUID) -> None:
     """The tool and all links to it: no assistant has it any more."""
     await ToolRepository(unit).delete(tool_id)

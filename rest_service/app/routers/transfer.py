@@ -11,7 +11,7 @@ from service_kit.contracts.transfer import Configuration, ImportResult
 
 from .. import transfer
 from ..access import ADMIN
-from ..dependencies import JSON, GivenModelNames, GivenToolTypes, Writing
+from ..dependencies import JSON, PartsDep, WriteUnit
 from ..routing import BODY, CLASH, LARGE
 from ..routing import router as new_router
 
@@ -27,7 +27,7 @@ class ImportQuery(BaseModel):
 
 
 @router.get("/export", dependencies=ADMIN, response_model=Configuration)
-async def export_configuration(unit: Writing) -> Response:
+async def export_configuration(unit: WriteUnit) -> Response:
     """All assistants, tools and links, by name, in a stable order: fit for a file under version control."""
     stored = await unit.connection.run_sync(transfer.read_snapshot)
     # what is not set is left out, so that a file says no more than it must
@@ -37,9 +37,8 @@ async def export_configuration(unit: Writing) -> Response:
 
 @router.post("/import", dependencies=ADMIN, responses=BODY | LARGE | CLASH)
 async def import_configuration(
-    types: GivenToolTypes,
-    models: GivenModelNames,
-    unit: Writing,
+    parts: PartsDep,
+    unit: WriteUnit,
     query: Annotated[ImportQuery, Query()],
     body: Configuration,
 ) -> ImportResult:
@@ -48,12 +47,12 @@ async def import_configuration(
     The whole document is checked first, and everything or nothing is written. A second import of the
     same document changes nothing. With `dry_run=true` the answer is the difference, and nothing is written.
     """
-    known = await types.known()
+    known = await parts.tool_types.known()
 
     def run(connection: Connection) -> ImportResult:
         return transfer.bring_in(connection, body, known, dry_run=query.dry_run)
 
     result = await unit.connection.run_sync(run)
     if result.changes and not query.dry_run:
-        unit.changed(Topic.CONFIGURATION)
-    return result.model_copy(update={"warnings": await models.warnings(body.assistants)})
+        unit.mark_changed(Topic.CONFIGURATION)
+    return result.model_copy(update={"warnings": await parts.model_names.warnings(body.assistants)})

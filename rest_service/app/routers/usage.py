@@ -18,7 +18,7 @@ from service_kit.contracts.usage import (
 )
 
 from ..access import ADMIN, USAGE
-from ..dependencies import Page, Reading, RowFilter, SearchText, Writing, set_total
+from ..dependencies import Page, ReadUnit, RowFilter, SearchText, WriteUnit, set_total
 from ..repositories.usage import UsageRepository
 from ..routing import BODY, TOTAL
 from ..routing import router as new_router
@@ -52,7 +52,7 @@ class TotalsQuery(Period):
 
 @router.post("", dependencies=USAGE, responses=BODY)
 async def record_usage(
-    unit: Writing, records: Annotated[list[UsageCreate], Body(max_length=MAX_RECORDS)]
+    unit: WriteUnit, records: Annotated[list[UsageCreate], Body(max_length=MAX_RECORDS)]
 ) -> UsageStored:
     """Store records, up to 500 at once; those whose `id` is known already stay as they are.
 
@@ -63,7 +63,7 @@ async def record_usage(
 
 @router.get("", dependencies=ADMIN, responses=TOTAL)
 async def list_usage(
-    unit: Reading, response: Response, query: Annotated[UsageFilter, Query()]
+    unit: ReadUnit, response: Response, query: Annotated[UsageFilter, Query()]
 ) -> list[UsageRead]:
     """Records, the newest first."""
     usage = UsageRepository(unit)
@@ -77,7 +77,7 @@ async def list_usage(
 
 @router.get("/totals", dependencies=ADMIN, responses=TOTAL)
 async def sum_usage(
-    unit: Reading, response: Response, query: Annotated[TotalsQuery, Query()]
+    unit: ReadUnit, response: Response, query: Annotated[TotalsQuery, Query()]
 ) -> list[UsageTotal]:
     """Sums by user, assistant, model or day: the largest first, days from the newest.
 

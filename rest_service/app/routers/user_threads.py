@@ -8,7 +8,7 @@ from fastapi import Query, Response
 from service_kit.contracts.threads import UserThreadCreate, UserThreadRead, UserThreadUpdate
 
 from ..access import THREADS
-from ..dependencies import Page, Reading, RowFilter, Writing, set_total
+from ..dependencies import Page, ReadUnit, RowFilter, WriteUnit, set_total
 from ..repositories.threads import ThreadRepository
 from ..routing import BODY, CLASH, MISSING, TOTAL
 from ..routing import router as new_router
@@ -25,7 +25,7 @@ class ThreadFilter(Page):
 
 @router.get("", dependencies=THREADS, responses=TOTAL)
 async def list_user_threads(
-    unit: Reading, response: Response, query: Annotated[ThreadFilter, Query()]
+    unit: ReadUnit, response: Response, query: Annotated[ThreadFilter, Query()]
 ) -> list[UserThreadRead]:
     """Threads, oldest first."""
     threads = ThreadRepository(unit)
@@ -36,31 +36,31 @@ async def list_user_threads(
 
 
 @router.post("", status_code=201, dependencies=THREADS, responses=BODY | CLASH)
-async def create_user_thread(unit: Writing, body: UserThreadCreate) -> UserThreadRead:
+async def create_user_thread(unit: WriteUnit, body: UserThreadCreate) -> UserThreadRead:
     """A new thread; a user has one with each assistant."""
     return await ThreadRepository(unit).create(body)
 
 
 @router.get("/{thread_row_id}", dependencies=THREADS, responses=MISSING)
-async def get_user_thread(unit: Reading, thread_row_id: UUID) -> UserThreadRead:
+async def get_user_thread(unit: ReadUnit, thread_row_id: UUID) -> UserThreadRead:
     """One thread."""
     return await ThreadRepository(unit).get(thread_row_id)
 
 
 @router.put("/{thread_row_id}", dependencies=THREADS, responses=BODY | MISSING | CLASH)
-async def replace_user_thread(unit: Writing, thread_row_id: UUID, body: UserThreadCreate) -> UserThreadRead:
+async def replace_user_thread(unit: WriteUnit, thread_row_id: UUID, body: UserThreadCreate) -> UserThreadRead:
     """The whole thread anew, such as another `thread_id` after the provider has lost the old one."""
     return await ThreadRepository(unit).update(thread_row_id, body.model_dump())
 
 
 @router.patch("/{thread_row_id}", dependencies=THREADS, responses=BODY | MISSING | CLASH)
-async def update_user_thread(unit: Writing, thread_row_id: UUID, body: UserThreadUpdate) -> UserThreadRead:
+async def update_user_thread(unit: WriteUnit, thread_row_id: UUID, body: UserThreadUpdate) -> UserThreadRead:
     """The fields that are sent; the others stay."""
     threads = ThreadRepository(unit)
     return await threads.update(thread_row_id, threads.changes(body))
 
 
 @router.delete("/{thread_row_id}", status_code=204, dependencies=THREADS, responses=MISSING)
-async def delete_user_thread(unit: Writing, thread_row_id: UUID) -> None:
+async def delete_user_thread(unit: WriteUnit, thread_row_id: UUID) -> None:
     """Forget the thread. `/api/discards` then has it, so that the provider is told."""
     await ThreadRepository(unit).delete(thread_row_id)

@@ -8,7 +8,7 @@ from pydantic import Field
 from service_kit.contracts.users import TelegramId, UserCreate, UserRead, UserRole, UserUpdate
 
 from ..access import ADMIN, MEMBERS, PROFILE, USER, CallerScopes, Scope, require
-from ..dependencies import Page, Reading, RowPath, Writing, set_total
+from ..dependencies import Page, ReadUnit, RowPath, WriteUnit, set_total
 from ..repositories.bots import PLAYS
 from ..repositories.users import UserRepository
 from ..routing import BODY, CLASH, MISSING, TOTAL
@@ -36,7 +36,7 @@ class UserFilter(Page):
 
 @router.get("", dependencies=ADMIN, responses=TOTAL)
 async def list_users(
-    unit: Reading, response: Response, query: Annotated[UserFilter, Query()]
+    unit: ReadUnit, response: Response, query: Annotated[UserFilter, Query()]
 ) -> list[UserRead]:
     """Users, by id."""
     users = UserRepository(unit)
@@ -48,37 +48,37 @@ async def list_users(
 
 
 @router.post("", status_code=201, dependencies=MEMBERS, responses=BODY | CLASH)
-async def create_user(unit: Writing, body: UserCreate) -> UserRead:
+async def create_user(unit: WriteUnit, body: UserCreate) -> UserRead:
     """A new user of the bot that plays. There is one row a Telegram account, and at most one owner."""
     return await UserRepository(unit).insert(body.model_dump())
 
 
 @router.get("/by-telegram-id/{telegram_id}", dependencies=USER, responses=MISSING)
-async def get_user_by_telegram_id(unit: Reading, telegram_id: TelegramId) -> UserRead:
+async def get_user_by_telegram_id(unit: ReadUnit, telegram_id: TelegramId) -> UserRead:
     """The user of a Telegram account."""
     return await UserRepository(unit).by_telegram_id(telegram_id)
 
 
 @router.get("/owner", dependencies=USER, responses=MISSING)
-async def get_owner(unit: Reading) -> UserRead:
+async def get_owner(unit: ReadUnit) -> UserRead:
     """The owner of the bot that plays: who is told what needs an operator."""
     return await UserRepository(unit).owner()
 
 
 @router.get("/{user_id}", dependencies=USER, responses=MISSING)
-async def get_user(unit: Reading, user_id: RowPath) -> UserRead:
+async def get_user(unit: ReadUnit, user_id: RowPath) -> UserRead:
     """One user."""
     return await UserRepository(unit).get(user_id)
 
 
 @router.put("/{user_id}", dependencies=MEMBERS, responses=BODY | MISSING | CLASH)
-async def replace_user(unit: Writing, user_id: RowPath, body: UserCreate) -> UserRead:
+async def replace_user(unit: WriteUnit, user_id: RowPath, body: UserCreate) -> UserRead:
     """The whole user anew; what is not sent takes its default."""
     return await UserRepository(unit).update(user_id, body.model_dump())
 
 
 @router.patch("/{user_id}", dependencies=PROFILE, responses=BODY | MISSING | CLASH)
-async def update_user(unit: Writing, scopes: CallerScopes, user_id: RowPath, body: UserUpdate) -> UserRead:
+async def update_user(unit: WriteUnit, scopes: CallerScopes, user_id: RowPath, body: UserUpdate) -> UserRead:
     """The fields that are sent; the others stay. The assistant's key changes no role."""
     if body.model_fields_set - OF_THE_PROFILE:
         require(Scope.MEMBERS, scopes)
@@ -87,6 +87,6 @@ async def update_user(unit: Writing, scopes: CallerScopes, user_id: RowPath, bod
 
 
 @router.delete("/{user_id}", status_code=204, dependencies=ADMIN, responses=MISSING)
-async def delete_user(unit: Writing, user_id: RowPath) -> None:
+async def delete_user(unit: WriteUnit, user_id: RowPath) -> None:
     """The user with all threads, jobs and calendar credentials."""
     await UserRepository(unit).delete(user_id)

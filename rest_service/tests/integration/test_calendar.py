@@ -27,7 +27,7 @@ async def tokens(api, user):
 
 
 async def in_database(api, statement):
-    async with api.app.state.parts.database.writing() as unit:
+    async with api.app.state.parts.database.write_unit() as unit:
         return (
             (await unit.connection.execute(text(statement))).all()
             if "SELECT" in statement

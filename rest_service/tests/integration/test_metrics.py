@@ -68,7 +68,7 @@ async def test_a_slow_statement_is_logged_without_its_values(settings):
     slow = settings.model_copy(update={"slow_query_ms": 30})
     async with running(create_app(slow)) as api:
         with capture_logs() as logged:
-            async with api.app.state.parts.database.reading() as unit:
+            async with api.app.state.parts.database.read_unit() as unit:
                 statement = text("SELECT pg_sleep(0.05), CAST(:words AS text)")
                 await unit.connection.execute(statement, {"words": "private words"})
         (entry,) = [entry for entry in logged if entry["event"] == "slow_query"]

@@ -51,7 +51,7 @@ async def served(api):
 
 
 async def waits_for_the_lock(database):
-    async with database.reading() as unit:
+    async with database.read_unit() as unit:
         waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'relation'")
         return await unit.connection.scalar(waiting) > 0
 

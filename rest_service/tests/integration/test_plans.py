@@ -212,7 +212,7 @@ async def test_no_write_of_a_service_reads_a_whole_table(api, planner, name):
 async def test_what_is_too_old_is_found_without_reading_a_whole_table(api, planner, full_url):
     settings = make_settings(full_url, firing_retention_days=9000, usage_retention_days=9000)
     with taken(api) as statements:
-        await Retention(api.app.state.parts.database, FakeClock(), settings).prune()
+        await Retention(api.app.state.parts.database, settings).prune()
     removals = [(statement, values) for statement, values in statements if statement.startswith("DELETE")]
     assert len(removals) == 2
     for statement, parameters in removals:

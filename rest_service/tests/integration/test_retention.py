@@ -25,8 +25,8 @@ def _small_batches(monkeypatch):
 
 
 @pytest.fixture
-async def database(settings):
-    opened = Database(settings)
+async def database(settings, clock):
+    opened = Database(settings, clock)
     yield opened
     await opened.aclose()
 
@@ -53,7 +53,7 @@ def fill(url, now, *, old):
 
 
 async def left(database):
-    async with database.reading() as unit:
+    async with database.read_unit() as unit:
         counts = [
             await unit.connection.scalar(select(func.count()).select_from(table))
             for table in (cron_job_records, usage_records)
@@ -72,10 +72,10 @@ async def test_what_ended_long_ago_goes_in_batches_and_the_rest_stays(empty_url,
 
     event.listen(database.engine.sync_engine, "after_cursor_execute", note)
     settings = make_settings(empty_url, firing_retention_days=30, usage_retention_days=30)
-    assert await Retention(database, clock, settings).prune() == 2 * old
+    assert await Retention(database, settings).prune() == 2 * old
     assert removed == [BATCH, BATCH, 1] * 2
     assert await left(database) == (3 + 2, 3)
-    assert await Retention(database, clock, settings).prune() == 0
+    assert await Retention(database, settings).prune() == 0
 
 
 @pytest.mark.parametrize(("days", "expected"), [({}, (5, 6)), ({"firing_retention_days": 0}, (8, 6))])
@@ -83,7 +83,7 @@ async def test_by_default_firings_go_after_90_days_and_usage_never(
     empty_url, database, clock, days, expected
 ):
     fill(empty_url, clock.now() - 60 * DAY, old=3)
-    await Retention(database, clock, make_settings(empty_url, **days)).prune()
+    await Retention(database, make_settings(empty_url, **days)).prune()
     assert await left(database) == expected
 
 

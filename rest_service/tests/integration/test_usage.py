@@ -232,7 +232,7 @@ async def test_two_who_store_the_same_records_in_other_orders_wait_in_no_circle(
     """Whoever comes second waits for the first; each in the order of sending would wait for the other."""
     database = api.app.state.parts.database
     records = [a_record(number) for number in (1, 2, 3)]
-    async with database.writing() as unit:
+    async with database.write_unit() as unit:
         await UsageRepository(unit).store([UsageCreate(**records[1])])
         both = [asyncio.create_task(store(api, *order)) for order in (records, records[::-1])]
         await until(lambda: waiting_for_others(database, 2))
@@ -243,5 +243,5 @@ async def test_two_who_store_the_same_records_in_other_orders_wait_in_no_circle(
 
 async def waiting_for_others(database, count):
     waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'")
-    async with database.reading() as unit:
+    async with database.read_unit() as unit:
         return await unit.connection.scalar(waiting) >= count
