@@ -16,6 +16,8 @@ from .stats import Stats
 from .telegram.messenger import Messenger
 
 MAX_WAIT = 60.0
+LARGEST = 2.0**53
+"""Of the numbers in a query; whatever is larger means as many as there are."""
 
 
 class NewPace(BaseModel):
@@ -145,12 +147,12 @@ class Control:
 def _readable(body: bytes) -> object:
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return body.decode(errors="replace")
 
 
 def _number(request: web.Request, name: str) -> float:
     try:
-        return max(0.0, float(request.query.get(name, 0)))
+        return min(max(0.0, float(request.query.get(name, 0))), LARGEST)
     except ValueError:
         return 0.0

@@ -43,10 +43,14 @@ class Guard:
         """Answers no other web site."""
         if not self._hosts.allow(request.headers.get("Host")):
             return problem(403, "wrong_host", REFUSAL)
-        origin = request.headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc != request.host:
+        if not _is_own_page(request):
             return problem(403, "wrong_origin", "This service answers no other web site.")
-        return await handler(request)
+        try:
+            return await handler(request)
+        except web.HTTPError as exc:
+            if exc.content_type != "text/plain":
+                raise
+            return problem(exc.status, "refused", exc.reason)
 
     def __call__(self, handler: Handler) -> Handler:
         """The same handler, for those who know the secret."""
@@ -61,7 +65,9 @@ class Guard:
 
     def opens(self, secret: str) -> bool:
         """Whether this is the secret."""
-        return self._secret is None or hmac.compare_digest(secret.encode(), self._secret.encode())
+        return self._secret is None or hmac.compare_digest(
+            secret.encode(errors="surrogateescape"), self._secret.encode()
+        )
 
     def is_known(self, request: web.Request) -> bool:
         """Whether the request comes with the secret."""
@@ -76,6 +82,14 @@ class Guard:
         if request.method in _WITH_BODY and request.content_type != "application/json":
             return problem(415, "not_json", "Send the body as application/json.")
         return None
+
+
+def _is_own_page(request: web.Request) -> bool:
+    origin = request.headers.get("Origin")
+    try:
+        return origin is None or urlsplit(origin).netloc == request.host
+    except ValueError:
+        return False
 
 
 def problem(status: int, code: str, message: str) -> web.Response:

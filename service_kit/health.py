@@ -16,7 +16,7 @@ from service_kit.contracts.health import HealthBody
 from service_kit.errors import KitError
 from service_kit.hosts import AllowedHosts
 from service_kit.lifecycle import heed_cancellation
-from service_kit.thread_server import BoundedHandler, BoundedServer
+from service_kit.thread_server import BoundedHandler, BoundedServer, refusal
 
 Check = Callable[[], Awaitable[None]]
 """Raises when the part it looks at does not work; the exception's text is shown."""
@@ -158,7 +158,7 @@ class HealthServer:
                     return found[0], "application/json", json.dumps(found[1].model_dump()).encode()
                 if pages and (further := pages.get(path)):
                     return 200, *further()
-                return 404, "application/json", b'{"code": "not_found"}'
+                return refusal(404, "not_found", "There is nothing at this address. See /health.")
 
         self._server = BoundedServer((host, port), Handler)
         # a prober that is gone before it was accepted must not leave the thread waiting for the next one

@@ -7,11 +7,13 @@ import io
 import socket
 import time
 from contextlib import suppress
+from http import HTTPStatus
 from http.client import LineTooLong
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from service_kit import http_limits
+from service_kit.contracts.errors import ErrorBody
 from service_kit.hosts import REFUSAL, AllowedHosts
 
 
@@ -64,19 +66,31 @@ class BoundedHandler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer with the page."""
         if self.hosts.allow(self.headers.get("Host")):
-            status, kind, body = self.page(self.path.split("?", 1)[0].rstrip("/"))
+            self._answer(*self.page(self.path.split("?", 1)[0].rstrip("/")))
         else:
-            status, kind, body = 403, "text/plain", REFUSAL.encode()
+            self._answer(*refusal(403, "wrong_host", REFUSAL))
+
+    def do_HEAD(self) -> None:
+        """Answer as to GET, without the body."""
+        self.do_GET()
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Refuse as everywhere in the suite; the base class would answer with a page of its own."""
+        self.close_connection = True
+        if code == HTTPStatus.NOT_IMPLEMENTED:  # a method that this class has no `do_…` for
+            code, message = HTTPStatus.METHOD_NOT_ALLOWED, "Only GET and HEAD are possible here."
+        status = HTTPStatus(code)
+        self._answer(*refusal(status, status.name.lower(), explain or message or status.description))
+
+    def _answer(self, status: int, kind: str, body: bytes) -> None:
         self.send_response(status)
+        if status == HTTPStatus.METHOD_NOT_ALLOWED:
+            self.send_header("Allow", "GET, HEAD")
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
-
-    def do_HEAD(self) -> None:
-        """Answer as to GET, without the body."""
-        self.do_GET()
 
     def setup(self) -> None:
         """Prepare the streams."""
@@ -85,6 +99,11 @@ class BoundedHandler(BaseHTTPRequestHandler):
 
     def log_message(self, *_args: object) -> None:
         """A probe a second is not worth a line."""
+
+
+def refusal(status: int, code: str, message: str) -> tuple[int, str, bytes]:
+    """A page that refuses."""
+    return status, "application/json", ErrorBody(code=code, message=message).model_dump_json().encode()
 
 
 class _BoundedHead(io.BufferedIOBase):

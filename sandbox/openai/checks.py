@@ -16,7 +16,7 @@ def read_object(body: bytes) -> JsonObject:
     """The JSON object in `body`, empty for an empty body; raises InvalidRequestError."""
     try:
         value = json.loads(body or b"{}")
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise InvalidRequestError(
             "We could not parse the JSON body of your request. (HINT: This likely means you aren't using "
             "your HTTP library correctly. The OpenAI API expects a JSON payload, but what was sent was not "

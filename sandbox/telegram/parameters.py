@@ -69,7 +69,7 @@ class Parameters:
             return None
         try:
             return json.loads(value)
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             raise BadRequestError(f"can't parse {name.replace('_', ' ')} JSON object") from exc
 
 
@@ -88,7 +88,7 @@ async def read_parameters(request: web.Request) -> Parameters:
 def _object(body: bytes) -> dict[str, Any]:
     try:
         value = json.loads(body) if body else {}
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise BadRequestError("can't parse JSON object") from exc
     if not isinstance(value, dict):
         raise BadRequestError("object expected as the request body")

@@ -54,9 +54,9 @@ class ChatApi:
             ("GET", "/chat/bot", self._bot),
             ("GET", "/chat/people", self._people),
             ("POST", "/chat/people", self._new_person),
-            ("GET", r"/chat/people/{id:\d+}/messages", self._messages),
-            ("POST", r"/chat/people/{id:\d+}/messages", self._say),
-            ("POST", r"/chat/people/{id:\d+}/presses", self._press),
+            ("GET", r"/chat/people/{id:\d{1,16}}/messages", self._messages),
+            ("POST", r"/chat/people/{id:\d{1,16}}/messages", self._say),
+            ("POST", r"/chat/people/{id:\d{1,16}}/presses", self._press),
         )
         for method, path, handler in routes:
             app.router.add_route(method, path, self._guard(handler))
@@ -142,6 +142,6 @@ def _news(chat: Chat, after: int | None, since: int | None) -> list[ChatMessage]
 
 
 def _integer(request: web.Request, name: str) -> int | None:
-    with suppress(KeyError, ValueError):
+    with suppress(KeyError, ValueError, OverflowError):
         return int(float(request.query[name]))
     return None

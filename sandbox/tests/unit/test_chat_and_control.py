@@ -82,6 +82,7 @@ async def test_unknown_people_are_not_found(outside: Any):
         ({"Host": "[::1]:8010"}, 200),
         ({"Origin": "https://evil.example"}, 403),
         ({"Origin": "null"}, 403),
+        ({"Origin": "http://["}, 403),
     ],
 )
 async def test_other_web_sites_are_kept_out(outside: Any, path: str, headers: dict[str, str], status: int):
@@ -99,6 +100,9 @@ PRIVATE = ["/chat/bot", "/chat/people", "/control/stats", "/control/sent", "/sta
         ({}, 401),
         ({"Authorization": "Bearer wrong"}, 401),
         ({"Cookie": "key=wrong"}, 401),
+        # as bytes that are no text
+        ({"Authorization": "Bearer \udcff\udcfe"}, 401),
+        ({"Cookie": "key=\udcff"}, 401),
         ({"Authorization": f"Bearer {SECRET}"}, 200),
         ({"Cookie": f"key={SECRET}"}, 200),
         ({"Cookie": f"key={SECRET}", "Origin": "http://127.0.0.1:1"}, 403),
@@ -111,6 +115,40 @@ async def test_who_does_not_know_the_secret_sees_nothing(
         assert response.status == status
         if status != 200:
             assert "set-cookie" not in response.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        (f"/chat/people/{'1' * 5000}/messages", 404),
+        ("/nothing", 404),
+        ("/chat/people/{person}/messages?after=inf", 200),
+        ("/chat/people/{person}/messages?after=1e999&wait=inf&since=nan", 200),
+        ("/control/sent?after=inf", 200),
+        ("/control/requests?limit=1e999", 200),
+    ],
+)
+async def test_odd_numbers_are_answered_in_the_suites_shape(outside: Any, path: str, status: int):
+    address = path.replace("{person}", str(await outside.person()))
+    if status == 200 and "/chat/" in path:
+        await outside.say(await outside.person(), "hello")
+    async with outside.session.get(outside.url + address) as response:
+        answer = await response.json()
+    assert response.status == status
+    assert status == 200 or {"code", "message"} <= answer.keys()
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/telegram/bot7:abc/sendMessage", "/openai/v1/chat/completions", "/chat/people", "/control/faults"],
+)
+async def test_a_body_that_nests_without_end_is_refused(outside: Any, path: str):
+    headers = {"Content-Type": "application/json", "Authorization": "Bearer sk-any"}
+    async with outside.session.post(outside.url + path, data=b"[" * 50_000, headers=headers) as response:
+        assert (response.status, response.content_type) in [
+            (400, "application/json"),
+            (422, "application/json"),
+        ]
 
 
 async def test_every_route_but_the_stand_ins_and_health_needs_the_secret(locked: Any):

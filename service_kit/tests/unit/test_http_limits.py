@@ -10,6 +10,7 @@ import pytest
 
 from ops.embedded import free_port
 from service_kit import http_limits
+from service_kit.contracts.errors import ErrorBody
 from service_kit.health import Health, HealthServer
 from service_kit.settings import ServiceSettings
 from service_kit.web import serve
@@ -105,6 +106,25 @@ async def test_a_second_head_that_is_too_long_is_refused_too(asgi_port):
     more = [b"a" * 16_000] * 60
     said = await exchange(asgi_port, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", LONG_HEAD, *more)
     assert {line.split()[1] for line in said.splitlines() if line.startswith(b"HTTP/1.1")} <= {b"203", b"431"}
+
+
+@pytest.mark.parametrize("port", ["health"], indirect=True)
+@pytest.mark.parametrize(
+    ("request_line", "status", "code"),
+    [
+        (b"POST /health HTTP/1.1", 405, "method_not_allowed"),
+        (b"OPTIONS * HTTP/1.1", 405, "method_not_allowed"),
+        (b"get /health HTTP/1.1", 405, "method_not_allowed"),
+        (b"GET /nothing HTTP/1.1", 404, "not_found"),
+        (b"GET / <b> HTTP/1.1", 400, "bad_request"),
+    ],
+)
+async def test_a_health_server_refuses_as_the_other_servers_do(port, request_line, status, code):
+    said = await exchange(port, request_line + b"\r\nHost: localhost\r\n\r\n")
+    head, _, body = said.partition(b"\r\n\r\n")
+    assert int(head.split()[1]) == status
+    assert ErrorBody.model_validate_json(body).code == code
+    assert (b"Allow: GET, HEAD" in head) == (status == 405)
 
 
 @both
