@@ -13,15 +13,16 @@ from ..core.model import ModelBackend
 from ..core.providers.provider import Provider
 from ..core.responses import backend as responses
 from ..core.responses import conversations
-from ..core.responses.conversations import ConversationsBackend, delete_conversation
+from ..core.responses.conversations import ConversationsBackend
 from ..core.routing.responses_or_chat import ResponsesOrChat
 from ..core.routing.retry import Retrying
 from ..core.routing.router import ModelResolver, Rests
 from ..core.routing.tools_backend import ToolsBackend
 from ..core.thread_backend import Identity, OpenAIProtocol, ThreadBackend
 from ..core.threads import backend as runs
-from ..core.threads.backend import RunsBackend, delete_thread
+from ..core.threads.backend import RunsBackend
 from ..core.threads.remote_assistants import RemoteAssistants
+from ..core.threads.request import BETA
 from ..core.tools_way import ToolsWay
 from ..storage.provider_threads import ProviderThreads
 
@@ -74,7 +75,10 @@ class OpenAIServices:
         is_classic = thread_id.startswith(runs.PREFIX) or (
             self.protocol is OpenAIProtocol.THREADS and not thread_id.startswith(conversations.PREFIX)
         )
-        await (delete_thread if is_classic else delete_conversation)(self.provider, thread_id)
+        if is_classic:
+            await self.provider.delete(runs.PATH, thread_id, headers=BETA)
+        else:
+            await self.provider.delete(conversations.PATH, thread_id)
 
 
 def stateless_backends(

@@ -17,6 +17,10 @@ mid-stream or after a round of tool calls. Must not block and must not raise.
 """
 
 
+def ignore_text(_text: str) -> None:
+    """A `TextSink` for an answer that nobody watches grow."""
+
+
 @dataclass(frozen=True, slots=True)
 class ToolCall:
     """The model asks for a tool. `arguments` is JSON text as the model wrote it: perhaps broken."""

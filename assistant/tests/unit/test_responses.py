@@ -26,7 +26,7 @@ from assistant.src.core.model import (
 from assistant.src.core.providers.event_stream import Timeouts
 from assistant.src.core.providers.provider import Provider
 from assistant.src.core.responses.backend import ResponsesBackend
-from assistant.src.core.responses.wire import input_items
+from assistant.src.core.responses.request import input_items
 from assistant.tests.openai_standin import OpenAIStandIn, Says, calls, stream_of
 from assistant.tests.standin import Reply, error, events
 

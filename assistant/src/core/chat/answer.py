@@ -10,15 +10,15 @@ from typing import Any
 
 from ...utils.text import compact_json
 from ..errors import BadAnswerError, ContentRefusedError, CutAnswerError, ModelRefusedError
-from ..model import ModelAnswer, TextSink, Usage
+from ..model import ModelAnswer, TextSink
 from ..providers import bounds
 from ..providers.quirks import Quirks
 from ..providers.refusals import error_in_answer, refusal_in_body
 from ..wire.growing_text import GrowingText
 from ..wire.parsing import cleaned, decoded, shaped, usage_of
 from ..wire.tool_calls import Call, tool_calls
-from .calls import CallCollector, GrowingCall, extras_of
-from .request import packed
+from .calls import CallCollector, extras_of
+from .request import pack_extras
 from .shapes import Choice, Completion, Said
 
 DONE = b"[DONE]"
@@ -100,9 +100,11 @@ class AnswerReader:
         return ModelAnswer(
             text=text,
             tool_calls=calls,
-            usage=self._used(),
+            usage=usage_of(
+                self._name, self._usage, input_key="prompt_tokens", output_key="completion_tokens"
+            ),
             model=self._name,
-            opaque=packed(self._provider, calling.extras(), of_calls) if calls else "",
+            opaque=pack_extras(self._provider, calling.extras(), of_calls) if calls else "",
         )
 
     def _read(self, value: object, event: str) -> None:
@@ -122,9 +124,6 @@ class AnswerReader:
         bounds.check_size(self.size, bounds.TEXT, "characters")
         bounds.check_size(len(self._choices), bounds.CALLS, "choices")
 
-    def _used(self) -> Usage:
-        return usage_of(self._name, self._usage, input_key="prompt_tokens", output_key="completion_tokens")
-
 
 class _ChoiceReader:
     """One choice of an answer, as far as it has come."""
@@ -135,13 +134,9 @@ class _ChoiceReader:
         self.complete = False
         self._refusal = GrowingText()
         self._collector = CallCollector(tools, quirks.call_extras)
+        self.calls = self._collector.calls
         self._wanted = quirks.message_extras
         self._extras: dict[str, list[Any]] = {}
-
-    @property
-    def calls(self) -> list[GrowingCall]:
-        """The calls so far."""
-        return self._collector.calls
 
     def take(self, choice: Choice) -> int:
         """Take in the choice or a piece of it; returns its characters."""

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any
 
 from ..errors import ModelUnavailableError
-from ..model import ModelAnswer, ModelRequest, TextSink
+from ..model import ModelAnswer, ModelRequest, TextSink, ignore_text
 from ..providers.asking import ask_without_refused
 from ..providers.provider import Provider
 from ..providers.quirks import Quirks
@@ -36,7 +36,7 @@ class ChatCompletionsBackend:
             body = streaming(body, self._quirks)
         tools = frozenset(tool.name for tool in request.tools)
         return await ask_without_refused(
-            self._provider, body, lambda asked: self._ask(asked, tools, on_text or _unseen)
+            self._provider, body, lambda asked: self._ask(asked, tools, on_text or ignore_text)
         )
 
     async def _ask(self, body: Mapping[str, Any], tools: Collection[str], on_text: TextSink) -> ModelAnswer:
@@ -51,10 +51,6 @@ class ChatCompletionsBackend:
         if answer.text != reader.shown:
             on_text(answer.text)
         return answer
-
-
-def _unseen(_text: str) -> None:
-    """Nobody watches the answer grow."""
 
 
 async def _read_all(events: AsyncIterator[SSE], reader: AnswerReader, on_text: TextSink) -> None:

@@ -3,24 +3,24 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..model import AssistantMessage, Message, ModelRequest, ToolCall, ToolMessage, ToolSpec, UserMessage
+from ..model import AssistantMessage, Message, ModelRequest, ToolMessage, ToolSpec, UserMessage
 from ..providers.quirks import Quirks, with_model_quirks
 from ..wire.strict import strict_schema
+from ..wire.tool_calls import UniqueCallIds
 
 _SHORT_ID = re.compile(r"[a-zA-Z0-9]{9}")
 
 
 def request_body(model: str, request: ModelRequest, quirks: Quirks, *, provider: str = "") -> dict[str, Any]:
     """The request as the protocol wants it; `model` is the provider's own name of it."""
-    messages = (_message(message, quirks, provider) for message in request.messages)
     body: dict[str, Any] = {
         "model": model,
         "messages": [
             {"role": "system", "content": request.instructions},
-            *_with_own_ids(messages, quirks),
+            *_messages(request.messages, quirks, provider),
         ],
     }
     if request.tools and (request.tool_choice == "auto" or quirks.tool_choice_none):
@@ -42,54 +42,42 @@ def streaming(body: dict[str, Any], quirks: Quirks) -> dict[str, Any]:
     return body | {"stream": True} | options
 
 
-def _message(message: Message, quirks: Quirks, provider: str) -> dict[str, Any]:
-    match message:
-        case UserMessage():
-            return {"role": "user", "content": message.text}
-        case ToolMessage():
-            return {"role": "tool", "tool_call_id": message.call_id, "content": message.text}
-        case AssistantMessage(tool_calls=()):
-            return {"role": "assistant", "content": message.text}
-        case AssistantMessage():
-            return _calling(message, quirks, provider)
+def _messages(messages: Sequence[Message], quirks: Quirks, provider: str) -> Iterator[dict[str, Any]]:
+    ids = UniqueCallIds()
+    for place, message in enumerate(messages):
+        match message:
+            case UserMessage():
+                yield {"role": "user", "content": message.text}
+            case ToolMessage():
+                call_id = _call_id(ids.of_result(message.call_id), quirks)
+                yield {"role": "tool", "tool_call_id": call_id, "content": message.text}
+            case AssistantMessage(tool_calls=()):
+                yield {"role": "assistant", "content": message.text}
+            case AssistantMessage():
+                sent_ids = [_call_id(ids.of_call(call.id, place), quirks) for call in message.tool_calls]
+                yield _calls_message(message, sent_ids, quirks, provider)
 
 
-def _calling(message: AssistantMessage, quirks: Quirks, provider: str) -> dict[str, Any]:
-    extras = unpacked(message.opaque, provider)
+def _calls_message(
+    message: AssistantMessage, sent_ids: Sequence[str], quirks: Quirks, provider: str
+) -> dict[str, Any]:
+    extras = unpack_extras(message.opaque, provider)
     blank = dict.fromkeys(quirks.message_extras, "") if quirks.blank_extras else {}
     return {
         "role": "assistant",
         "content": message.text or None,
-        "tool_calls": [_call(call) | extras["calls"].get(call.id, {}) for call in message.tool_calls],
+        "tool_calls": [
+            {
+                "id": sent_id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+                **extras["calls"].get(call.id, {}),
+            }
+            for sent_id, call in zip(sent_ids, message.tool_calls, strict=True)
+        ],
         **blank,
         **extras["message"],
     }
-
-
-def _call(call: ToolCall) -> dict[str, Any]:
-    return {
-        "id": call.id,
-        "type": "function",
-        "function": {"name": call.name, "arguments": call.arguments},
-    }
-
-
-def _with_own_ids(messages: Iterable[dict[str, Any]], quirks: Quirks) -> Iterator[dict[str, Any]]:
-    """The messages, each call under an id of its own, in the form that the provider wants.
-
-    Servers that give calls no ids, or number them anew in each answer, leave one id in several rounds.
-    """
-    shown: dict[str, str] = {}
-    for number, message in enumerate(messages):
-        if "tool_calls" in message:
-            for call in message["tool_calls"]:
-                given = call["id"]
-                own = f"{given}_{number}" if given in shown else given
-                call["id"] = shown[given] = _call_id(own, quirks)
-        elif message["role"] == "tool":
-            call_id = message["tool_call_id"]
-            message["tool_call_id"] = shown.get(call_id) or _call_id(call_id, quirks)
-        yield message
 
 
 def _call_id(call_id: str, quirks: Quirks) -> str:
@@ -106,14 +94,14 @@ def _tool(tool: ToolSpec, *, strict: bool) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def packed(provider: str, message: Mapping[str, Any], calls: Mapping[str, Mapping[str, Any]]) -> str:
+def pack_extras(provider: str, message: Mapping[str, Any], calls: Mapping[str, Mapping[str, Any]]) -> str:
     """What `provider` wants back of an answer, for `AssistantMessage.opaque`; empty where it is nothing."""
     if not message and not any(calls.values()):
         return ""
     return json.dumps({"provider": provider, "message": message, "calls": calls}, ensure_ascii=False)
 
 
-def unpacked(opaque: str, provider: str) -> dict[str, dict[str, Any]]:
+def unpack_extras(opaque: str, provider: str) -> dict[str, dict[str, Any]]:
     """What was packed, as fields of the `message` and of its `calls` by id; nothing of another provider's."""
     held = json.loads(opaque) if opaque else {}
     if not isinstance(held, dict) or held.get("provider") != provider:

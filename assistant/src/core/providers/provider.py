@@ -13,7 +13,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from functools import cache
 from typing import Any, Literal
 from urllib.parse import quote
@@ -125,25 +125,20 @@ class Provider:
             if exc.status != 404:
                 raise
 
-    def stream(
+    @asynccontextmanager
+    async def stream(
         self, path: str, body: Mapping[str, Any], *, headers: Headers | None = None
-    ) -> AbstractAsyncContextManager[AsyncIterator[SSE]]:
+    ) -> AsyncIterator[AsyncIterator[SSE]]:
         """POSTs `body` and gives the events of the answer as they arrive, until the server ends it.
 
         Whether the stream was complete only its protocol's terminal event tells: require it. A server
         that does not stream gives one event with `whole`. Entering raises as `request`; the iterator
         raises ModelUnavailableError on a stall, a disconnect, and after the whole time.
         """
-        return self._stream(path, body, headers or {})
-
-    @asynccontextmanager
-    async def _stream(
-        self, path: str, body: Mapping[str, Any], headers: Headers
-    ) -> AsyncIterator[AsyncIterator[SSE]]:
         async with self._slot():
             patience = Patience(self._timeouts)
             async with patience.while_waiting():
-                response = await self._open(path, body, headers)
+                response = await self._open(path, body, headers or {})
             try:
                 async with aclosing(events_of(response, patience)) as events:
                     yield events

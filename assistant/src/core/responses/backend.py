@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from ..errors import CutAnswerError, ModelRefusedError
-from ..model import ModelAnswer, ModelRequest, TextSink
+from ..model import ModelAnswer, ModelRequest, TextSink, ignore_text
 from ..providers import bounds
 from ..providers.asking import ask_without_refused
 from ..providers.provider import Provider
@@ -18,7 +18,8 @@ from ..providers.request_fields import STREAM
 from ..providers.sse import SSE, events_of_body
 from ..wire.growing_text import GrowingText
 from ..wire.parsing import decoded, text_of
-from .wire import Response, answer_of, input_items, parse_response, response_body
+from .answer import Response, answer_of, parse_response
+from .request import input_items, response_body
 
 PATH = "/responses"
 
@@ -61,7 +62,8 @@ async def ask(provider: Provider, body: Mapping[str, Any], on_text: TextSink | N
         CutAnswerError: a stream without its last event.
     """
     asked = body if on_text is None else {**body, STREAM: True}
-    return await ask_without_refused(provider, asked, lambda taken: _ask(provider, taken, on_text or _unseen))
+    sink = on_text or ignore_text
+    return await ask_without_refused(provider, asked, lambda taken: _ask(provider, taken, sink))
 
 
 async def _ask(provider: Provider, body: Mapping[str, Any], on_text: TextSink) -> ModelAnswer:
@@ -71,15 +73,11 @@ async def _ask(provider: Provider, body: Mapping[str, Any], on_text: TextSink) -
             response = await _streamed(events, text, on_text)
     else:
         events = _events_of(await provider.request("POST", PATH, body))
-        response = await _streamed(events, text, _unseen)
+        response = await _streamed(events, text, ignore_text)
     answer = answer_of(response, model=body["model"], provider=provider.name)
     if answer.text != text.shown:
         on_text(answer.text)
     return answer
-
-
-def _unseen(_text: str) -> None:
-    """Nobody watches the answer grow."""
 
 
 async def _events_of(body: bytes) -> AsyncIterator[SSE]:

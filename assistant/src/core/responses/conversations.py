@@ -15,7 +15,7 @@ from ..providers.provider import Provider
 from ..thread_backend import Definition, kept_if_whole
 from ..wire.parsing import Made, parsed
 from .backend import ask
-from .wire import input_items, response_body
+from .request import input_items, response_body
 
 PATH = "/conversations"
 PREFIX = "conv_"
@@ -80,12 +80,7 @@ class ConversationsBackend:
 
     async def delete(self, thread_id: str) -> None:
         """Delete the conversation; one that is gone already is deleted."""
-        await delete_conversation(self._provider, thread_id)
-
-
-async def delete_conversation(provider: Provider, thread_id: str) -> None:
-    """Delete a conversation with all its items; one that is gone already is deleted."""
-    await provider.delete(PATH, thread_id)
+        await self._provider.delete(PATH, thread_id)
 
 
 def _is_lost(exc: ModelRefusedError) -> bool:

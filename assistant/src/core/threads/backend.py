@@ -29,19 +29,9 @@ from ..providers.sse import SSE
 from ..thread_backend import Definition, Identity, kept_if_whole
 from ..wire.growing_text import GrowingText
 from ..wire.parsing import Made, decoded, parsed, shaped
-from .remote_assistants import BETA, RemoteAssistants
-from .wire import (
-    MessageDelta,
-    Messages,
-    Run,
-    Runs,
-    answer_of_run,
-    open_run,
-    parse_run,
-    run_body,
-    thread_messages,
-    tool_outputs,
-)
+from .answer import MessageDelta, Messages, ThreadRun, ThreadRuns, answer_of_run, parse_run
+from .remote_assistants import RemoteAssistants
+from .request import BETA, open_run, run_body, thread_messages, tool_outputs
 
 T = TypeVar("T")
 
@@ -137,7 +127,7 @@ class RunsBackend:
 
     async def delete(self, thread_id: str) -> None:
         """Delete the thread; one that is gone already is deleted."""
-        await delete_thread(self._provider, thread_id)
+        await self._provider.delete(PATH, thread_id, headers=BETA)
 
     async def _assistant_id(self, request: ModelRequest) -> str:
         if request.tool_choice == "none":
@@ -153,7 +143,7 @@ class RunsBackend:
         for message in thread_messages(new):
             await self._with_room(thread_id, partial(self._post, path, message))
 
-    async def _begin(self, thread_id: str, request: ModelRequest, on_text: TextSink | None) -> Run:
+    async def _begin(self, thread_id: str, request: ModelRequest, on_text: TextSink | None) -> ThreadRun:
         body = run_body(await self._assistant_id(request), request)
         path = f"{PATH}/{thread_id}/runs"
         return await self._with_room(thread_id, partial(self._ended, thread_id, path, body, on_text))
@@ -170,13 +160,13 @@ class RunsBackend:
 
     async def _submit(
         self, thread_id: str, run_id: str, new: Sequence[Message], on_text: TextSink | None
-    ) -> Run:
+    ) -> ThreadRun:
         path = f"{PATH}/{thread_id}/runs/{run_id}/submit_tool_outputs"
         return await self._ended(thread_id, path, tool_outputs(new), on_text)
 
     async def _ended(
         self, thread_id: str, path: str, body: Mapping[str, Any], on_text: TextSink | None
-    ) -> Run:
+    ) -> ThreadRun:
         """The run that the request begins or continues, when it has ended or wants tools."""
         if on_text is None:
             return await self._awaited(thread_id, parse_run(await self._post(path, body)))
@@ -184,7 +174,7 @@ class RunsBackend:
             run = await _streamed(events, on_text)
         return await self._awaited(thread_id, run)
 
-    async def _awaited(self, thread_id: str, run: Run) -> Run:
+    async def _awaited(self, thread_id: str, run: ThreadRun) -> ThreadRun:
         pause = FIRST_LOOK
         try:
             with _leaving_traces():
@@ -207,7 +197,7 @@ class RunsBackend:
 
     async def _cancel_active(self, thread_id: str) -> None:
         path = f"{PATH}/{thread_id}/runs?limit=20"
-        runs = parsed(Runs, await self._provider.request("GET", path, headers=BETA), "runs")
+        runs = parsed(ThreadRuns, await self._provider.request("GET", path, headers=BETA), "runs")
         for run in runs.data:
             if run.is_active:
                 await self._cancel(thread_id, run.id)
@@ -237,12 +227,7 @@ def _leaving_traces() -> Iterator[None]:
         raise ModelUnavailableError(str(exc), retry_after=exc.retry_after) from exc
 
 
-async def delete_thread(provider: Provider, thread_id: str) -> None:
-    """Delete a thread of the classic protocol; one that is gone already is deleted."""
-    await provider.delete(PATH, thread_id, headers=BETA)
-
-
-async def _streamed(events: AsyncIterator[SSE], on_text: TextSink) -> Run:
+async def _streamed(events: AsyncIterator[SSE], on_text: TextSink) -> ThreadRun:
     """Reads to the run's last event."""
     text = GrowingText()
     async for event in events:

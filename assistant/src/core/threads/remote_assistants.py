@@ -22,12 +22,12 @@ from ..errors import ModelError, ModelRefusedError
 from ..providers.provider import Provider
 from ..thread_backend import Definition, Identity
 from ..wire.parsing import Made, parsed
+from .request import BETA
 
 log = get_logger(__name__)
 
 KEY = "remote_assistants"
 PATH = "/assistants"
-BETA = {"OpenAI-Beta": "assistants=v2"}
 
 
 @dataclass(frozen=True, slots=True)

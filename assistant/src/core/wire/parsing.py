@@ -87,6 +87,19 @@ AsObject = BeforeValidator(first_object)
 """For an object that may be something else: then it is None."""
 
 
+class Failure(Wire):
+    """Why a response or a run failed."""
+
+    code: Word = ""
+    message: Word = "no reason given"
+
+
+class Incomplete(Wire):
+    """Why a response or a run ended before its answer did."""
+
+    reason: Word = ""
+
+
 class Made(Wire):
     """What was made: whatever it is, it has an id."""
 
@@ -105,13 +118,22 @@ def decoded(payload: bytes) -> object:
     """
     text = payload.decode("utf-8-sig", "replace")
     try:
-        # not `strict`: some servers leave line breaks in texts as they are
-        value = json.loads(text, strict=False, parse_int=_whole_number)
+        value = _loads(text)
     except (ValueError, RecursionError) as exc:
         raise (CutAnswerError("cut JSON") if _is_cut(text) else BadAnswerError("not JSON")) from exc
     if text.count("[") + text.count("{") > DEEPEST and _depth(value) > DEEPEST:
         raise BadAnswerError("JSON nested too deeply")
     return value
+
+
+def _loads(text: str) -> object:
+    """The value; not `strict`, for some servers leave line breaks in texts as they are."""
+    try:
+        return json.loads(text, strict=False)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # a number of thousands of digits, which Python refuses to read
+        return json.loads(text, strict=False, parse_int=_whole_number)
 
 
 def _depth(value: object) -> int:
@@ -138,7 +160,7 @@ def _is_cut(text: str) -> bool:
 
 
 def _whole_number(digits: str) -> int | float:
-    """Python refuses to read a number of thousands of digits; here it is only too large."""
+    """The number; one that is too long to read is only too large."""
     return int(digits) if len(digits) < 100 else math.inf
 
 

@@ -55,6 +55,26 @@ class WrittenCall:
     arguments: object
 
 
+class UniqueCallIds:
+    """The ids under which a history's calls go out: each call has its own.
+
+    Servers that give calls no ids, or number them anew in each answer, leave one id in several rounds.
+    """
+
+    def __init__(self) -> None:
+        self._latest: dict[str, str] = {}
+
+    def of_call(self, call_id: str, place: int) -> str:
+        """The id of a call at this place of the history."""
+        unique = f"{call_id}_{place}" if call_id in self._latest else call_id
+        self._latest[call_id] = unique
+        return unique
+
+    def of_result(self, call_id: str) -> str:
+        """The id of the call that the next result of this id answers."""
+        return self._latest.get(call_id, call_id)
+
+
 def tool_calls(written: Sequence[WrittenCall], *, cut: bool = False) -> tuple[ToolCall, ...]:
     """The calls, each with an id of its own, for each result names the call it answers.
 

@@ -1,0 +1,127 @@
+"""Answers of the Responses protocol as ours: the response object, whole or as the last event of a stream."""
+
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field
+
+from ..errors import BadAnswerError, ContentRefusedError, ModelRefusedError
+from ..model import ModelAnswer, ToolCall
+from ..providers import bounds
+from ..providers.refusals import error_in_answer, refusal
+from ..wire.parsing import (
+    AsObject,
+    AsObjects,
+    Failure,
+    Incomplete,
+    Wire,
+    Word,
+    cleaned,
+    objects,
+    shaped,
+    text_of,
+    usage_of,
+)
+from ..wire.thoughts import without_thoughts
+from ..wire.tool_calls import WrittenCall, tool_calls
+from .request import pack_round
+
+_FAULTS_OF_THE_SERVER = frozenset({"server_error", "rate_limit_exceeded", "vector_store_timeout"})
+"""Codes of a failed response that another try may get over."""
+
+
+class _Output(Wire):
+    # kept whole: what is not understood here (reasoning) goes back to the provider as it came
+    model_config = ConfigDict(extra="allow")
+
+    type: Word = ""
+    content: Any = None
+    call_id: Word = ""
+    name: Word = ""
+    arguments: Any = None
+
+
+class Response(Wire):
+    """A response object, as far as it is used."""
+
+    status: Word = ""
+    output: Annotated[list[_Output], AsObjects] = Field(default_factory=list)
+    error: Annotated[Failure | None, AsObject] = None
+    incomplete_details: Annotated[Incomplete | None, AsObject] = None
+    usage: Any = None
+
+
+def parse_response(value: object) -> Response:
+    """The response object in a decoded body or event.
+
+    Raises:
+        BadAnswerError: it is none.
+        ModelError: it is an error of the provider.
+    """
+    is_response = isinstance(value, dict) and value.get("status")
+    if not is_response and (error := error_in_answer(value)) is not None:
+        raise error
+    return shaped(Response, cleaned(value), "a response")
+
+
+def answer_of(response: Response, *, model: str, provider: str) -> ModelAnswer:
+    """What the response says.
+
+    Raises:
+        BadAnswerError: it is not finished, or empty, or ends within a call.
+        AnswerTooLargeError: it has too much text, or too many calls.
+        ModelUnavailableError: it failed for a reason that may pass.
+        ModelRefusedError: it failed for good, or there was no room for an answer.
+    """
+    if response.status == "failed":
+        error = response.error or Failure()
+        raise refusal(
+            error.message, status=None if error.code in _FAULTS_OF_THE_SERVER else 400, code=error.code
+        )
+    if response.status not in {"completed", "incomplete", ""}:
+        msg = f"a response that is {response.status[:20]}"
+        raise BadAnswerError(msg)
+    text = without_thoughts("\n\n".join(filter(None, map(_said_in, response.output))))
+    bounds.check_size(len(text), bounds.TEXT, "characters")
+    made = [item for item in response.output if item.type == "function_call"]
+    calls = tool_calls([_written(item) for item in made])
+    if response.status == "incomplete":
+        _check_cut(response, text, calls)
+    if not text.strip() and not calls:
+        raise BadAnswerError("an empty answer")
+    for item, call in zip(made, calls, strict=True):
+        item.call_id = call.id
+    name = f"{provider}/{model}"
+    return ModelAnswer(
+        text=text,
+        tool_calls=calls,
+        usage=usage_of(name, response.usage, input_key="input_tokens", output_key="output_tokens"),
+        model=name,
+        opaque=pack_round(name, [item.model_dump(exclude_unset=True) for item in response.output])
+        if calls
+        else "",
+    )
+
+
+def _check_cut(response: Response, text: str, calls: tuple[ToolCall, ...]) -> None:
+    """A text that was cut is an answer; a call that was cut is none."""
+    reason = response.incomplete_details.reason if response.incomplete_details else ""
+    if calls:
+        msg = f"the answer ends within a call ({reason})"
+        raise BadAnswerError(msg)
+    if not text.strip():
+        msg = f"no answer: {reason}"
+        raise (ContentRefusedError if reason == "content_filter" else ModelRefusedError)(msg, code=reason)
+
+
+def _said_in(item: _Output) -> str:
+    if item.type != "message":
+        return ""
+    if not isinstance(item.content, list):
+        return text_of(item.content)
+    return "".join(text_of(part) or text_of(part.get("refusal")) for part in objects(item.content))
+
+
+def _written(item: _Output) -> WrittenCall:
+    if not item.name:
+        raise BadAnswerError("a call without a name")
+    return WrittenCall(item.call_id or text_of((item.model_extra or {}).get("id")), item.name, item.arguments)
