@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
+from service_kit.backoff import Backoff
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -73,7 +75,8 @@ class ConsumerOptions:
     later are the producer's to keep away (`producer.SEEN_TTL`)."""
     lane_cap: int = 200
     """Messages that may wait behind one that runs, for one group; the rest is buried, with a notice."""
-    backoff: Callable[[int], float] | None = None
+    backoff: Callable[[int], float] = Backoff(0.5, 60.0, jitter=0.5).delay_after
+    """Seconds until the next try, by the number of earlier failures."""
 
 
 @dataclass(frozen=True, slots=True)

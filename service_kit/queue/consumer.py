@@ -6,7 +6,6 @@ process of its slot does so at its start, or another replica when the heartbeat 
 """
 
 import asyncio
-import random
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
@@ -25,18 +24,10 @@ from service_kit.queue.store import (
     QueueUnavailableError,
     Settled,
 )
-from service_kit.queue.upkeep import Upkeep
+from service_kit.queue.upkeep import Upkeep, redis_backoff
 from service_kit.settings import RedisSettings
 
 log = get_logger(__name__)
-
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
-"""Seconds between two tries while the store is away."""
-
-
-def default_backoff(attempt_number: int) -> float:
-    """Seconds until the next try after `attempt_number` earlier ones: 0.5, 1, 2 … 60, with jitter."""
-    return min(60.0, 0.5 * 2.0 ** min(attempt_number, 7)) * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
 
 
 class RedisConsumer:
@@ -56,7 +47,6 @@ class RedisConsumer:
         self._options = options
         self._handler = handler
         self._failure_notice = failure_notice
-        self._backoff = options.backoff or default_backoff
         self._upkeep = Upkeep(
             self._store,
             options,
@@ -98,14 +88,13 @@ class RedisConsumer:
 
     async def _enter(self) -> bool:
         """Enter the queue as soon as the store answers; False when the stop comes first."""
-        pause = FIRST_PAUSE
+        backoff = redis_backoff()
         while not self._stop.is_set():
             try:
                 reaped = await self._store.enter(replace=True)
             except QueueUnavailableError as exc:
                 self._report_trouble(exc)
-                await sleep_unless(self._stop, pause)
-                pause = min(LONGEST_PAUSE, pause * 2)
+                await sleep_unless(self._stop, backoff.next_delay())
                 continue
             self.stats.reaped += reaped.given_back
             log.info("consuming", queue=self._options.queue, taken_over=reaped.given_back)
@@ -116,7 +105,7 @@ class RedisConsumer:
 
     async def _fetch(self, workers: asyncio.TaskGroup) -> None:
         """Claim and start messages while slots are free, until the stop."""
-        pause = FIRST_PAUSE
+        backoff = redis_backoff()
         more = True
         while not self._stop.is_set():
             heed_cancellation()
@@ -128,11 +117,10 @@ class RedisConsumer:
             try:
                 if more or await self._unless_stopped(self._store.wait()):
                     more = await self._claim(workers)
-                pause = FIRST_PAUSE
+                backoff.reset()
             except QueueUnavailableError as exc:
                 self._report_trouble(exc)
-                await sleep_unless(self._stop, pause)
-                pause = min(LONGEST_PAUSE, pause * 2)
+                await sleep_unless(self._stop, backoff.next_delay())
                 more = True
 
     async def _claim(self, workers: asyncio.TaskGroup) -> bool:
@@ -187,7 +175,7 @@ class RedisConsumer:
         notice = self._notice(delivery)
         if failed.final:
             return Failure(failed.reason, None, notice)
-        delay = self._backoff(delivery.attempt) if failed.delay is None else failed.delay
+        delay = self._options.backoff(delivery.attempt) if failed.delay is None else failed.delay
         longest_wait = self._options.longest_wait if failed.waits else None
         return Failure(failed.reason, max(0.0, delay), notice, longest_wait)
 

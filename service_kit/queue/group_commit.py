@@ -11,6 +11,7 @@ from typing import Any
 import redis.asyncio as aioredis
 from redis.exceptions import NoScriptError, RedisError
 
+from service_kit.backoff import Backoff
 from service_kit.lifecycle import heed_cancellation
 from service_kit.logging import get_logger
 from service_kit.queue.redis_errors import is_transient
@@ -20,8 +21,6 @@ from service_kit.queue.store import Settled
 log = get_logger(__name__)
 
 LARGEST_BATCH = 128
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
-"""Seconds between two tries while Redis is away."""
 
 
 @dataclass(slots=True, eq=False)
@@ -82,11 +81,10 @@ class GroupCommit:
             while not self._commits.empty() and len(batch) < LARGEST_BATCH:
                 batch.append(self._commits.get_nowait())
             size = len(batch)
-            pause = FIRST_PAUSE
+            backoff = Backoff(0.05, 2.0)
             while batch := await self._try(batch):
                 heed_cancellation()
-                await asyncio.sleep(pause)
-                pause = min(LONGEST_PAUSE, pause * 2)
+                await asyncio.sleep(backoff.next_delay())
             for _ in range(size):
                 self._commits.task_done()
             heed_cancellation()

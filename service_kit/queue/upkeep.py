@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
+from service_kit.backoff import Backoff
 from service_kit.lifecycle import heed_cancellation, sleep_unless
 from service_kit.logging import get_logger
 from service_kit.queue.base import ConsumerOptions, ConsumerStats, Delivery
@@ -12,11 +13,14 @@ from service_kit.queue.store import Lease, LeaseLostError, QueueUnavailableError
 
 log = get_logger(__name__)
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
-"""Seconds between two tries while the store is away."""
 LONGEST_RETRY_SLEEP = 1.0
 """Another replica may have scheduled an earlier retry and died: look again after this many seconds."""
 SHORTEST_RETRY_SLEEP = 0.001
+
+
+def redis_backoff() -> Backoff:
+    """The backoff of one loop while Redis is away."""
+    return Backoff(0.1, 2.0)
 
 
 class Upkeep:
@@ -53,16 +57,16 @@ class Upkeep:
 
     async def _forever(self, step: Callable[[], Awaitable[float]], wake: asyncio.Event) -> None:
         """Take `step` again and again, after the seconds it returns, or when `wake` is set."""
-        pause = FIRST_PAUSE
+        backoff = redis_backoff()
         while True:
             wake.clear()
             try:
                 seconds = await step()
-                pause = FIRST_PAUSE
+                backoff.reset()
             except QueueUnavailableError as exc:
                 self._report(f"not reachable: {exc}")
                 log.debug("upkeep_delayed", queue=self._queue, error=str(exc))
-                seconds, pause = pause, min(LONGEST_PAUSE, pause * 2)
+                seconds = backoff.next_delay()
             heed_cancellation()
             await sleep_unless(wake, seconds)
 

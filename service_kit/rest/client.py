@@ -5,13 +5,13 @@ only where the request cannot have arrived (the connection was refused or never 
 """
 
 import asyncio
-import random
 from collections.abc import Callable
-from typing import Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import httpx2
 from pydantic import ValidationError
 
+from service_kit.backoff import Backoff
 from service_kit.contracts.base import READING
 from service_kit.contracts.errors import ErrorBody
 from service_kit.errors import (
@@ -40,6 +40,7 @@ ATTEMPT_TIMEOUT = 15.0
 """Seconds for a whole attempt: httpx counts anew with every byte that arrives."""
 SYNC_TIMEOUT = httpx2.Timeout(5.0, connect=3.0)
 ATTEMPTS = 3
+BACKOFF = Backoff(0.15, 2.0, jitter=2 / 3)
 RETRY_STATUSES = frozenset({429, 502, 503, 504})
 _ERRORS: dict[int, type[RestError]] = {
     401: AccessError,
@@ -50,12 +51,16 @@ _ERRORS: dict[int, type[RestError]] = {
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 
-def _headers(settings: RestClientSettings) -> dict[str, str]:
-    return {"Authorization": f"Bearer {settings.service_api_key.get_secret_value()}"}
+def _client_options(settings: RestClientSettings) -> dict[str, Any]:
+    return {
+        "base_url": settings.rest_service_url,
+        "headers": {"Authorization": f"Bearer {settings.service_api_key.get_secret_value()}"},
+        "trust_env": False,  # the environment's proxies are for the outside world, not for a neighbour
+    }
 
 
-def _delay(attempt: int) -> float:
-    return 0.1 * 2.0**attempt * (0.5 + random.random())  # noqa: S311 - jitter, not a secret
+def _request_options(call: Call[T]) -> dict[str, Any]:
+    return {"method": call.method, "url": call.path, "params": dict(call.params), "json": call.json}
 
 
 def _may_retry(call: Call[T], exc: Exception) -> bool:
@@ -84,21 +89,12 @@ def _unavailable(call: Call[T], exc: Exception) -> RestUnavailableError:
 
 
 class AsyncRestClient:
-    """One connection pool to rest_service, for a service's lifetime; close it with `aclose()`.
-
-    What the environment says of proxies is for the outside world, not for a neighbour.
-    """
+    """One connection pool to rest_service, for a service's lifetime; close it with `aclose()`."""
 
     def __init__(
         self, settings: RestClientSettings, *, transport: httpx2.AsyncBaseTransport | None = None
     ) -> None:
-        self._http = httpx2.AsyncClient(
-            base_url=settings.rest_service_url,
-            headers=_headers(settings),
-            timeout=TIMEOUT,
-            transport=transport,
-            trust_env=False,
-        )
+        self._http = httpx2.AsyncClient(timeout=TIMEOUT, transport=transport, **_client_options(settings))
 
     async def __aenter__(self) -> Self:
         return self
@@ -122,16 +118,14 @@ class AsyncRestClient:
             last = attempt == ATTEMPTS - 1
             try:
                 async with asyncio.timeout(ATTEMPT_TIMEOUT):
-                    response = await self._http.request(
-                        call.method, call.path, params=dict(call.params), json=call.json
-                    )
+                    response = await self._http.request(**_request_options(call))
             except (httpx2.RequestError, TimeoutError) as exc:
                 if last or not _may_retry(call, exc):
                     raise _unavailable(call, exc) from exc
             else:
                 if last or not call.idempotent or response.status_code not in RETRY_STATUSES:
                     return _parse(call, response)
-            await asyncio.sleep(_delay(attempt))
+            await asyncio.sleep(BACKOFF.delay_after(attempt))
         raise AssertionError  # the last attempt returns or raises
 
     async def all_pages(self, page: Callable[[int], Call[list[T]]]) -> list[T]:
@@ -153,13 +147,7 @@ class SyncRestClient:
     def __init__(
         self, settings: RestClientSettings, *, transport: httpx2.BaseTransport | None = None
     ) -> None:
-        self._http = httpx2.Client(
-            base_url=settings.rest_service_url,
-            headers=_headers(settings),
-            timeout=SYNC_TIMEOUT,
-            transport=transport,
-            trust_env=False,
-        )
+        self._http = httpx2.Client(timeout=SYNC_TIMEOUT, transport=transport, **_client_options(settings))
 
     def close(self) -> None:
         """Close the pool."""
@@ -168,7 +156,7 @@ class SyncRestClient:
     def send(self, call: Call[T]) -> T:
         """The parsed answer; raises as `AsyncRestClient.send`."""
         try:
-            response = self._http.request(call.method, call.path, params=dict(call.params), json=call.json)
+            response = self._http.request(**_request_options(call))
         except httpx2.RequestError as exc:
             raise _unavailable(call, exc) from exc
         return _parse(call, response)
@@ -178,18 +166,16 @@ class SyncRestClient:
 
         Other than with `all_pages`, a row that goes away meanwhile makes no other one be skipped.
         """
-        rows: list[N] = []
-        while True:
-            some = self.send(page(rows[-1].id if rows else 0))
-            rows += some
-            if len(some) < PAGE:
-                return rows
+        return self._read_all(lambda rows: page(rows[-1].id if rows else 0))
 
     def all_pages(self, page: Callable[[int], Call[list[T]]]) -> list[T]:
         """All rows of a paged list; `page(offset)` makes the call of one page."""
+        return self._read_all(lambda rows: page(len(rows)))
+
+    def _read_all(self, next_page: Callable[[list[T]], Call[list[T]]]) -> list[T]:
         rows: list[T] = []
         while True:
-            some = self.send(page(len(rows)))
+            some = self.send(next_page(rows))
             rows += some
             if len(some) < PAGE:
                 return rows

@@ -20,6 +20,7 @@ import redis.asyncio as aioredis
 from pydantic import ValidationError
 from redis.exceptions import RedisError
 
+from service_kit.backoff import Backoff
 from service_kit.clock import Clock
 from service_kit.contracts.usage import MAX_RECORDS, UsageCreate, UsageKind
 from service_kit.errors import KitError, RestError
@@ -107,7 +108,7 @@ class UsageLog:
 
     async def run(self) -> None:
         """Post for ever."""
-        pause = EVERY
+        pause, backoff = EVERY, Backoff(2 * EVERY, LONGEST_PAUSE)
         while True:
             heed_cancellation()
             await asyncio.sleep(pause)
@@ -119,13 +120,14 @@ class UsageLog:
             except (KitError, RedisError) as exc:
                 if pause == EVERY:
                     log.warning("usage_waits", reason=str(exc))
-                pause = min(LONGEST_PAUSE, pause * 2)
+                pause = backoff.next_delay()
             except Exception:  # a bug here must not end the service that answers people
                 log.exception("usage_broken")
                 pause = LONGEST_PAUSE
             else:
                 if pause != EVERY:
                     log.info("usage_goes_on")
+                backoff.reset()
                 pause = EVERY
 
     async def drain(self) -> None:

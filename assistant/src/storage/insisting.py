@@ -5,12 +5,10 @@ from collections.abc import Awaitable, Callable
 
 from redis.exceptions import RedisError
 
+from service_kit.backoff import Backoff
 from service_kit.logging import get_logger
 
 log = get_logger(__name__)
-
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
-"""Seconds between two tries."""
 
 
 async def insist(write: Callable[[], Awaitable[None]], *, until: float) -> None:
@@ -19,13 +17,13 @@ async def insist(write: Callable[[], Awaitable[None]], *, until: float) -> None:
     Raises:
         RedisError: it is away still at `until`, a time of the event loop's clock.
     """
-    clock, pause = asyncio.get_running_loop().time, FIRST_PAUSE
+    clock, backoff = asyncio.get_running_loop().time, Backoff(0.05, 1.0)
     while True:
         try:
             return await write()
         except RedisError as exc:
-            if clock() + pause > until:
+            delay = backoff.next_delay()
+            if clock() + delay > until:
                 raise
             log.warning("write_delayed", reason=type(exc).__name__)
-        await asyncio.sleep(pause)
-        pause = min(LONGEST_PAUSE, pause * 2)
+        await asyncio.sleep(delay)

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from assistant.src.core.errors import InvalidInputError, ToolExecutionError
 from assistant.src.services.reminders import NoReminderError, Reminders
+from service_kit.backoff import Backoff
 from service_kit.contracts.cron import CronJobCreate
 from service_kit.rest import client as rest_client
 from service_kit.rest.client import AsyncRestClient
@@ -53,7 +54,7 @@ def reminders(answer: Answer) -> Reminders:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rest_client, "_delay", lambda _attempt: 0.0)
+    monkeypatch.setattr(rest_client, "BACKOFF", Backoff(0, 0))
 
 
 async def test_all_pages_soonest_first():

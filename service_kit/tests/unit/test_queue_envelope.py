@@ -3,7 +3,6 @@ from pydantic import BaseModel
 
 from service_kit.queue.attempt import Failed, Served, attempt
 from service_kit.queue.base import Delivery, Reject, RetryLater
-from service_kit.queue.consumer import default_backoff
 from service_kit.queue.envelope import encode, id_of, short
 
 
@@ -37,14 +36,6 @@ def test_what_is_enqueued_leaves_out_what_is_not_set():
 def test_long_names_differ_when_their_ends_differ():
     assert short("x" * 256) == "x" * 256
     assert short("x" * 257) != short("x" * 258)
-
-
-def test_backoff_grows_and_ends():
-    delays = [default_backoff(attempt_number) for attempt_number in range(2000)]
-    assert all(0 < delay <= 60 for delay in delays)
-    assert delays[0] <= 0.5
-    assert delays[3] >= 2
-    assert delays[-1] >= 30
 
 
 DELIVERY = Delivery(b"{}", "id", "1")

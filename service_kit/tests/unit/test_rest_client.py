@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 
+from service_kit.backoff import Backoff
 from service_kit.contracts.users import UserCreate, UserRead, UserRole, UserUpdate
 from service_kit.errors import (
     AccessError,
@@ -96,7 +97,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rest_client, "_delay", lambda _attempt: 0.0)
+    monkeypatch.setattr(rest_client, "BACKOFF", Backoff(0, 0))
 
 
 Send = Callable[[Call[Any]], Awaitable[Any]]
@@ -209,7 +210,7 @@ async def test_what_never_arrived_is_sent_again(kind, monkeypatch):
         threading.Thread(target=server.http.handle_request, daemon=True).start()
         return 0.0
 
-    monkeypatch.setattr(rest_client, "_delay", come_back)
+    monkeypatch.setattr(rest_client.BACKOFF, "delay_after", come_back)
     with server.http:
         async with opened(kind, server.url) as send:
             assert (await send(CREATE)).id == 7
@@ -312,13 +313,3 @@ async def test_a_proxy_of_the_environment_is_not_for_neighbours(kind, server, mo
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
     async with opened(kind, server.url) as send:
         assert (await send(endpoints.user(7))).id == 7
-
-
-def test_waits_grow_and_differ():
-    delays = [[rest_client_delay(attempt) for _ in range(20)] for attempt in range(3)]
-    for attempt, some in enumerate(delays):
-        assert all(0.05 * 2**attempt <= delay <= 0.15 * 2**attempt for delay in some)
-        assert len(set(some)) > 1
-
-
-rest_client_delay = rest_client._delay

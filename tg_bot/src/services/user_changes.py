@@ -17,6 +17,7 @@ from typing import NoReturn
 import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
+from service_kit.backoff import Backoff
 from service_kit.contracts.users import UserUpdate
 from service_kit.errors import AccessError, KitError, TransientError
 from service_kit.lifecycle import heed_cancellation
@@ -102,7 +103,7 @@ class UserChanges:
     async def run(self) -> NoReturn:
         """Write in the background what is to be written, for ever."""
         await self._identity.known()
-        pause = WRITE_EVERY
+        pause, backoff = WRITE_EVERY, Backoff(WRITE_EVERY * 2, LONGEST_PAUSE)
         while True:
             heed_cancellation()
             await self._sleep(pause)
@@ -111,7 +112,9 @@ class UserChanges:
             except RedisError as exc:
                 log.warning("user_changes_unreadable", error=str(exc))
                 all_written = False
-            pause = WRITE_EVERY if all_written else min(LONGEST_PAUSE, pause * 2)
+            if all_written:
+                backoff.reset()
+            pause = WRITE_EVERY if all_written else backoff.next_delay()
 
     async def write(self) -> bool:
         """One round over all that is noted, in any order, so that nobody stands in the others' way.

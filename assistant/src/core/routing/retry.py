@@ -15,10 +15,10 @@ A model that did not answer in time gets another try only with as much time as i
 """
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from service_kit.backoff import Backoff
 from service_kit.logging import get_logger
 
 from .. import metrics
@@ -36,10 +36,12 @@ FAIR_SHARE = 30.0
 LAST_WORD = 1.0
 """Seconds of the message's time that are left to tell the user why there is no answer."""
 
+_BACKOFF = Backoff(1.0, 8.0, jitter=1.0)
+
 
 def full_jitter(attempt: int) -> float:
     """Seconds before the attempt after `attempt` (from 0): up to 1, 2, 4, 8, never under 0.1."""
-    return 0.1 + random.random() * min(8.0, 2.0**attempt)  # noqa: S311 - jitter, not a secret
+    return 0.1 + _BACKOFF.delay_after(attempt)
 
 
 class Retrying:
