@@ -16,7 +16,7 @@ from ..providers.quirks import Quirks
 from ..providers.refusals import error_in_answer, refusal_in_body
 from ..wire.growing_text import GrowingText
 from ..wire.parsing import cleaned, decoded, shaped, usage_of
-from ..wire.tool_calls import Call, tool_calls
+from ..wire.tool_calls import Call, WrittenCall, tool_calls
 from .calls import CallCollector, extras_of
 from .request import pack_extras
 from .shapes import Choice, Completion, Said
@@ -89,14 +89,15 @@ class AnswerReader:
             _ChoiceReader(self._quirks, self._tools)
         ]
         first = told[0]
-        calling = next((choice for choice in told if choice.calls), first)
+        calling = next((choice for choice in told if choice.calls), None)
+        calling = calling or next((choice for choice in told if choice.text.calls()), first)
         first.check_finish()
-        calls = tool_calls([call.written() for call in calling.calls], cut=calling.finish == "length")
+        calls = tool_calls(calling.written(), cut=calling.finish == "length")
         text = first.said() if calls else next(filter(None, (choice.said() for choice in told)), "")
         if not text.strip() and not calls:
             msg = f"an empty answer (finish_reason {first.finish!r})"
             raise (ModelRefusedError if first.finish == "length" else BadAnswerError)(msg)
-        of_calls = extras_of(calling.calls, [call.id for call in calls])
+        of_calls = extras_of(calling.calls, [call.id for call in calls]) if calling.calls else {}
         return ModelAnswer(
             text=text,
             tool_calls=calls,
@@ -129,7 +130,7 @@ class _ChoiceReader:
     """One choice of an answer, as far as it has come."""
 
     def __init__(self, quirks: Quirks, tools: Collection[str]) -> None:
-        self.text = GrowingText()
+        self.text = GrowingText(tools)
         self.finish = ""
         self.complete = False
         self._refusal = GrowingText()
@@ -137,6 +138,10 @@ class _ChoiceReader:
         self.calls = self._collector.calls
         self._wanted = quirks.message_extras
         self._extras: dict[str, list[Any]] = {}
+
+    def written(self) -> list[WrittenCall]:
+        """The calls, as such or within the text."""
+        return [call.written() for call in self.calls] or self.text.calls()
 
     def take(self, choice: Choice) -> int:
         """Take in the choice or a piece of it; returns its characters."""

@@ -1,8 +1,12 @@
 """A text that arrives in pieces, joined and shown in steps: the cost grows with the text, not its square."""
 
+from collections.abc import Collection
+
 from ...utils.text import well_formed
 from ..model import TextSink
+from .calls_in_text import before_calls, calls_in
 from .thoughts import without_thoughts
+from .tool_calls import WrittenCall
 
 STEP = 64
 """The text is shown again when it has grown by one part in so many, so a short one at each piece."""
@@ -11,9 +15,13 @@ SHOWN = 2**16
 
 
 class GrowingText:
-    """What a model says, for people: without its reasoning and without broken characters."""
+    """What a model says, for people: without its reasoning, broken characters, and calls written into it.
 
-    def __init__(self) -> None:
+    `tools` are the names that the model may call; without any, there are no calls.
+    """
+
+    def __init__(self, tools: Collection[str] = ()) -> None:
+        self._tools = tools
         self.size = 0
         """Characters so far, reasoning included."""
         self._pieces: list[str] = []
@@ -26,19 +34,31 @@ class GrowingText:
         self._pieces.append(piece)
         self.size += len(piece)
 
-    def text(self, *, growing: bool = False) -> str:
-        """The text; of one that is still `growing`, what is sure to be for people."""
+    def text(self) -> str:
+        """The text."""
+        return well_formed(calls_in(self._raw(), self._tools)[0])
+
+    def calls(self) -> list[WrittenCall]:
+        """The calls in it."""
+        return calls_in(self._raw(), self._tools)[1]
+
+    def _raw(self) -> str:
         self._pieces = ["".join(self._pieces)]
-        text = self._pieces[0]
-        if growing and text and "\ud800" <= text[-1] <= "\udbff":
+        return self._pieces[0]
+
+    def _sure(self) -> str:
+        """What is sure to be for people, while it grows."""
+        text = self._raw()
+        if text and "\ud800" <= text[-1] <= "\udbff":
             text = text[:-1]  # the other half of the character is to come
-        return well_formed(without_thoughts(text, growing=growing))
+        text = without_thoughts(text, growing=True)
+        return well_formed(before_calls(text) if self._tools else text)
 
     def show(self, on_text: TextSink) -> None:
         """Tell the text so far, if there is enough new."""
         if self.size > SHOWN or self.size - self._shown_at < max(1, self.size // STEP):
             return
         self._shown_at = self.size
-        if (text := self.text(growing=True)) != self.shown:
+        if (text := self._sure()) != self.shown:
             self.shown = text
             on_text(text)

@@ -54,7 +54,7 @@ def without_thoughts(text: str, *, growing: bool = False) -> str:
 
 
 def _without_channels(text: str) -> str:
-    code = _Code(text)
+    code = Code(text)
     messages = [mark for mark in _CHANNEL.finditer(text) if not code.holds(mark.start())]
     if not messages:
         return text
@@ -70,7 +70,7 @@ def _without_channels(text: str) -> str:
 
 
 def _without_pairs(text: str, *, growing: bool) -> str:
-    code = _Code(text)
+    code = Code(text)
     kept: list[str] = []
     place = 0
     marks = [(mark, code.holds(mark.start())) for mark in _MARK.finditer(text)]
@@ -131,7 +131,7 @@ class _Closings:
         return None
 
 
-class _Code:
+class Code:
     """Where code stands in a text: between two equal rows of backticks or tildes, short ones on one line."""
 
     def __init__(self, text: str) -> None:
