@@ -47,13 +47,13 @@ class ConversationAssistant(BaseAssistant):
                 return stored.answer
             start = memory.prepare_run(past, message, context)
             async with self._open_thread(user_id) as thread:
-                outcome = await self._loop.run(
+                result = await self._loop.run(
                     start.message, start.history, context, start.journal, backend=thread
                 )
-                turn = await memory.store(message, outcome, past, context)
+                turn = await memory.store(message, result, past, context)
             if turn is not None:
-                memory.start_compaction(past, turn, outcome, context)
-            return outcome.answer
+                memory.start_compaction(past, turn, result, context)
+            return result.answer
 
     def _lock(self, user_id: int) -> AbstractAsyncContextManager[object]:  # noqa: ARG002 - for types that lock
         """Held from loading to storing, for types that cannot run twice at once for one user."""

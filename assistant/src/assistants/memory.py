@@ -28,7 +28,7 @@ from ..utils.text import compact_json
 from ..utils.tokens import MESSAGE_OVERHEAD, estimate_tokens
 from .folding import Fold, Folding
 from .summarizer import Summarizer
-from .tool_loop import Outcome
+from .tool_loop import RunResult
 
 log = get_logger(__name__)
 
@@ -74,14 +74,14 @@ class Memory:
         return past
 
     async def store(
-        self, message: str, outcome: Outcome, past: Conversation, context: RunContext
+        self, message: str, result: RunResult, past: Conversation, context: RunContext
     ) -> Turn | None:
         """Store the run's turn, trying again while Redis is away, for STORING seconds; None: not stored.
 
         Never fails: an answer in hand is given in any case, for asked again the model would be paid twice.
         """
         user, assistant, budget = context.user.id, self._summarizer.assistant_id, self._budget.history
-        turn = turn_of(context.key, message, outcome.messages).within(budget)
+        turn = turn_of(context.key, message, result.messages).within(budget)
         until = asyncio.get_running_loop().time() + STORING
         try:
             await insist(
@@ -120,22 +120,24 @@ class Memory:
             ),
         )
 
-    def start_compaction(self, past: Conversation, turn: Turn, outcome: Outcome, context: RunContext) -> None:
+    def start_compaction(
+        self, past: Conversation, turn: Turn, result: RunResult, context: RunContext
+    ) -> None:
         """Have the oldest turns summarized in the background, where the conversation exceeds its budget."""
         if self._folding is None or self._budget.history < WORTH_FOLDING:
             return
         sizes = [each.tokens for each in (*past.turns, turn)]
-        if not outcome.overflowed and not is_due(sizes, self._budget.history):
+        if not result.overflowed and not is_due(sizes, self._budget.history):
             return
         # what the model could not take along this time, it cannot the next time either
-        taken = sum(each.key != SUMMARY_KEY for each in outcome.history) + 1
+        taken = sum(each.key != SUMMARY_KEY for each in result.history) + 1
         self._folding.begin(
             Fold(
                 user_id=context.user.id,
                 message_id=context.message_id,
                 summarizer=self._summarizer,
                 budget=self._budget.history,
-                at_most=taken if outcome.overflowed else None,
+                at_most=taken if result.overflowed else None,
             )
         )
 

@@ -8,14 +8,14 @@ from ..core.model import AssistantMessage, Message, ModelBackend, ToolCall, Tool
 from ..core.run_context import RunContext
 from ..storage.journal import Journal
 from ..storage.turns import Turn
-from ..tools.toolbox import comparable
+from ..tools.toolbox import call_signature
 
 REPEATS = 3
 """The same call with the same arguments is not run this often."""
 
 
 @dataclass(slots=True)
-class Run:
+class RunState:
     """What has been said and called so far."""
 
     backend: ModelBackend
@@ -24,28 +24,28 @@ class Run:
     history: tuple[Turn, ...]
     messages: list[Message]
     seen: Counter[str] = field(default_factory=Counter)
+    """How often each call came, by its signature."""
     calls: int = 0
     rounds: int = 0
     overflowed: bool = False
     stop_calling: bool = False
 
-    def everything(self) -> list[Message]:
-        """All messages for the model, oldest first."""
+    def all_messages(self) -> list[Message]:
+        """History and run, oldest first, for the model."""
         return [message for turn in self.history for message in turn.messages] + self.messages
 
-    def is_repeat(self, call: ToolCall) -> bool:
-        """Counts the call; from the REPEATS-th same one on it is refused and ends the calling."""
-        same = comparable(call)
-        self.seen[same] += 1
-        if self.seen[same] < REPEATS:
-            return False
-        self.stop_calling = True
-        return True
+    def count_call(self, call: ToolCall) -> int:
+        """How often this call has come, with this time; the REPEATS-th time ends the calling."""
+        signature = call_signature(call)
+        self.seen[signature] += 1
+        if self.seen[signature] >= REPEATS:
+            self.stop_calling = True
+        return self.seen[signature]
 
-    def taken_up(self) -> tuple[Sequence[ToolCall], dict[str, ToolMessage]]:
-        """Counts what stands in `messages` already; takes out the results of the last round.
+    def resume_last_round(self) -> tuple[Sequence[ToolCall], dict[str, ToolMessage]]:
+        """The calls and results of the last round in `messages`; both empty where no result is missing.
 
-        Returns that round's calls with these results; both empty where the round lacks none.
+        Counts all rounds and calls there, and removes these results: they come back with the missing ones.
         """
         calls: Sequence[ToolCall] = ()
         results: dict[str, ToolMessage] = {}
@@ -56,7 +56,7 @@ class Run:
                 self.rounds += 1
                 self.calls += len(message.tool_calls)
                 for call in message.tool_calls:
-                    self.is_repeat(call)
+                    self.count_call(call)
                 calls, results = message.tool_calls, {}
         if len(results) == len(calls):
             return (), {}

@@ -40,7 +40,7 @@ class Toolbox:
         """The tools, by name."""
         return tuple(self._tools.values())
 
-    def resolved(self, call: ToolCall) -> ToolCall:
+    def resolve_name(self, call: ToolCall) -> ToolCall:
         """The call under the name of a tool that there is, where the model plainly means that one."""
         if call.name in self._tools or len(call.name) > LONGEST_NAME:
             return call
@@ -49,7 +49,7 @@ class Toolbox:
         meant = [known for known in self._tools if _plain(known) in names]
         return replace(call, name=meant[0]) if len(meant) == 1 else call
 
-    def checked(self, call: ToolCall) -> Arguments | CallResult:
+    def check(self, call: ToolCall) -> Arguments | CallResult:
         """The arguments of a call that may run, or why it may not. Nothing is run here."""
         tool = self._tools.get(call.name)
         if tool is None:
@@ -57,63 +57,63 @@ class Toolbox:
             text = f"there is no tool {call.name[:64]!r}; there are: {names}"
             return refusal(CallOutcome.UNKNOWN_TOOL, text)
         try:
-            return tool.check(_parsed(call.arguments))
+            return tool.check(_parse_arguments(call.arguments))
         except InvalidInputError as exc:
             return refusal(CallOutcome.INVALID_INPUT, str(exc))
         except ToolError as exc:
             return refusal(CallOutcome.FAILED, str(exc))
 
-    async def carried_out(self, name: str, arguments: Arguments, context: RunContext) -> CallResult:
-        """What came of a call whose arguments have been `checked`; raises nothing but a cancellation."""
+    async def execute(self, name: str, arguments: Arguments, context: RunContext) -> CallResult:
+        """What came of a call whose arguments have passed `check`; raises nothing but a cancellation."""
         context.totals.tool_calls += 1
         return await self._calls[name](arguments, context)
 
-    def refused(self, call: ToolCall, result: CallResult, context: RunContext) -> None:
+    def record_refusal(self, call: ToolCall, result: CallResult, context: RunContext) -> None:
         """Count and log a call that may not run."""
         context.totals.tool_calls += 1
         observe(call.name if call.name in self._tools else UNKNOWN, context, result)
 
     async def call(self, call: ToolCall, context: RunContext) -> CallResult:
-        """One call by itself: checked, carried out and measured as in a run."""
-        call = self.resolved(call)
-        arguments = self.checked(call)
+        """One call by itself: checked, executed and measured as in a run."""
+        call = self.resolve_name(call)
+        arguments = self.check(call)
         if isinstance(arguments, CallResult):
-            self.refused(call, arguments, context)
+            self.record_refusal(call, arguments, context)
             return arguments
-        return await self.carried_out(call.name, arguments, context)
+        return await self.execute(call.name, arguments, context)
 
 
 def _plain(name: str) -> str:
     return _SEPARATOR.sub("", name.lower())
 
 
-def comparable(call: ToolCall) -> str:
+def call_signature(call: ToolCall) -> str:
     """The same text for calls that mean the same."""
     try:
-        return f"{call.name} {canonical_json(_parsed(call.arguments))}"
+        return f"{call.name} {canonical_json(_parse_arguments(call.arguments))}"
     except (InvalidInputError, RecursionError):
         return f"{call.name} {call.arguments}"
 
 
-def repeatable(call: ToolCall) -> ToolCall:
+def sanitize_call(call: ToolCall) -> ToolCall:
     """The call as it may stand in the history: servers refuse names and arguments out of form for ever."""
     name = _NOT_IN_NAMES.sub("_", call.name)[:64] or UNKNOWN
     try:
-        arguments = call.arguments if isinstance(_parsed(call.arguments), dict) else "{}"
+        arguments = call.arguments if isinstance(_parse_arguments(call.arguments), dict) else "{}"
     except InvalidInputError:
         arguments = "{}"
     return replace(call, name=name, arguments=arguments.strip() or "{}")
 
 
-def _parsed(arguments: str) -> object:
+def _parse_arguments(arguments: str) -> object:
     try:
-        return json.loads(arguments, parse_constant=_no_constants) if arguments.strip() else {}
+        return json.loads(arguments, parse_constant=_reject_constant) if arguments.strip() else {}
     except (ValueError, RecursionError) as exc:
         msg = f"the arguments are not JSON: {exc}"
         raise InvalidInputError(msg) from exc
 
 
-def _no_constants(name: str) -> object:
+def _reject_constant(name: str) -> object:
     """Python reads NaN and Infinity; servers refuse a history that holds them."""
     msg = f"{name} is no number of JSON"
     raise ValueError(msg)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from assistant.src.assistants.tool_loop import LoopLimits, ModelChoice, Outcome, ToolLoop
+from assistant.src.assistants.tool_loop import LoopLimits, ModelChoice, RunResult, ToolLoop
 from assistant.src.core.errors import (
     BadAnswerError,
     ModelError,
@@ -35,7 +35,7 @@ def save(result: Any = "ok") -> EffectTool:
 
 async def run(
     backend: ScriptedBackend, *tools: BaseTool, context: RunContext | None = None, rounds: int = 8
-) -> Outcome:
+) -> RunResult:
     loop = ToolLoop(backend, CHOICE, tools, LoopLimits(rounds))
     return await loop.run(UserMessage("hi"), (), context or context_of())
 

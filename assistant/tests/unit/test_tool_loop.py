@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from assistant.src.assistants.tool_loop import CALLS_A_ROUND, LoopLimits, ModelChoice, Outcome, ToolLoop
+from assistant.src.assistants.tool_loop import LoopLimits, ModelChoice, RunResult, ToolLoop
+from assistant.src.assistants.tool_round import CALLS_PER_ROUND
 from assistant.src.core.errors import (
     BadAnswerError,
     ContextOverflowError,
@@ -35,7 +36,7 @@ def loop_of(
     return ToolLoop(backend, CHOICE, tools, LoopLimits(rounds, output_chars))
 
 
-async def run(loop: ToolLoop, context: RunContext | None = None, history: tuple[Turn, ...] = ()) -> Outcome:
+async def run(loop: ToolLoop, context: RunContext | None = None, history: tuple[Turn, ...] = ()) -> RunResult:
     return await loop.run(UserMessage("hi"), history, context or context_of())
 
 
@@ -43,7 +44,7 @@ def results(messages: tuple[Message, ...]) -> list[str]:
     return [message.text for message in messages if isinstance(message, ToolMessage)]
 
 
-def sent_back(outcome: Outcome) -> ToolCall:
+def sent_back(outcome: RunResult) -> ToolCall:
     """The first call, as the model's next request shows it."""
     message = outcome.messages[1]
     assert isinstance(message, AssistantMessage)
@@ -276,9 +277,9 @@ async def test_an_endless_loop_over_two_calls_ends():
 
 async def test_a_flood_of_calls_is_capped_and_answered():
     counted = FunctionTool("count", lambda n: n, properties={"n": {"type": "integer"}})
-    flood = calls(*(("count", {"n": n}) for n in range(CALLS_A_ROUND + 5)))
+    flood = calls(*(("count", {"n": n}) for n in range(CALLS_PER_ROUND + 5)))
     outcome = await run(loop_of(ScriptedBackend(flood, said("ok")), counted))
-    assert len(counted.contexts) == CALLS_A_ROUND
+    assert len(counted.contexts) == CALLS_PER_ROUND
     assert_every_call_is_answered(outcome.messages)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from assistant.src.assistants.tool_loop import LoopLimits, ModelChoice, Outcome, ToolLoop
+from assistant.src.assistants.tool_loop import LoopLimits, ModelChoice, RunResult, ToolLoop
 from assistant.src.core.model import AssistantMessage, Message, ToolMessage, UserMessage
 from assistant.tests.fakes import FunctionTool, ScriptedBackend, calls, context_of, said
 
@@ -34,7 +34,7 @@ class FakeJournal:
 
 async def run(
     backend: ScriptedBackend, journal: FakeJournal, *tools: FunctionTool, rounds: int = 8
-) -> Outcome:
+) -> RunResult:
     loop = ToolLoop(backend, CHOICE, tools, LoopLimits(rounds))
     return await loop.run(UserMessage("hi"), (), context_of(message_id="tg:7"), journal)
 
