@@ -68,13 +68,13 @@ async def changes_announced(redis: aioredis.Redis) -> int:
     return int(await redis.get(Topic.USERS) or 0)
 
 
-def told(user: UserRead) -> dict[str, Any]:
+def format_zone(user: UserRead) -> dict[str, Any]:
     return user.model_dump(mode="json", exclude={"id", "bot_id", "created_at", "updated_at"})
 
 
 async def test_a_new_user_is_a_reachable_member_and_known_by_both_numbers(users):
     made = await users.create_user(1001, "ada", first_name="Ada", language="en")
-    assert told(made) == {
+    assert format_zone(made) == {
         "telegram_id": 1001,
         "username": "ada",
         "first_name": "Ada",
@@ -121,9 +121,9 @@ async def test_there_is_one_owner(users):
 async def test_a_change_leaves_the_other_fields(users):
     made = await users.create_user(1001, "ada", first_name="Ada", language="en")
     changed = await users.update_user(made, UserUpdate(first_name="Grace", username=None, is_active=False))
-    expected = told(made) | {"first_name": "Grace", "username": None, "is_active": False}
-    assert told(changed) == expected
-    assert told(await users.get_user_by_id(made.id)) == expected
+    expected = format_zone(made) | {"first_name": "Grace", "username": None, "is_active": False}
+    assert format_zone(changed) == expected
+    assert format_zone(await users.get_user_by_id(made.id)) == expected
 
 
 async def test_changes_are_announced_but_for_when_a_user_was_seen(users, redis_client):

@@ -150,9 +150,9 @@ KEYS_OF = {
         conversation._index(1): "sadd",
     },
     "tg_bot": {
-        f"{progress.NOTE}1": "set",
+        f"{progress.PREFIX}1": "set",
         f"{throttle.PREFIX}1": "sadd",
-        f"{user_changes.NOTED}1": "hset",
+        f"{user_changes.PREFIX}1": "hset",
         "tg:poller:1": "set",
     },
 }

@@ -26,10 +26,10 @@ from .services.identity import Identity, introduce_bot
 from .services.intake import Intake
 from .services.lanes import Lanes
 from .services.lease import PollLease
-from .services.pacer import Pacer
 from .services.poller import Poller, PollOptions
+from .services.rate_limiter import RateLimiter
+from .services.reply_sender import ReplySender
 from .services.response_handler import ResponseHandler, consumer_options, handle_assistant_responses
-from .services.sender import Sender
 from .services.throttle import Throttle
 from .services.typing_indicator import TypingIndicator
 from .services.user_changes import UserChanges
@@ -54,8 +54,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         identity = Identity()
         changes = UserChanges(identity, rest, redis)
         bot = _bot(settings, redis, identity, rest, changes)
-        settled = partial(bot.producer.settled, settings.input_queue)
-        typing = TypingIndicator(telegram, settled, limit=settings.telegram_typing_limit)
+        find_settled = partial(bot.producer.settled, settings.input_queue)
+        typing = TypingIndicator(telegram, find_settled, limit=settings.telegram_typing_limit)
         poller = _poller(settings, redis, telegram, bot, typing)
         consumer = RedisConsumer(
             settings,
@@ -86,7 +86,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
 async def _answer(identity: Identity, consumer: RedisConsumer, stop: asyncio.Event) -> None:
     """Send nothing before it is known whose chats they are."""
-    await identity.known()
+    await identity.wait_until_known()
     await handle_assistant_responses(consumer, stop)
 
 
@@ -136,9 +136,9 @@ def _poller(
     )
 
 
-def _sender(settings: Settings, redis: aioredis.Redis, telegram: TelegramClient) -> Sender:
-    pacer = Pacer(settings.telegram_rate_limit, settings.telegram_chat_rate_limit)
-    return Sender(telegram, pacer, redis)
+def _sender(settings: Settings, redis: aioredis.Redis, telegram: TelegramClient) -> ReplySender:
+    limiter = RateLimiter(settings.telegram_rate_limit, settings.telegram_chat_rate_limit)
+    return ReplySender(telegram, limiter, redis)
 
 
 async def _ping(redis: aioredis.Redis) -> None:

@@ -9,7 +9,7 @@ from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, 
 from service_kit.contracts.messages import MAX_INCOMING_TEXT
 from service_kit.contracts.users import TelegramId
 
-from ..utils.addresses import with_addresses
+from ..utils.addresses import add_addresses
 
 _LONE_SURROGATES_AND_NUL = re.compile("[\ud800-\udfff\0]")
 
@@ -49,7 +49,7 @@ class Chat(BotObject):
     type: ChatType
 
 
-class Sender(BotObject):
+class TelegramUser(BotObject):
     """Telegram's `User`."""
 
     id: TelegramId
@@ -73,7 +73,7 @@ class Message(BotObject):
     message_id: int
     date: AwareDatetime
     chat: Chat
-    sender: Sender | None = Field(default=None, alias="from")
+    sender: TelegramUser | None = Field(default=None, alias="from")
     text: str = ""
     caption: str = ""
     entities: list[Any] = Field(default_factory=list)
@@ -87,7 +87,7 @@ class Message(BotObject):
     def words(self) -> str:
         """What the person wrote, with the addresses behind linked words as far as there is room."""
         text, entities = (self.text, self.entities) if self.text else (self.caption, self.caption_entities)
-        text_and_addresses = with_addresses(text, entities)
+        text_and_addresses = add_addresses(text, entities)
         return text_and_addresses if len(text_and_addresses) <= MAX_INCOMING_TEXT else text
 
     @property
@@ -106,7 +106,7 @@ class ChatMemberUpdated(BotObject):
     """The bot's own standing in a chat changed."""
 
     chat: Chat
-    sender: Sender | None = Field(default=None, alias="from")
+    sender: TelegramUser | None = Field(default=None, alias="from")
     new_chat_member: ChatMember
 
 

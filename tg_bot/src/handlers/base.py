@@ -8,7 +8,7 @@ from service_kit.contracts.messages import OutgoingMessage
 from service_kit.contracts.users import UserRead
 from service_kit.queue.producer import RedisProducer
 
-from ..client.models import Message, Sender
+from ..client.models import Message, TelegramUser
 from ..client.rest import RestClient
 from ..services.identity import Identity
 from ..services.pending_update import create_notice, message_id
@@ -42,7 +42,7 @@ class Request:
     bot_id: int
     update_id: int
     message: Message
-    sender: Sender
+    sender: TelegramUser
     user: UserRead | None
 
     @property
@@ -60,6 +60,6 @@ class Request:
         """How to address the writer."""
         return self.sender.first_name or (self.user.first_name if self.user else None) or "👋"
 
-    def answer(self, text: str) -> OutgoingMessage:
+    def reply(self, text: str) -> OutgoingMessage:
         """The bot's own answer; it goes the way of every reply."""
         return create_notice(self.bot_id, self.update_id, self.message.chat.id, text, user=self.user)

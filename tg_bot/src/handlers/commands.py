@@ -8,7 +8,7 @@ from service_kit.contracts.users import UserRead
 
 from ..services.pending_update import Decision
 from .base import Bot, Request
-from .timezone import handle_timezone, told
+from .timezone import format_zone, handle_timezone
 
 _COMMAND = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@\w+)?(?:\s+(.*))?", re.DOTALL)
 
@@ -21,36 +21,36 @@ def parse_command(text: str) -> tuple[str, str] | None:
     return (found[1].lower(), (found[2] or "").strip()) if found else None
 
 
-async def handle_command(bot: Bot, question: Request, user: UserRead, name: str, argument: str) -> Decision:
+async def handle_command(bot: Bot, request: Request, user: UserRead, name: str, argument: str) -> Decision:
     """The answer to `/name argument` of a known user."""
     handler = _HANDLERS.get(name)
     if handler is None:
-        return question.answer(question.texts.unknown_command.format(command=f"/{name}"))
-    return await handler(bot, question, user, argument)
+        return request.reply(request.texts.unknown_command.format(command=f"/{name}"))
+    return await handler(bot, request, user, argument)
 
 
-async def _help(_bot: Bot, question: Request, _user: UserRead, _argument: str) -> Decision:
-    return question.answer(question.texts.help)
+async def _help(_bot: Bot, request: Request, _user: UserRead, _argument: str) -> Decision:
+    return request.reply(request.texts.help)
 
 
-async def _new(_bot: Bot, question: Request, user: UserRead, _argument: str) -> Decision:
+async def _new(_bot: Bot, request: Request, user: UserRead, _argument: str) -> Decision:
     # the assistant keeps the conversation, so it also says that it has forgotten it
     return IncomingMessage(
         type=IncomingType.RESET,
-        id=question.id,
-        correlation_id=question.id,
+        id=request.id,
+        correlation_id=request.id,
         user_id=user.id,
-        chat_id=question.message.chat.id,
-        sent_at=question.message.date,
+        chat_id=request.message.chat.id,
+        sent_at=request.message.date,
     )
 
 
-async def _status(bot: Bot, question: Request, user: UserRead, _argument: str) -> Decision:
-    texts = question.texts
+async def _status(bot: Bot, request: Request, user: UserRead, _argument: str) -> Decision:
+    texts = request.texts
     waiting = await bot.producer.waiting(bot.input_queue)
-    zone = told(texts.zone_known, user.timezone) if user.timezone else texts.zone_unknown
+    zone = format_zone(texts.zone_known, user.timezone) if user.timezone else texts.zone_unknown
     busy = texts.busy if waiting > bot.input_queue_limit // 10 else ""
-    return question.answer(texts.status.format(waiting=waiting, busy=busy, zone=zone))
+    return request.reply(texts.status.format(waiting=waiting, busy=busy, zone=zone))
 
 
 _HANDLERS: dict[str, CommandHandler] = {

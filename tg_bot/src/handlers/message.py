@@ -9,7 +9,7 @@ from ..client.models import Message
 from ..services.pending_update import Decision
 from .base import Bot, Request
 from .commands import handle_command, parse_command
-from .people import get_or_create, keep_in_step
+from .profile import get_or_create, update_profile
 from .start import handle_start, refuse
 
 NOT_TEXT_PAUSE = 10
@@ -26,39 +26,39 @@ async def process_message(bot: Bot, message: Message, update_id: int) -> Decisio
     user = await bot.rest.get_user(message.sender.id)
     if user and user.role is UserRole.BLOCKED:
         return None
-    bot.changes.saw(message.sender.id, message.date)
+    bot.changes.record_seen(message.sender.id, message.date)
     text = message.words
     command = parse_command(text)
-    question = Request(bot.identity.bot_id, update_id, message, message.sender, user)
+    request = Request(bot.identity.bot_id, update_id, message, message.sender, user)
     if command and command[0] == "start":
-        return await handle_start(bot, question, command[1])
+        return await handle_start(bot, request, command[1])
     if user is None:
         if not bot.open_access:
-            return await refuse(bot, question)
+            return await refuse(bot, request)
         user = await get_or_create(bot.rest, message.sender)
-        question = replace(question, user=user)
+        request = replace(request, user=user)
     else:
-        await keep_in_step(bot.changes, user, message.sender)
+        await update_profile(bot.changes, user, message.sender)
     if command:
-        return await handle_command(bot, question, user, *command)
-    return await _forward_text(bot, question, user, text)
+        return await handle_command(bot, request, user, *command)
+    return await _forward_text(bot, request, user, text)
 
 
-async def _forward_text(bot: Bot, question: Request, user: UserRead, text: str) -> Decision:
+async def _forward_text(bot: Bot, request: Request, user: UserRead, text: str) -> Decision:
     """Pass a known user's words on to the assistant, or say why not."""
-    message = question.message
+    message = request.message
     first = True
     if message.media_group_id or not text.strip():  # an album's caption stands at one of its pictures
         first = await bot.throttle.once(
-            f"not_text:{message.chat.id}", question.update_id, seconds=NOT_TEXT_PAUSE
+            f"not_text:{message.chat.id}", request.update_id, seconds=NOT_TEXT_PAUSE
         )
     if not text.strip():
-        return question.answer(question.texts.not_text) if first else None
+        return request.reply(request.texts.not_text) if first else None
     if len(text) > MAX_INCOMING_TEXT:
-        return question.answer(question.texts.too_long)
+        return request.reply(request.texts.too_long)
     return IncomingMessage(
-        id=question.id,
-        correlation_id=question.id,
+        id=request.id,
+        correlation_id=request.id,
         user_id=user.id,
         chat_id=message.chat.id,
         text=text,

@@ -11,30 +11,30 @@ from ..services.pending_update import Decision
 from .base import Bot, Request
 
 
-async def handle_timezone(bot: Bot, question: Request, user: UserRead, wish: str) -> Decision:
+async def handle_timezone(bot: Bot, request: Request, user: UserRead, wish: str) -> Decision:
     """The answer to `/timezone` and `/timezone Berlin`.
 
     Raises:
         RestUnavailableError: rest_service did not take the change; try again.
     """
-    texts = question.texts
+    texts = request.texts
     if not wish:
-        current = told(texts.zone_known, user.timezone) if user.timezone else texts.zone_unknown
-        return question.answer(f"{current}\n{texts.zone_how}")
+        current = format_zone(texts.zone_known, user.timezone) if user.timezone else texts.zone_unknown
+        return request.reply(f"{current}\n{texts.zone_how}")
     # in a thread: the first search reads what Unicode knows of all zones
     zones = await asyncio.to_thread(find_zones, wish, datetime.now(UTC))
     if len(zones) == 1:
         await bot.rest.update_user(user, UserUpdate(timezone=zones[0]))
-        return question.answer(told(texts.zone_set, zones[0]))
+        return request.reply(format_zone(texts.zone_set, zones[0]))
     if zones:
-        return question.answer(
+        return request.reply(
             texts.zone_several.format(wish=wish[:64], zones=", ".join(zones), first=zones[0])
         )
     close = await asyncio.to_thread(similar_zones, wish)
     hint = texts.zone_similar.format(zones=", ".join(close)) if close else texts.zone_how
-    return question.answer(f"{texts.zone_not_found.format(wish=wish[:64])} {hint}")
+    return request.reply(f"{texts.zone_not_found.format(wish=wish[:64])} {hint}")
 
 
-def told(text: str, zone: str) -> str:
+def format_zone(text: str, zone: str) -> str:
     """`text` with the zone and the time that it is there."""
     return text.format(zone=zone, time=f"{datetime.now(ZoneInfo(zone)):%H:%M}")

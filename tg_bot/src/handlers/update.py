@@ -38,7 +38,7 @@ async def handle_group(bot: Bot, message: Message, update_id: int) -> Decision:
         return None
     if not await bot.throttle.once(f"group:{message.chat.id}", update_id, seconds=REFUSAL_PAUSE):
         return None
-    log.info("group_declined", chat_id=message.chat.id)
+    log.info("group_rejected", chat_id=message.chat.id)
     texts = texts_for(message.sender.language_code if message.sender else None)
     return create_notice(bot.identity.bot_id, update_id, message.chat.id, texts.group)
 

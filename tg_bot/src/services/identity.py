@@ -41,7 +41,7 @@ class Identity:
         """Whether `known` has come."""
         return self._known.is_set()
 
-    async def known(self) -> None:
+    async def wait_until_known(self) -> None:
         """Wait until the bot is known and rest_service knows that it plays."""
         await self._known.wait()
 

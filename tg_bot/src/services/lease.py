@@ -91,7 +91,7 @@ class PollLease:
             # only at the start: two living processes with the same slot would take it from each other
             self._may_inherit = False
             if holder == self._me:
-                log.info("polling_lease_taken")
+                log.info("polling_lease_acquired")
                 return
             if holder != waiting_for:
                 log.info("polling_standby", holder=holder)

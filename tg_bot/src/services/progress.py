@@ -16,14 +16,14 @@ from service_kit.notes import Notes
 
 log = get_logger(__name__)
 
-NOTE = "part:"
+PREFIX = "part:"
 NOTE_TTL = 86_400
 """Seconds: a message is tried for a day."""
 COMPLETE_TTL = 3_600
 """Seconds; it comes again only where the process died before it could acknowledge."""
 NOTE_TIMEOUT = 2.0
 """Seconds that a message waits for its note."""
-MOST_UNNOTED = 10_000
+MAX_UNSTORED = 10_000
 """Messages; the oldest is forgotten first."""
 
 
@@ -41,14 +41,14 @@ class ProgressNotes:
     def __init__(self, redis: aioredis.Redis) -> None:
         self._redis = redis
         self._notes = Notes(redis)
-        self._unnoted: dict[str, Progress] = {}
+        self._unstored: dict[str, Progress] = {}
         """What Redis did not take."""
 
     async def load(self, key: str) -> Progress:
         """How far the message came, here or in another instance; raises RedisError."""
-        stored = await self._redis.get(NOTE + key)
+        stored = await self._redis.get(PREFIX + key)
         noted = Progress() if stored is None else _parse(stored)
-        known = self._unnoted.get(key, noted)
+        known = self._unstored.get(key, noted)
         sent = max(known.sent, noted.sent)
         return Progress(sent, unsure=any(one.unsure for one in (known, noted) if one.sent == sent))
 
@@ -58,20 +58,20 @@ class ProgressNotes:
         mark = "?" if progress.unsure else ""
         try:
             async with asyncio.timeout(NOTE_TIMEOUT):
-                await self._notes.write(("SET", NOTE + key, f"{progress.sent}{mark}", "EX", ttl))
+                await self._notes.write(("SET", PREFIX + key, f"{progress.sent}{mark}", "EX", ttl))
         except (RedisError, TimeoutError) as exc:
-            log.warning("progress_not_noted", key=key, error=str(exc) or type(exc).__name__)
-            self._unnoted.pop(key, None)
-            self._unnoted[key] = progress
-            if len(self._unnoted) > MOST_UNNOTED:
-                del self._unnoted[next(iter(self._unnoted))]
+            log.warning("progress_not_stored", key=key, error=str(exc) or type(exc).__name__)
+            self._unstored.pop(key, None)
+            self._unstored[key] = progress
+            if len(self._unstored) > MAX_UNSTORED:
+                del self._unstored[next(iter(self._unstored))]
         else:
-            self._unnoted.pop(key, None)
+            self._unstored.pop(key, None)
 
     async def forget(self, key: str) -> None:
         """Its key is no id, and the next message of the same text is another one; raises RedisError."""
-        await self._redis.delete(NOTE + key)
-        self._unnoted.pop(key, None)
+        await self._redis.delete(PREFIX + key)
+        self._unstored.pop(key, None)
 
 
 def _parse(stored: bytes | str) -> Progress:

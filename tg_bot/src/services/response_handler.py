@@ -23,7 +23,7 @@ from ..client.errors import ChatNotFoundError, TelegramRefusedError, Unauthorize
 from ..client.rest import RestClient
 from ..utils.markdown import render
 from .identity import Identity
-from .sender import Sender
+from .reply_sender import ReplySender
 from .typing_indicator import TypingIndicator
 from .user_changes import UserChanges
 
@@ -60,7 +60,7 @@ class ResponseHandler:
     def __init__(
         self,
         identity: Identity,
-        sender: Sender,
+        sender: ReplySender,
         rest: RestClient,
         changes: UserChanges,
         typing: TypingIndicator,
@@ -79,13 +79,13 @@ class ResponseHandler:
             raise Reject(f"not an outgoing message: {_first_error(exc)}") from exc
         with correlated(message.correlation):
             try:
-                await self._settled(message, delivery)
+                await self._deliver_or_raise(message, delivery)
             finally:  # sent or not: nothing more is to come, or nothing soon
                 if message.in_reply_to and message.chat_id is not None:
                     self._typing.end(message.chat_id, message.in_reply_to)
         return ()
 
-    async def _settled(self, message: OutgoingMessage, delivery: Delivery) -> None:
+    async def _deliver_or_raise(self, message: OutgoingMessage, delivery: Delivery) -> None:
         """Turn every failure into what the queue shall do."""
         try:
             await self._deliver(message, delivery)
@@ -104,7 +104,7 @@ class ResponseHandler:
             raise Reject("nothing in it that could be shown")
         key = delivery.id or f"raw:{hashlib.sha256(delivery.raw).hexdigest()}"
         try:
-            await self._typing.settle(chat_id)
+            await self._typing.wait_for_call(chat_id)
             await self._sender.send(chat_id, key, parts)
             if not delivery.id:
                 await self._sender.forget(key)
@@ -113,7 +113,7 @@ class ResponseHandler:
                 with suppress(RedisError):  # the next message that is not delivered tries again
                     await self._changes.apply(user.telegram_id, UserUpdate(is_active=False))
             raise
-        log.info("reply_sent", chat_id=chat_id, type=message.type, parts=len(parts))
+        log.info("reply_delivered", chat_id=chat_id, type=message.type, parts=len(parts))
 
     async def _address(self, message: OutgoingMessage) -> tuple[int, UserRead | None]:
         """The chat, and whose it is. Rejects what is for nobody we know."""

@@ -25,10 +25,10 @@ log = get_logger(__name__)
 
 RENEW_EVERY = 4.0
 CONCURRENT_CALLS = 8
-SETTLE_TIMEOUT = 0.5
+CALL_IN_FLIGHT_TIMEOUT = 0.5
 """Seconds that an answer waits for a chat action on its way, lest that arrives after it."""
 
-Settled = Callable[[Sequence[str]], Awaitable[list[bool]]]
+FindSettled = Callable[[Sequence[str]], Awaitable[list[bool]]]
 """Which messages, by id, were answered or given up; may raise RedisError."""
 
 
@@ -50,13 +50,13 @@ class TypingIndicator:
     def __init__(
         self,
         telegram: TelegramClient,
-        settled: Settled,
+        find_settled: FindSettled,
         *,
         limit: float,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._telegram = telegram
-        self._settled = settled
+        self._find_settled = find_settled
         self._limit = limit
         self._now = now
         self._waiting: dict[int, _Waiting] = {}
@@ -88,10 +88,10 @@ class TypingIndicator:
         elif chat_id not in self._calls:  # an answer ends the indicator in the chat, and more is to come
             self._call_at(chat_id, waiting, self._now())
 
-    async def settle(self, chat_id: int) -> None:
+    async def wait_for_call(self, chat_id: int) -> None:
         """Wait for a call on its way, so that it cannot overtake the answer. Returns soon in any case."""
         if call := self._calls.get(chat_id):
-            await asyncio.wait({call}, timeout=SETTLE_TIMEOUT)
+            await asyncio.wait({call}, timeout=CALL_IN_FLIGHT_TIMEOUT)
 
     async def run(self) -> None:
         """Call Telegram where it is due, for ever."""
@@ -117,7 +117,7 @@ class TypingIndicator:
             if waiting is None or waiting.due != due or chat_id in self._calls:
                 continue
             if waiting.until <= now:
-                log.debug("typing_given_up", chat_id=chat_id)
+                log.debug("typing_expired", chat_id=chat_id)
                 del self._waiting[chat_id]
                 continue
             self._calls[chat_id] = calls.create_task(self._call(chat_id, waiting))
@@ -150,6 +150,6 @@ class TypingIndicator:
     async def _end_settled(self, chat_id: int, waiting: _Waiting) -> None:
         """End it for the messages that another instance has answered, or that nobody will."""
         messages = list(waiting.messages)
-        for message, settled in zip(messages, await self._settled(messages), strict=True):
+        for message, settled in zip(messages, await self._find_settled(messages), strict=True):
             if settled:
                 self.end(chat_id, message)

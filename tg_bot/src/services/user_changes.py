@@ -28,7 +28,7 @@ from .identity import Identity
 
 log = get_logger(__name__)
 
-NOTED = "tg:user_changes:"
+PREFIX = "tg:user_changes:"
 """A hash for each bot, whose people are its own: `<telegram id>:<field>` to its new value as JSON."""
 UPDATE_TIMEOUT = 1.5
 """Seconds that a message waits for what is new of its writer to be stored."""
@@ -38,14 +38,14 @@ SEEN_EVERY = 300.0
 MOST_FAILURES = 3
 """In one round: rest_service is away, then, and the rest waits for the next one."""
 
-_FORGET = """
+_DELETE_UNCHANGED = """
 for i = 1, #ARGV, 2 do
   if redis.call('HGET', KEYS[1], ARGV[i]) == ARGV[i + 1] then redis.call('HDEL', KEYS[1], ARGV[i]) end
 end
 return 0
 """
 
-_AWAY = (TransientError, AccessError, TimeoutError)
+_RETRYABLE = (TransientError, AccessError, TimeoutError)
 
 
 class UserChanges:
@@ -65,7 +65,7 @@ class UserChanges:
         self._redis = redis
         self._now = now
         self._sleep = sleep
-        self._forget = redis.register_script(_FORGET)
+        self._delete_unchanged = redis.register_script(_DELETE_UNCHANGED)
         self._seen: dict[int, datetime] = {}
         """Whose sight is to be written."""
         self._seen_until: dict[int, float] = {}
@@ -73,7 +73,7 @@ class UserChanges:
 
     @property
     def _key(self) -> str:
-        return f"{NOTED}{self._identity.bot_id}"
+        return f"{PREFIX}{self._identity.bot_id}"
 
     async def apply(self, telegram_id: int, change: UserUpdate) -> None:
         """Have the fields that `change` sets stored, now or later.
@@ -84,14 +84,14 @@ class UserChanges:
         try:
             async with asyncio.timeout(UPDATE_TIMEOUT):
                 await self._store(telegram_id, change)
-        except _AWAY as exc:
-            log.warning("user_change_noted", telegram_id=telegram_id, error=str(exc) or type(exc).__name__)
+        except _RETRYABLE as exc:
+            log.warning("user_change_deferred", telegram_id=telegram_id, error=str(exc) or type(exc).__name__)
             await self._redis.hset(self._key, mapping=dict(_fields(telegram_id, change)))
             return
         # what was noted before is old now, also where nothing had to be stored
         await self._redis.hdel(self._key, *dict(_fields(telegram_id, change)))
 
-    def saw(self, telegram_id: int, at: datetime) -> None:
+    def record_seen(self, telegram_id: int, at: datetime) -> None:
         """The user wrote at `at`."""
         now = self._now()
         if now < self._seen_until.get(telegram_id, now):
@@ -102,58 +102,60 @@ class UserChanges:
 
     async def run(self) -> NoReturn:
         """Write in the background what is to be written, for ever."""
-        await self._identity.known()
+        await self._identity.wait_until_known()
         pause, backoff = WRITE_EVERY, Backoff(WRITE_EVERY * 2, LONGEST_PAUSE)
         while True:
             heed_cancellation()
             await self._sleep(pause)
             try:
-                all_written = await self.write()
+                all_written = await self.flush()
             except RedisError as exc:
-                log.warning("user_changes_unreadable", error=str(exc))
+                log.warning("user_changes_unavailable", error=str(exc))
                 all_written = False
             if all_written:
                 backoff.reset()
             pause = WRITE_EVERY if all_written else backoff.next_delay()
 
-    async def write(self) -> bool:
+    async def flush(self) -> bool:
         """One round over all that is noted, in any order, so that nobody stands in the others' way.
 
         False where something has to wait for the next one.
         """
-        noted = await self._noted()
+        noted = await self._load()
         for telegram_id, at in self._seen.items():
             noted[telegram_id]["last_seen_at"] = json.dumps(at.isoformat())
         failures, all_written = 0, True
         for telegram_id in random.sample(list(noted), len(noted)):
             if failures == MOST_FAILURES:
                 break
-            written = await self._make_good(telegram_id, noted[telegram_id])
+            written = await self._retry(telegram_id, noted[telegram_id])
             failures, all_written = (0, all_written) if written else (failures + 1, False)
         return all_written
 
-    async def _noted(self) -> defaultdict[int, dict[str, str]]:
+    async def _load(self) -> defaultdict[int, dict[str, str]]:
         noted: defaultdict[int, dict[str, str]] = defaultdict(dict)
         for key, value in (await self._redis.hgetall(self._key)).items():
             telegram_id, field = _text(key).split(":", 1)
             noted[int(telegram_id)][field] = _text(value)
         return noted
 
-    async def _make_good(self, telegram_id: int, fields: Mapping[str, str]) -> bool:
+    async def _retry(self, telegram_id: int, fields: Mapping[str, str]) -> bool:
         """Whether rest_service took it, or never will."""
         change = UserUpdate.model_validate({name: json.loads(value) for name, value in fields.items()})
         seen = self._seen.get(telegram_id)
         try:
             async with asyncio.timeout(UPDATE_TIMEOUT):
                 await self._store(telegram_id, change)
-        except _AWAY as exc:
-            log.info("user_change_waits", telegram_id=telegram_id, error=str(exc) or type(exc).__name__)
+        except _RETRYABLE as exc:
+            log.info(
+                "user_change_retry_failed", telegram_id=telegram_id, error=str(exc) or type(exc).__name__
+            )
             return False
         if self._seen.get(telegram_id) == seen:
             self._seen.pop(telegram_id, None)
         # another value may have been noted meanwhile
         pairs = [part for name, value in fields.items() for part in (f"{telegram_id}:{name}", value)]
-        await self._forget(keys=[self._key], args=pairs)
+        await self._delete_unchanged(keys=[self._key], args=pairs)
         return True
 
     async def _store(self, telegram_id: int, change: UserUpdate) -> None:
@@ -164,10 +166,10 @@ class UserChanges:
             if user is None or all(getattr(user, name) == value for name, value in new.items()):
                 return
             await self._rest.update_user(user, change)
-        except _AWAY:
+        except _RETRYABLE:
             raise
         except KitError as exc:
-            log.warning("user_not_updated", telegram_id=telegram_id, error=str(exc))
+            log.warning("user_update_rejected", telegram_id=telegram_id, error=str(exc))
         else:
             log.info("user_updated", user_id=user.id, fields=sorted(new))
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 _LOW_SURROGATES = range(0xDC00, 0xE000)
 
 
-def with_addresses(text: str, entities: Sequence[object]) -> str:
+def add_addresses(text: str, entities: Sequence[object]) -> str:
     """`text` with each address in brackets after the words that it stands behind.
 
     `entities` are Telegram's (offsets in UTF-16 code units); one that does not fit the text is passed over.

@@ -104,7 +104,7 @@ def _prose(text: str) -> str:
     text = _keep_bars(_FORMULA.sub(_formula, text))
     text = _DEFINITION.sub(lambda found: found[0] if _is_used(found) else found[0].translate(_AS_TEXT), text)
     text = _SIGN.sub(lambda found: found["emphasis"] or _STAND_INS[found[0][-1]], text)
-    return _MARKED.sub(_joined, text)
+    return _MARKED.sub(_add_joiners, text)
 
 
 def _keep_numbers(text: str) -> str:
@@ -188,7 +188,7 @@ def _is_used(definition: re.Match[str]) -> bool:
     return address is not None and definition.string.count(label) > 1
 
 
-def _joined(found: re.Match[str]) -> str:
+def _add_joiners(found: re.Match[str]) -> str:
     """The marked text with joiners where CommonMark would not see its marks.
 
     By its rule a mark between a letter and punctuation belongs to the letter: `**标签：**正文` would not end.

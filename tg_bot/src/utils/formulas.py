@@ -36,7 +36,7 @@ def is_formula(text: str) -> bool:
 
     Not a citation (`\[1\]`), words in escaped brackets, or a price.
     """
-    if not text.strip() or not _balanced(text):
+    if not text.strip() or not _is_balanced(text):
         return False
     return bool(_UNMISTAKABLE.search(text) or (_SYMBOLS.search(text) and not _WORD.search(text)))
 
@@ -47,10 +47,10 @@ def plain_formula(latex: str) -> str:
     text = "\n".join(
         line.rstrip() for line in _Converter().convert(source).strip().splitlines() if line.strip()
     )
-    return text if _balanced(source) and _has_all_of(source, text) else latex
+    return text if _is_balanced(source) and _has_all_of(source, text) else latex
 
 
-def _balanced(text: str) -> bool:
+def _is_balanced(text: str) -> bool:
     depths = Counter(text.replace(r"\{", "").replace(r"\}", ""))
     return depths["{"] == depths["}"]
 
@@ -74,7 +74,7 @@ class _Converter(LatexToUnicodeHelper):
 
     @staticmethod
     def make_fraction(numerator: str, denominator: str) -> str:
-        return f"({_grouped(numerator.strip())}/{_grouped(denominator.strip())})"
+        return f"({_add_brackets(numerator.strip())}/{_add_brackets(denominator.strip())})"
 
     @staticmethod
     def translate_sqrt(command: str, option: str, param: str) -> str:
@@ -85,7 +85,7 @@ class _Converter(LatexToUnicodeHelper):
         return root + (param if len(param) == 1 or param.isdecimal() else f"({param})")
 
 
-def _grouped(text: str) -> str:
+def _add_brackets(text: str) -> str:
     """In brackets where an operator beside it would take a part of it."""
     plain = text.isalpha() or text.isdecimal() or (text.startswith("(") and text.find(")") == len(text) - 1)
     return text if plain else f"({text})"

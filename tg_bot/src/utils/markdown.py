@@ -12,8 +12,8 @@ from telegramify_markdown import RenderConfig, convert, split_entities
 from telegramify_markdown.entity import MessageEntity
 
 from ..client.models import Entity
-from .defuse import defuse
 from .dialect import JOINER, prepare, restore
+from .sanitize import sanitize
 from .split import MESSAGE_LIMIT, split_markdown, utf16_length
 
 MAX_ENTITIES = 100
@@ -40,15 +40,15 @@ def render(text: str, *, markdown: bool = True) -> list[Part]:
 
     An empty list where there is nothing that could be shown.
     """
-    parts = _rendered(text, MESSAGE_LIMIT) if markdown and _MARKUP.search(text) else []
+    parts = _render_pieces(text, MESSAGE_LIMIT) if markdown and _MARKUP.search(text) else []
     parts = parts or [Part(piece.strip()) for piece in split_markdown(text)]
     if not markdown:  # the bot's own words
         return parts
-    texts = defuse([(part.text, part.entities) for part in parts])
+    texts = sanitize([(part.text, part.entities) for part in parts])
     return [replace(part, text=text) for part, text in zip(parts, texts, strict=True)]
 
 
-def _rendered(text: str, limit: int) -> list[Part]:
+def _render_pieces(text: str, limit: int) -> list[Part]:
     parts: list[Part] = []
     for piece in split_markdown(text, limit):
         plain, entities = _convert(piece)
@@ -56,7 +56,7 @@ def _rendered(text: str, limit: int) -> list[Part]:
             if plain.strip():
                 parts.append(Part(plain, tuple(_entity(one) for one in entities)))
         elif limit > _SMALLEST_PIECE:
-            parts += _rendered(piece, limit // 2)
+            parts += _render_pieces(piece, limit // 2)
         else:
             parts += [
                 Part(chunk, tuple(_entity(one) for one in some[:MAX_ENTITIES]))

@@ -16,10 +16,10 @@ from service_kit.queue.producer import RedisProducer
 from service_kit.testing.queue import RedisBackend, consuming, until
 from tg_bot.src.services import progress as progress_module
 from tg_bot.src.services.identity import Identity
-from tg_bot.src.services.pacer import Pacer
 from tg_bot.src.services.progress import Progress, ProgressNotes
+from tg_bot.src.services.rate_limiter import RateLimiter
+from tg_bot.src.services.reply_sender import ReplySender
 from tg_bot.src.services.response_handler import ResponseHandler, consumer_options
-from tg_bot.src.services.sender import Sender
 from tg_bot.src.services.typing_indicator import TypingIndicator
 from tg_bot.tests.standin import BOT_ID, refusal
 
@@ -44,7 +44,7 @@ def hands():
 
 @pytest.fixture
 def sender(client, redis_client, hands):
-    return Sender(client, Pacer(30, 1, now=hands, sleep=hands.sleep), redis_client)
+    return ReplySender(client, RateLimiter(30, 1, now=hands, sleep=hands.sleep), redis_client)
 
 
 @pytest.fixture
@@ -367,7 +367,7 @@ async def test_a_full_redis_keeps_the_note_for_the_next_life(redis_client, full_
 
 async def test_what_another_instance_has_sent_counts_more_than_what_we_know(redis_client):
     mine, other = ProgressNotes(redis_client), ProgressNotes(redis_client)
-    mine._unnoted["key"] = Progress(1, unsure=True)
+    mine._unstored["key"] = Progress(1, unsure=True)
     assert await mine.load("key") == Progress(1, unsure=True)
     await other.save("key", Progress(2), parts=2)
     assert await mine.load("key") == Progress(2)
@@ -377,7 +377,7 @@ async def test_what_redis_refused_is_kept_within_bounds(redis_client, monkeypatc
     async def refuse(*_commands):
         raise ReadOnlyError("You can't write against a read only replica.")
 
-    monkeypatch.setattr(progress_module, "MOST_UNNOTED", 2)
+    monkeypatch.setattr(progress_module, "MAX_UNSTORED", 2)
     notes = ProgressNotes(redis_client)
     monkeypatch.setattr(notes._notes, "write", refuse)
     for number in range(3):

@@ -47,7 +47,7 @@ async def test_it_is_shown_at_once_and_renewed_until_the_answer(telegram, client
     async with indicator(client, redis_client) as typing:
         typing.begin(7, "tg:1")
         await telegram.until(lambda: shown(telegram) >= 3)
-        await typing.settle(7)
+        await typing.wait_for_call(7)
         typing.end(7, "tg:1")
         calls = shown(telegram)
         typing.begin(8, "tg:2")

@@ -16,7 +16,7 @@ from tg_bot.tests.standin import BOT_ID, until
 
 pytestmark = pytest.mark.integration
 
-NOTED = f"{user_changes.NOTED}{BOT_ID}"
+NOTED = f"{user_changes.PREFIX}{BOT_ID}"
 BACK, GONE = UserUpdate(is_active=True), UserUpdate(is_active=False)
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -41,10 +41,10 @@ async def test_what_rest_service_does_not_take_is_made_good_by_whoever_lives_the
 ):
     rest_standin.down = True
     await changes.apply(1001, BACK)
-    await changes.write()
+    await changes.flush()
     assert await redis_client.hkeys(NOTED) == [b"1001:is_active"]
     rest_standin.down = False
-    await UserChanges(Identity(BOT_ID), rest, redis_client).write()  # the bot was restarted meanwhile
+    await UserChanges(Identity(BOT_ID), rest, redis_client).flush()  # the bot was restarted meanwhile
     assert user["is_active"] is True
     assert not await redis_client.exists(NOTED)
 
@@ -54,10 +54,10 @@ async def test_a_rest_service_that_hangs_holds_nobody_up(changes, rest_standin, 
     rest_standin.may_answer.clear()
     async with asyncio.timeout(5):
         await changes.apply(1001, BACK)
-        await changes.write()
+        await changes.flush()
     rest_standin.may_answer.set()
     monkeypatch.undo()
-    await changes.write()
+    await changes.flush()
     assert user["is_active"] is True
 
 
@@ -68,7 +68,7 @@ async def test_the_last_word_stands(changes, rest_standin, user, redis_client):
     await changes.apply(1001, UserUpdate(first_name="Grace"))
     rest_standin.down = False
     await changes.apply(1001, BACK)  # as rest_service has it: nothing to store, but the note is old
-    await changes.write()
+    await changes.flush()
     assert (user["is_active"], user["first_name"]) == (True, "Grace")
     assert not await redis_client.exists(NOTED)
 
@@ -82,7 +82,7 @@ async def test_what_is_noted_while_it_is_written_stays(changes, rest_standin, us
         await redis_client.hset(NOTED, "1001:is_active", "false")
 
     rest_standin.on_change = gone_again
-    await changes.write()
+    await changes.flush()
     assert await redis_client.hgetall(NOTED) == {b"1001:is_active": b"false"}
 
 
@@ -93,7 +93,7 @@ async def test_who_is_unknown_or_cannot_be_changed_is_left(changes, rest_standin
     await changes.apply(1001, BACK)
     rest_standin.down = False
     rest_standin.users.clear()  # deleted meanwhile
-    await changes.write()
+    await changes.flush()
     assert not await redis_client.exists(NOTED)
 
 
@@ -109,7 +109,7 @@ async def test_one_user_that_rest_service_breaks_on_holds_up_no_other(
     rest_standin.broken = {user["id"]}
 
     async def others_are_done():
-        await changes.write()
+        await changes.flush()
         return all(one["is_active"] for one in others)
 
     await until(others_are_done)
@@ -120,7 +120,7 @@ async def test_while_it_is_away_a_round_is_short(changes, rest_standin, redis_cl
     rest_standin.down = True
     for number in range(10):
         await redis_client.hset(NOTED, f"{number}:is_active", "true")
-    await changes.write()
+    await changes.flush()
     assert len(rest_standin.requests) == 3 * user_changes.MOST_FAILURES  # each is asked for three times
 
 
@@ -128,23 +128,23 @@ async def test_when_a_user_was_last_seen_is_written_now_and_then(rest, rest_stan
     now = 1000.0
     changes = UserChanges(Identity(BOT_ID), rest, redis_client, now=lambda: now)
     for minute in range(4):
-        changes.saw(1001, NOON + timedelta(minutes=minute))
-        await changes.write()
+        changes.record_seen(1001, NOON + timedelta(minutes=minute))
+        await changes.flush()
     assert user["last_seen_at"] == "2026-11-22T12:00:00Z"
     assert patches(rest_standin) == 1
     assert await redis_client.get(Topic.USERS) is None  # no cache is emptied
     now += SEEN_EVERY
-    changes.saw(1001, NOON + timedelta(minutes=5))
-    changes.saw(2002, NOON)
+    changes.record_seen(1001, NOON + timedelta(minutes=5))
+    changes.record_seen(2002, NOON)
     rest_standin.down = True
-    await changes.write()
+    await changes.flush()
     rest_standin.down = False
-    await changes.write()
+    await changes.flush()
     assert user["last_seen_at"] == "2026-11-22T12:05:00Z"
     assert changes._seen == {}
     assert patches(rest_standin) >= 2
     now += SEEN_EVERY
-    changes.saw(3003, NOON)
+    changes.record_seen(3003, NOON)
     assert list(changes._seen_until) == [3003]
 
 

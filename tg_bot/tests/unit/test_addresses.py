@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tg_bot.src.utils.addresses import with_addresses
+from tg_bot.src.utils.addresses import add_addresses
 
 
 def link(offset, length, url="https://e.com"):
@@ -25,7 +25,7 @@ def link(offset, length, url="https://e.com"):
     ],
 )
 def test_the_address_stands_behind_its_words(text, entities, expected):
-    assert with_addresses(text, entities) == expected
+    assert add_addresses(text, entities) == expected
 
 
 @pytest.mark.parametrize(
@@ -50,11 +50,11 @@ def test_the_address_stands_behind_its_words(text, entities, expected):
     ],
 )
 def test_what_does_not_fit_the_text_is_passed_over(entity):
-    assert with_addresses("😀 ok", [entity]) == "😀 ok"
+    assert add_addresses("😀 ok", [entity]) == "😀 ok"
 
 
 @given(st.text(), st.lists(st.builds(link, st.integers(-2, 40), st.integers(-2, 40))))
 def test_nothing_of_the_text_is_lost(text, entities):
-    assert with_addresses(text, entities).replace(" (https://e.com)", "") == text.replace(
+    assert add_addresses(text, entities).replace(" (https://e.com)", "") == text.replace(
         " (https://e.com)", ""
     )

@@ -5,9 +5,9 @@ from dataclasses import asdict
 
 import pytest
 
-from tg_bot.src.client.models import Sender
+from tg_bot.src.client.models import TelegramUser
 from tg_bot.src.handlers.commands import parse_command
-from tg_bot.src.handlers.people import language_of, username_of
+from tg_bot.src.handlers.profile import language_of, username_of
 from tg_bot.src.utils.texts import ENGLISH, RUSSIAN, menu, texts_for
 
 
@@ -56,8 +56,8 @@ def test_the_menu_has_a_line_for_each_command():
     [("en", "en"), ("pt-br", "pt-br"), ("<script>", None), (None, None), ("x" * 40, None)],
 )
 def test_a_language_that_is_no_tag_is_not_stored(tag, expected):
-    assert language_of(Sender(id=1, language_code=tag)) == expected
+    assert language_of(TelegramUser(id=1, language_code=tag)) == expected
 
 
 def test_an_empty_username_is_none():
-    assert username_of(Sender(id=1, username="")) is None
+    assert username_of(TelegramUser(id=1, username="")) is None

@@ -4,30 +4,30 @@ import re
 
 from service_kit.contracts.users import UserRead, UserUpdate
 
-from ..client.models import Sender
+from ..client.models import TelegramUser
 from ..client.rest import RestClient
 from ..services.user_changes import UserChanges
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
 
 
-def first_name_of(sender: Sender) -> str | None:
+def first_name_of(sender: TelegramUser) -> str | None:
     """As rest_service accepts it."""
     return sender.first_name.strip()[:256] or None
 
 
-def username_of(sender: Sender) -> str | None:
+def username_of(sender: TelegramUser) -> str | None:
     """As rest_service accepts it."""
     return (sender.username or "").strip()[:64] or None
 
 
-def language_of(sender: Sender) -> str | None:
+def language_of(sender: TelegramUser) -> str | None:
     """The IETF tag of the writer's Telegram app, where it is one."""
     tag = sender.language_code or ""
     return tag if _LANGUAGE.fullmatch(tag) and len(tag) <= 35 else None
 
 
-async def get_or_create(rest: RestClient, sender: Sender) -> UserRead:
+async def get_or_create(rest: RestClient, sender: TelegramUser) -> UserRead:
     """The user who writes, made a member where there is none."""
     return await rest.get_or_create_user(
         sender.id,
@@ -37,7 +37,7 @@ async def get_or_create(rest: RestClient, sender: Sender) -> UserRead:
     )
 
 
-async def keep_in_step(changes: UserChanges, user: UserRead, sender: Sender) -> None:
+async def update_profile(changes: UserChanges, user: UserRead, sender: TelegramUser) -> None:
     """Store what is new: a name, and that a user who could not be reached is back.
 
     The language is stored only where none is known, for it may have been chosen on purpose.

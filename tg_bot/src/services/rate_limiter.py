@@ -39,17 +39,17 @@ class Window:
         self._taken.append(place)
         return place
 
-    def went(self, now: float) -> None:
+    def move_last_to(self, now: float) -> None:
         """The last reservation was used at `now`, later than it was for."""
         if self._taken:
             self._taken[-1] = now
 
-    def idle(self, now: float) -> bool:
+    def is_idle(self, now: float) -> bool:
         """Whether it forgets nothing when it is thrown away."""
         return not self._taken or self._taken[-1] + self._seconds < now
 
 
-class Pacer:
+class RateLimiter:
     """Says when the next message to a chat may go out."""
 
     def __init__(
@@ -65,7 +65,7 @@ class Pacer:
         self._sleep = sleep
 
     @asynccontextmanager
-    async def turn(self, chat_id: int) -> AsyncIterator[None]:
+    async def slot(self, chat_id: int) -> AsyncIterator[None]:
         """Wait until a message to this chat may be sent, and send it in the block; one at a time a chat."""
         window = self._window(chat_id)
         await self._until(window.reserve(self._now()))
@@ -73,7 +73,7 @@ class Pacer:
             await self._sleep(pause)
         async with self._gate.place():
             await self._until(self._overall.reserve(self._now()))
-            window.went(self._now())
+            window.move_last_to(self._now())
             yield
 
     def pause(self, chat_id: int, seconds: float) -> None:
@@ -97,6 +97,6 @@ class Pacer:
         if window is None:
             if len(self._chats) >= CHATS_KEPT:
                 now = self._now()
-                self._chats = {chat: one for chat, one in self._chats.items() if not one.idle(now)}
+                self._chats = {chat: one for chat, one in self._chats.items() if not one.is_idle(now)}
             window = self._chats[chat_id] = Window(self._per_chat)
         return window

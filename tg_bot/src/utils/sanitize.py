@@ -21,7 +21,7 @@ _LOOK_ALIKE = {":": "\uff1a", "@": "\uff20"}
 Marked = tuple[str, Sequence[Entity]]
 
 
-def defuse(messages: Sequence[Marked]) -> list[str]:
+def sanitize(messages: Sequence[Marked]) -> list[str]:
     """The texts without links into Telegram's apps, and without mentions where there are too many."""
     mentions = [_outside_of_code(_MENTION, message) for message in messages]
     names = {found[2].lower() for some in mentions for found in some}

@@ -26,8 +26,8 @@ from ..client.errors import (
 )
 from ..client.telegram import TelegramClient
 from ..utils.markdown import Part
-from .pacer import Pacer
 from .progress import Progress, ProgressNotes
+from .rate_limiter import RateLimiter
 
 log = get_logger(__name__)
 
@@ -35,12 +35,12 @@ LONGEST_PAUSE = 30.0
 """Seconds of a 429 that are waited for here; a longer one gives the message back to the queue."""
 
 
-class Sender:
+class ReplySender:
     """Sends messages. Raises RetryLater, Reject, any TelegramError but those it can help, and RedisError."""
 
-    def __init__(self, telegram: TelegramClient, pacer: Pacer, redis: aioredis.Redis) -> None:
+    def __init__(self, telegram: TelegramClient, limiter: RateLimiter, redis: aioredis.Redis) -> None:
         self._telegram = telegram
-        self._pacer = pacer
+        self._limiter = limiter
         self._notes = ProgressNotes(redis)
         self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
@@ -70,22 +70,22 @@ class Sender:
         if unsure:
             await self._telegram.get_me()  # an error means: not yet
         while True:
-            if (pause := self._pacer.pause_of(chat_id)) > LONGEST_PAUSE:  # the queue's to keep
+            if (pause := self._limiter.pause_of(chat_id)) > LONGEST_PAUSE:  # the queue's to keep
                 raise RetryLater("Telegram told this chat to wait", delay=pause)
             try:
-                async with self._pacer.turn(chat_id):
+                async with self._limiter.slot(chat_id):
                     await self._telegram.send_message(chat_id, part.text, part.entities)
                     # before the next message may start: a kill now repeats this part and no other
                     await self._notes.save(key, Progress(number + 1), parts=len(parts))
             except RetryAfterError as exc:
-                self._pacer.pause(chat_id, exc.retry_after)
-                log.warning("told_to_wait", chat_id=chat_id, seconds=exc.retry_after)
+                self._limiter.pause(chat_id, exc.retry_after)
+                log.warning("rate_limited", chat_id=chat_id, seconds=exc.retry_after)
             except ChatMigratedError as exc:
                 log.info("chat_migrated", chat_id=chat_id, new_chat_id=exc.new_chat_id)
                 chat_id = exc.new_chat_id
             except BadRequestError as exc:
                 part = _plainer(part, exc)
-                log.warning("sending_without_entities", chat_id=chat_id, error=str(exc))
+                log.warning("entities_rejected", chat_id=chat_id, error=str(exc))
             except UncertainError as exc:
                 if unsure:
                     raise Reject(f"sent twice without an answer, it may have arrived: {exc}") from exc

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from service_kit.lifecycle import end_tasks
 from tg_bot.src.services.gate import Gate
-from tg_bot.src.services.pacer import Pacer, Window
+from tg_bot.src.services.rate_limiter import RateLimiter, Window
 
 
 class Hands:
@@ -23,8 +23,8 @@ class Hands:
         self.now += seconds
 
 
-async def message(pacer: Pacer, chat: int) -> None:
-    async with pacer.turn(chat):
+async def message(limiter: RateLimiter, chat: int) -> None:
+    async with limiter.slot(chat):
         pass
 
 
@@ -50,79 +50,79 @@ def test_zero_means_no_limit():
 
 async def test_one_chat_waits_and_takes_nothing_from_another():
     hands = Hands()
-    pacer = Pacer(30, 1, now=hands, sleep=hands.sleep)
-    await message(pacer, 1)
+    limiter = RateLimiter(30, 1, now=hands, sleep=hands.sleep)
+    await message(limiter, 1)
     assert hands.now == 1000.0
-    await message(pacer, 2)
+    await message(limiter, 2)
     assert hands.now == 1000.0
-    await message(pacer, 1)
+    await message(limiter, 1)
     assert hands.now >= 1001.0
 
 
 async def test_thirty_go_at_once_and_the_next_waits():
     hands = Hands()
-    pacer = Pacer(30, 1, now=hands, sleep=hands.sleep)
+    limiter = RateLimiter(30, 1, now=hands, sleep=hands.sleep)
     for chat in range(30):
-        await message(pacer, chat)
+        await message(limiter, chat)
     assert hands.now == 1000.0
-    await message(pacer, 99)
+    await message(limiter, 99)
     assert 1001.0 < hands.now < 1001.2
 
 
 async def test_a_chats_distance_counts_from_the_sending_that_the_overall_limit_delayed():
     hands = Hands()
-    pacer = Pacer(2, 1, now=hands, sleep=hands.sleep)
+    limiter = RateLimiter(2, 1, now=hands, sleep=hands.sleep)
     for chat in (1, 2, 3):  # the third waits for the overall limit
-        await message(pacer, chat)
+        await message(limiter, chat)
     sent_at = hands.now
     assert sent_at > 1001.0
-    await message(pacer, 3)
+    await message(limiter, 3)
     assert hands.now - sent_at >= 1.0
 
 
 async def test_a_pause_that_is_lengthened_while_one_waits_holds():
     hands = Hands()
-    pacer = Pacer(0, 0, now=hands, sleep=hands.sleep)
-    pacer.pause(1, 7)
+    limiter = RateLimiter(0, 0, now=hands, sleep=hands.sleep)
+    limiter.pause(1, 7)
     slept = []
 
     async def sleep_and_be_told_again(seconds: float) -> None:
         hands.now += seconds
         slept.append(seconds)
         if len(slept) == 1:
-            pacer.pause(1, 5)
+            limiter.pause(1, 5)
 
-    pacer._sleep = sleep_and_be_told_again
-    await message(pacer, 1)
+    limiter._sleep = sleep_and_be_told_again
+    await message(limiter, 1)
     assert (slept, hands.now) == ([7.0, 5.0], 1012.0)
 
 
 async def test_a_pause_holds_its_chat_only():
     hands = Hands()
-    pacer = Pacer(0, 0, now=hands, sleep=hands.sleep)
-    pacer.pause(1, 7)
-    await message(pacer, 2)
+    limiter = RateLimiter(0, 0, now=hands, sleep=hands.sleep)
+    limiter.pause(1, 7)
+    await message(limiter, 2)
     assert hands.now == 1000.0
-    await message(pacer, 1)
+    await message(limiter, 1)
     assert hands.now == 1007.0
 
 
 async def test_pauses_of_several_chats_hold_all():
     hands = Hands()
-    pacer = Pacer(0, 0, now=hands, sleep=hands.sleep)
+    limiter = RateLimiter(0, 0, now=hands, sleep=hands.sleep)
     for chat, seconds in ((1, 5), (2, 4), (3, 100)):
-        pacer.pause(chat, seconds)
-    await message(pacer, 77)
+        limiter.pause(chat, seconds)
+    await message(limiter, 77)
     assert hands.now == 1004.0
 
 
 async def test_a_cancelled_wait_leaves_the_others_alone():
-    pacer = Pacer(0, 0)
-    pacer.pause(1, 1000)
-    waiting = asyncio.ensure_future(message(pacer, 1))
+    limiter = RateLimiter(0, 0)
+    limiter.pause(1, 1000)
+    waiting = asyncio.ensure_future(message(limiter, 1))
     await asyncio.sleep(0)
     waiting.cancel()
-    await message(pacer, 2)
+    await message(limiter, 2)
 
 
 async def test_few_are_under_way_at_once_first_come_first_served():
