@@ -10,7 +10,7 @@ from assistant.src.core.chat.backend import ChatCompletionsBackend
 from assistant.src.core.model import UserMessage
 from assistant.src.core.providers.event_stream import Timeouts
 from assistant.src.core.providers.provider import Provider
-from assistant.src.core.wire.growing_text import GrowingText
+from assistant.src.core.wire.text_collector import TextCollector
 from assistant.tests.fakes import FunctionTool, context_of
 from assistant.tests.standin import Reply, StandIn, chunk, completion, events
 
@@ -45,8 +45,8 @@ BARE = [
 ]
 
 
-def grown(text: str) -> tuple[GrowingText, list[str]]:
-    growing, shown = GrowingText(TOOLS), list[str]()
+def grown(text: str) -> tuple[TextCollector, list[str]]:
+    growing, shown = TextCollector(TOOLS), list[str]()
     for letter in text:
         growing.add(letter)
         growing.show(shown.append)
@@ -107,7 +107,7 @@ def test_an_answer_about_calls_is_an_answer(text: str):
 
 
 def test_without_tools_nothing_is_a_call():
-    growing = GrowingText()
+    growing = TextCollector()
     growing.add(JSON)
     assert growing.text() == JSON
     assert growing.calls() == []
@@ -131,7 +131,7 @@ def test_without_tools_nothing_is_a_call():
     ],
 )
 def test_a_hostile_text_takes_time_in_proportion_to_it(piece: str):
-    growing = GrowingText(TOOLS)
+    growing = TextCollector(TOOLS)
     growing.add("<" + piece * (65_000 // len(piece)))
     started = time.process_time()
     growing.text()

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from assistant.src.core.wire.strict import MAX_KEPT, MAX_PROPERTIES, strict_schema
+from assistant.src.core.wire.strict import CACHE_SIZE, MAX_PROPERTIES, strict_schema
 from assistant.src.tools.nulls import without_nulls
 
 
@@ -149,7 +149,7 @@ def test_what_fits_the_strict_form_fits_the_tool(data):
 
 
 def test_a_schema_is_converted_once_and_never_taken_for_another():
-    schemas = [an_object({f"p{number}": {"type": "string"}}) for number in range(3 * MAX_KEPT)]
+    schemas = [an_object({f"p{number}": {"type": "string"}}) for number in range(3 * CACHE_SIZE)]
     for schema in schemas:
         (name,) = schema["properties"]
         strict = strict_schema(schema)

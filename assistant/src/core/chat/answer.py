@@ -14,12 +14,12 @@ from ..model import ModelAnswer, TextSink
 from ..providers import bounds
 from ..providers.quirks import Quirks
 from ..providers.refusals import error_in_answer, refusal_in_body
-from ..wire.growing_text import GrowingText
-from ..wire.parsing import cleaned, decoded, shaped, usage_of
-from ..wire.tool_calls import Call, WrittenCall, tool_calls
+from ..wire.parsing import decode_json, drop_surrogates, read_usage, validate_as
+from ..wire.text_collector import TextCollector
+from ..wire.tool_calls import Call, RawCall, read_tool_calls
 from .calls import CallCollector, extras_of
 from .request import pack_extras
-from .shapes import Choice, Completion, Said
+from .shapes import ChatMessage, Choice, Completion
 
 DONE = b"[DONE]"
 
@@ -92,8 +92,9 @@ class AnswerReader:
         calling = next((choice for choice in told if choice.calls), None)
         calling = calling or next((choice for choice in told if choice.text.calls()), first)
         first.check_finish()
-        calls = tool_calls(calling.written(), cut=calling.finish == "length")
-        text = first.said() if calls else next(filter(None, (choice.said() for choice in told)), "")
+        calls = read_tool_calls(calling.raw_calls(), cut=calling.finish == "length")
+        shown = [first] if calls else told
+        text = next(filter(None, (choice.visible_text() for choice in shown)), "")
         if not text.strip() and not calls:
             msg = f"an empty answer (finish_reason {first.finish!r})"
             raise (ModelRefusedError if first.finish == "length" else BadAnswerError)(msg)
@@ -101,7 +102,7 @@ class AnswerReader:
         return ModelAnswer(
             text=text,
             tool_calls=calls,
-            usage=usage_of(
+            usage=read_usage(
                 self._name, self._usage, input_key="prompt_tokens", output_key="completion_tokens"
             ),
             model=self._name,
@@ -112,7 +113,7 @@ class AnswerReader:
         error = error_in_answer(value) or (refusal_in_body(value, status=None) if event == "error" else None)
         if error is not None:
             raise error
-        part = shaped(Completion, value, "a chat completion")
+        part = validate_as(Completion, value, "a chat completion")
         bounds.check_size(len(part.choices), bounds.CALLS, "choices")
         self._usage = part.usage or self._usage
         numbers = [choice.index for choice in part.choices if choice.message is None]
@@ -130,18 +131,18 @@ class _ChoiceReader:
     """One choice of an answer, as far as it has come."""
 
     def __init__(self, quirks: Quirks, tools: Collection[str]) -> None:
-        self.text = GrowingText(tools)
+        self.text = TextCollector(tools)
         self.finish = ""
         self.complete = False
-        self._refusal = GrowingText()
+        self._refusal = TextCollector()
         self._collector = CallCollector(tools, quirks.call_extras)
         self.calls = self._collector.calls
         self._wanted = quirks.message_extras
         self._extras: dict[str, list[Any]] = {}
 
-    def written(self) -> list[WrittenCall]:
+    def raw_calls(self) -> list[RawCall]:
         """The calls, as such or within the text."""
-        return [call.written() for call in self.calls] or self.text.calls()
+        return [call.raw() for call in self.calls] or self.text.calls()
 
     def take(self, choice: Choice) -> int:
         """Take in the choice or a piece of it; returns its characters."""
@@ -150,7 +151,7 @@ class _ChoiceReader:
         self.complete = self.complete or bool(choice.finish_reason) or choice.message is not None
         return 0 if said is None else self._take(said, whole=choice.message is not None)
 
-    def _take(self, said: Said, *, whole: bool) -> int:
+    def _take(self, said: ChatMessage, *, whole: bool) -> int:
         self.text.add(said.content)
         self._refusal.add(said.refusal)
         size = len(said.content) + len(said.refusal)
@@ -164,13 +165,13 @@ class _ChoiceReader:
                 size += len(value) if isinstance(value, str) else len(compact_json(value))
         return size
 
-    def said(self) -> str:
+    def visible_text(self) -> str:
         """The text, or why the model gives none."""
         return self.text.text() or self._refusal.text()
 
     def extras(self) -> dict[str, Any]:
         """What the provider wants back of the message."""
-        return {name: cleaned(_joined(values)) for name, values in self._extras.items()}
+        return {name: drop_surrogates(_join(values)) for name, values in self._extras.items()}
 
     def check_finish(self) -> None:
         """Raise a ModelError where the choice says that it is no answer."""
@@ -185,16 +186,16 @@ class _ChoiceReader:
 def _values(data: bytes) -> list[object]:
     """The objects in an event or a body: one, a list, or one in each line."""
     try:
-        value = decoded(data)
+        value = decode_json(data)
     except BadAnswerError:
         lines = data.split(b"\n")
         if len(lines) < 2:
             raise
-        return [decoded(line) for line in lines if line.strip() and line.strip().upper() != DONE]
+        return [decode_json(line) for line in lines if line.strip() and line.strip().upper() != DONE]
     return value if isinstance(value, list) else [value]
 
 
-def _joined(values: list[Any]) -> Any:  # noqa: ANN401 - whatever an extra field holds
+def _join(values: list[Any]) -> Any:  # noqa: ANN401 - whatever an extra field holds
     """Pieces of one field: texts and lists grow, anything else is replaced."""
     if all(isinstance(value, str) for value in values):
         return "".join(values)

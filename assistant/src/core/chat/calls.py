@@ -7,15 +7,15 @@ from typing import Any
 
 from ...utils.text import compact_json
 from ..providers import bounds
-from ..wire.parsing import cleaned
-from ..wire.tool_calls import Call, WrittenCall, json_values
+from ..wire.parsing import drop_surrogates
+from ..wire.tool_calls import Call, RawCall, parse_json_values
 
 _LONG = 2**16
 """Characters of arguments beyond which they are not read again to see whether they are whole."""
 
 
 @dataclass(slots=True)
-class GrowingCall:
+class PartialCall:
     """A call, as far as it has come."""
 
     index: int | None
@@ -44,12 +44,12 @@ class GrowingCall:
         text = self.arguments.rstrip()
         if len(text) > _LONG or not text.endswith("}"):
             return False
-        values = json_values(text)
+        values = parse_json_values(text)
         return values is not None and any(values)
 
-    def written(self) -> WrittenCall:
+    def raw(self) -> RawCall:
         """The call as it came."""
-        return WrittenCall(self.id, self.name, self.arguments)
+        return RawCall(self.id, self.name, self.arguments)
 
 
 class CallCollector:
@@ -61,15 +61,15 @@ class CallCollector:
     def __init__(self, tools: Collection[str] = (), extras: Collection[str] = ()) -> None:
         self._tools = tools
         self._extras = extras
-        self.calls: list[GrowingCall] = []
+        self.calls: list[PartialCall] = []
 
     def add(self, call: Call, *, whole: bool) -> int:
         """Add a `whole` call, or a piece of one; returns its characters."""
-        known = None if whole else self._continued(call)
+        known = None if whole else self._find_continued(call)
         name = call.function.name
         extras = {key: value for key, value in (call.model_extra or {}).items() if key in self._extras}
         if known is None:
-            known = GrowingCall(call.index, call.id, name, extras)
+            known = PartialCall(call.index, call.id, name, extras)
             self.calls.append(known)
             bounds.check_size(len(self.calls), bounds.CALLS, "tool calls")
         else:
@@ -79,7 +79,7 @@ class CallCollector:
                 known.name = name if name in self._tools else known.name + name
         return known.add(call.function.arguments) + len(name) + (len(compact_json(extras)) if extras else 0)
 
-    def _continued(self, piece: Call) -> GrowingCall | None:
+    def _find_continued(self, piece: Call) -> PartialCall | None:
         """The call that `piece` belongs to; None: it begins one of its own.
 
         By the index; but there are servers that send whole calls and number them all 0, or not at all.
@@ -97,9 +97,9 @@ class CallCollector:
         return last if is_further_piece else None
 
 
-def extras_of(calls: Sequence[GrowingCall], ids: Sequence[str]) -> Mapping[str, Any]:
+def extras_of(calls: Sequence[PartialCall], ids: Sequence[str]) -> Mapping[str, Any]:
     """What the provider wants back of each call, by the id that the call has now."""
     return {
-        call_id: {name: cleaned(value) for name, value in call.extras.items() if value}
+        call_id: {name: drop_surrogates(value) for name, value in call.extras.items() if value}
         for call_id, call in zip(ids, calls, strict=True)
     }

@@ -8,7 +8,7 @@ from ..wire.parsing import AsObject, AsObjects, Index, Text, Wire, Word
 from ..wire.tool_calls import Call, Function
 
 
-class Said(Wire):
+class ChatMessage(Wire):
     """What the model says, or what it adds; what else the object holds, a provider may want back."""
 
     model_config = ConfigDict(extra="allow")
@@ -23,8 +23,8 @@ class Choice(Wire):
     """One of the answers; but some servers put a text into one and its calls into another."""
 
     index: Index = None
-    message: Annotated[Said | None, AsObject] = None
-    delta: Annotated[Said | None, AsObject] = None
+    message: Annotated[ChatMessage | None, AsObject] = None
+    delta: Annotated[ChatMessage | None, AsObject] = None
     finish_reason: Word = ""
 
 

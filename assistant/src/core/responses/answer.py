@@ -15,14 +15,14 @@ from ..wire.parsing import (
     Incomplete,
     Wire,
     Word,
-    cleaned,
+    drop_surrogates,
     objects,
-    shaped,
-    text_of,
-    usage_of,
+    read_text,
+    read_usage,
+    validate_as,
 )
-from ..wire.thoughts import without_thoughts
-from ..wire.tool_calls import WrittenCall, tool_calls
+from ..wire.reasoning import remove_reasoning
+from ..wire.tool_calls import RawCall, read_tool_calls
 from .request import pack_round
 
 _FAULTS_OF_THE_SERVER = frozenset({"server_error", "rate_limit_exceeded", "vector_store_timeout"})
@@ -60,7 +60,7 @@ def parse_response(value: object) -> Response:
     is_response = isinstance(value, dict) and value.get("status")
     if not is_response and (error := error_in_answer(value)) is not None:
         raise error
-    return shaped(Response, cleaned(value), "a response")
+    return validate_as(Response, drop_surrogates(value), "a response")
 
 
 def answer_of(response: Response, *, model: str, provider: str) -> ModelAnswer:
@@ -80,10 +80,10 @@ def answer_of(response: Response, *, model: str, provider: str) -> ModelAnswer:
     if response.status not in {"completed", "incomplete", ""}:
         msg = f"a response that is {response.status[:20]}"
         raise BadAnswerError(msg)
-    text = without_thoughts("\n\n".join(filter(None, map(_said_in, response.output))))
+    text = remove_reasoning("\n\n".join(filter(None, map(_text_in, response.output))))
     bounds.check_size(len(text), bounds.TEXT, "characters")
     made = [item for item in response.output if item.type == "function_call"]
-    calls = tool_calls([_written(item) for item in made])
+    calls = read_tool_calls([_raw_call(item) for item in made])
     if response.status == "incomplete":
         _check_cut(response, text, calls)
     if not text.strip() and not calls:
@@ -94,7 +94,7 @@ def answer_of(response: Response, *, model: str, provider: str) -> ModelAnswer:
     return ModelAnswer(
         text=text,
         tool_calls=calls,
-        usage=usage_of(name, response.usage, input_key="input_tokens", output_key="output_tokens"),
+        usage=read_usage(name, response.usage, input_key="input_tokens", output_key="output_tokens"),
         model=name,
         opaque=pack_round(name, [item.model_dump(exclude_unset=True) for item in response.output])
         if calls
@@ -113,15 +113,15 @@ def _check_cut(response: Response, text: str, calls: tuple[ToolCall, ...]) -> No
         raise (ContentRefusedError if reason == "content_filter" else ModelRefusedError)(msg, code=reason)
 
 
-def _said_in(item: _Output) -> str:
+def _text_in(item: _Output) -> str:
     if item.type != "message":
         return ""
     if not isinstance(item.content, list):
-        return text_of(item.content)
-    return "".join(text_of(part) or text_of(part.get("refusal")) for part in objects(item.content))
+        return read_text(item.content)
+    return "".join(read_text(part) or read_text(part.get("refusal")) for part in objects(item.content))
 
 
-def _written(item: _Output) -> WrittenCall:
+def _raw_call(item: _Output) -> RawCall:
     if not item.name:
         raise BadAnswerError("a call without a name")
-    return WrittenCall(item.call_id or text_of((item.model_extra or {}).get("id")), item.name, item.arguments)
+    return RawCall(item.call_id or read_text((item.model_extra or {}).get("id")), item.name, item.arguments)

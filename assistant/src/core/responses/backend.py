@@ -16,8 +16,8 @@ from ..providers.provider import Provider
 from ..providers.refusals import error_in_answer, refusal_in_body
 from ..providers.request_fields import STREAM
 from ..providers.sse import SSE, events_of_body
-from ..wire.growing_text import GrowingText
-from ..wire.parsing import decoded, text_of
+from ..wire.parsing import decode_json, read_text
+from ..wire.text_collector import TextCollector
 from .answer import Response, answer_of, parse_response
 from .request import input_items, response_body
 
@@ -67,7 +67,7 @@ async def ask(provider: Provider, body: Mapping[str, Any], on_text: TextSink | N
 
 
 async def _ask(provider: Provider, body: Mapping[str, Any], on_text: TextSink) -> ModelAnswer:
-    text = GrowingText()
+    text = TextCollector()
     if STREAM in body:
         async with provider.stream(PATH, body) as events:
             response = await _streamed(events, text, on_text)
@@ -85,17 +85,17 @@ async def _events_of(body: bytes) -> AsyncIterator[SSE]:
         yield event
 
 
-async def _streamed(events: AsyncIterator[SSE], text: GrowingText, on_text: TextSink) -> Response:
+async def _streamed(events: AsyncIterator[SSE], text: TextCollector, on_text: TextSink) -> Response:
     """Reads to the event that ends the response: a connection may end at any time, without an error."""
     items: list[Any] = []
     size = 0
     async for raw in events:
         if raw.whole:
-            return parse_response(decoded(raw.data))
+            return parse_response(decode_json(raw.data))
         event = _event(raw.data)
         match event.get("type") or raw.event:
             case "response.output_text.delta" | "response.refusal.delta":
-                text.add(text_of(event.get("delta")))
+                text.add(read_text(event.get("delta")))
                 text.show(on_text)
             case "response.output_item.added" if text.size:
                 text.add("\n\n")
@@ -122,5 +122,5 @@ def _finished(response: object, items: list[Any]) -> Response:
 
 def _event(data: bytes) -> dict[str, Any]:
     """The object in an event; empty where there is another thing in it, such as null or `[DONE]`."""
-    event = decoded(data) if data.lstrip().startswith(b"{") else {}
+    event = decode_json(data) if data.lstrip().startswith(b"{") else {}
     return event if isinstance(event, dict) else {}

@@ -13,7 +13,7 @@ from ..errors import ModelRefusedError, ModelUnavailableError, ThreadLostError
 from ..model import Message, ModelAnswer, ModelRequest, TextSink
 from ..providers.provider import Provider
 from ..thread_backend import Definition, kept_if_whole
-from ..wire.parsing import Made, parsed
+from ..wire.parsing import Made, parse_as
 from .backend import ask
 from .request import input_items, response_body
 
@@ -42,7 +42,7 @@ class ConversationsBackend:
         items = input_items(messages)
         first, rest = items[:ITEMS_A_REQUEST], items[ITEMS_A_REQUEST:]
         payload = await self._provider.request("POST", PATH, {"items": first} if first else {})
-        thread_id = parsed(Made, payload, "a conversation").id
+        thread_id = parse_as(Made, payload, "a conversation").id
         async with kept_if_whole(thread_id, self.delete):
             for start in range(0, len(rest), ITEMS_A_REQUEST):
                 batch = {"items": rest[start : start + ITEMS_A_REQUEST]}

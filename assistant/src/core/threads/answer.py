@@ -17,13 +17,13 @@ from ..wire.parsing import (
     Text,
     Wire,
     Word,
-    cleaned,
-    decoded,
-    shaped,
-    usage_of,
+    decode_json,
+    drop_surrogates,
+    read_usage,
+    validate_as,
 )
-from ..wire.thoughts import without_thoughts
-from ..wire.tool_calls import Call, WrittenCall, tool_calls
+from ..wire.reasoning import remove_reasoning
+from ..wire.tool_calls import Call, RawCall, read_tool_calls
 from .request import pack_run
 
 _GOING_ON = frozenset({"queued", "in_progress", "cancelling"})
@@ -80,7 +80,7 @@ class Messages(Wire):
     def text(self) -> str:
         """What the assistant says in them."""
         said = [message.content for message in self.data if message.role == "assistant"]
-        return without_thoughts("\n\n".join(filter(None, said)))
+        return remove_reasoning("\n\n".join(filter(None, said)))
 
 
 class MessageDelta(Wire):
@@ -104,10 +104,10 @@ def parse_run(payload: bytes) -> ThreadRun:
         BadAnswerError: it is none.
         ModelError: it is an error of the provider.
     """
-    value = cleaned(decoded(payload))
+    value = drop_surrogates(decode_json(payload))
     if (error := error_in_answer(value)) is not None:
         raise error
-    return shaped(ThreadRun, value, "a run")
+    return validate_as(ThreadRun, value, "a run")
 
 
 def answer_of_run(run: ThreadRun, text: str, *, model: str, provider: str) -> ModelAnswer:
@@ -123,8 +123,8 @@ def answer_of_run(run: ThreadRun, text: str, *, model: str, provider: str) -> Mo
     if run.status == "requires_action":
         wanted = run.required_action and run.required_action.submit_tool_outputs
         made = wanted.tool_calls if wanted else []
-        calls = tool_calls(
-            [WrittenCall(call.id, call.function.name, call.function.arguments) for call in made]
+        calls = read_tool_calls(
+            [RawCall(call.id, call.function.name, call.function.arguments) for call in made]
         )
     elif run.status == "failed":
         raise _failure(run)
@@ -145,7 +145,7 @@ def answer_of_run(run: ThreadRun, text: str, *, model: str, provider: str) -> Mo
     return ModelAnswer(
         text=text,
         tool_calls=calls,
-        usage=usage_of(name, run.usage, input_key="prompt_tokens", output_key="completion_tokens"),
+        usage=read_usage(name, run.usage, input_key="prompt_tokens", output_key="completion_tokens"),
         model=name,
         opaque=pack_run(run.id) if calls else "",
     )

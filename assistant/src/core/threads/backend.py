@@ -27,8 +27,8 @@ from ..providers.provider import Provider
 from ..providers.refusals import refusal_in_body
 from ..providers.sse import SSE
 from ..thread_backend import Definition, Identity, kept_if_whole
-from ..wire.growing_text import GrowingText
-from ..wire.parsing import Made, decoded, parsed, shaped
+from ..wire.parsing import Made, decode_json, parse_as, validate_as
+from ..wire.text_collector import TextCollector
 from .answer import MessageDelta, Messages, ThreadRun, ThreadRuns, answer_of_run, parse_run
 from .remote_assistants import RemoteAssistants
 from .request import BETA, open_run, run_body, thread_messages, tool_outputs
@@ -78,7 +78,7 @@ class RunsBackend:
         told = thread_messages(messages)
         first, rest = told[:MESSAGES_A_REQUEST], told[MESSAGES_A_REQUEST:]
         payload = await self._post(PATH, {"messages": first} if first else {})
-        thread_id = parsed(Made, payload, "a thread").id
+        thread_id = parse_as(Made, payload, "a thread").id
         async with kept_if_whole(thread_id, self.delete):
             for message in rest:
                 await self._post(f"{PATH}/{thread_id}/messages", message)
@@ -193,11 +193,12 @@ class RunsBackend:
     async def _text_of(self, thread_id: str, run_id: str) -> str:
         path = f"{PATH}/{thread_id}/messages?run_id={run_id}&order=asc&limit=100"
         with _leaving_traces():
-            return parsed(Messages, await self._provider.request("GET", path, headers=BETA), "messages").text
+            payload = await self._provider.request("GET", path, headers=BETA)
+            return parse_as(Messages, payload, "messages").text
 
     async def _cancel_active(self, thread_id: str) -> None:
         path = f"{PATH}/{thread_id}/runs?limit=20"
-        runs = parsed(ThreadRuns, await self._provider.request("GET", path, headers=BETA), "runs")
+        runs = parse_as(ThreadRuns, await self._provider.request("GET", path, headers=BETA), "runs")
         for run in runs.data:
             if run.is_active:
                 await self._cancel(thread_id, run.id)
@@ -229,14 +230,14 @@ def _leaving_traces() -> Iterator[None]:
 
 async def _streamed(events: AsyncIterator[SSE], on_text: TextSink) -> ThreadRun:
     """Reads to the run's last event."""
-    text = GrowingText()
+    text = TextCollector()
     async for event in events:
         if event.event != "error" and not event.data.lstrip().startswith(b"{"):
             continue  # null, or the end of the stream
         if event.whole:
             return parse_run(event.data)
         if event.event == "thread.message.delta":
-            text.add(shaped(MessageDelta, decoded(event.data), "a piece of a message").text)
+            text.add(validate_as(MessageDelta, decode_json(event.data), "a piece of a message").text)
             bounds.check_size(text.size, bounds.TEXT, "characters")
             text.show(on_text)
         elif event.event == "error":

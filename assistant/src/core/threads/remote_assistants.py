@@ -21,7 +21,7 @@ from ...utils.text import canonical_json
 from ..errors import ModelError, ModelRefusedError
 from ..providers.provider import Provider
 from ..thread_backend import Definition, Identity
-from ..wire.parsing import Made, parsed
+from ..wire.parsing import Made, parse_as
 from .request import BETA
 
 log = get_logger(__name__)
@@ -106,7 +106,7 @@ class RemoteAssistants:
 
     async def _created(self, provider: Provider, field: str, body: dict[str, Any], digest: str) -> str:
         payload = await provider.request("POST", PATH, body, headers=BETA)
-        made = _Remote(parsed(Made, payload, "an assistant").id, digest)
+        made = _Remote(parse_as(Made, payload, "an assistant").id, digest)
         (is_first,) = await self._notes.write(("HSETNX", KEY, field, _remote.dump_json(made)))
         if is_first:
             return made.id

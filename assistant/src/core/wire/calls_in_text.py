@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import islice, zip_longest
 
 from ..providers import bounds
-from .thoughts import Code, without_thoughts
-from .tool_calls import WrittenCall
+from .reasoning import CodeSpans, remove_reasoning
+from .tool_calls import RawCall
 
 LONGEST = 2**16
 """Characters of a text that may hold calls."""
@@ -54,17 +54,17 @@ _BARE = re.compile(r'\s*(?:```(?:json)?\s*)?\[?\s*\{\s*"(?:name|type|function)"\
 _PARTS = frozenset({"name", "arguments", "parameters", "id", "type"})
 
 
-def calls_in(raw: str, tools: Collection[str]) -> tuple[str, list[WrittenCall]]:
+def calls_in(raw: str, tools: Collection[str]) -> tuple[str, list[RawCall]]:
     """The text for people, and the calls behind it; `raw` is the text with its reasoning.
 
     `tools` are the names that may be called: JSON without a mark is a call only with one of them.
     """
     if not tools or len(raw) > LONGEST:
-        return without_thoughts(raw), []
+        return remove_reasoning(raw), []
     place, calls = _marked(raw, _HARMONY)
     if calls:
-        return without_thoughts(raw[:place]).rstrip(), calls
-    text = without_thoughts(raw)
+        return remove_reasoning(raw[:place]).rstrip(), calls
+    text = remove_reasoning(raw)
     place, calls = _marked(text, _MARK)
     if calls:
         return text[:place].rstrip(), calls
@@ -77,14 +77,14 @@ def before_calls(text: str) -> str:
     if _BARE.match(text):
         return ""
     openings = list(islice(_OPENING.finditer(text), bounds.CALLS))
-    code = Code(text) if openings else None
+    code = CodeSpans(text) if openings else None
     start = next((one.start() for one in openings if code and not code.holds(one.start())), len(text))
     return text[:start]
 
 
-def _marked(text: str, pattern: re.Pattern[str]) -> tuple[int, list[WrittenCall]]:
+def _marked(text: str, pattern: re.Pattern[str]) -> tuple[int, list[RawCall]]:
     """Where the first call begins, and all of them."""
-    code, calls, first, place = Code(text), list[WrittenCall](), 0, 0
+    code, calls, first, place = CodeSpans(text), list[RawCall](), 0, 0
     for mark in islice(pattern.finditer(text), bounds.CALLS):
         if mark.start() < place or code.holds(mark.start()):
             continue
@@ -95,7 +95,7 @@ def _marked(text: str, pattern: re.Pattern[str]) -> tuple[int, list[WrittenCall]
     return first, calls
 
 
-def _behind(text: str, mark: re.Match[str]) -> tuple[list[WrittenCall], int]:
+def _behind(text: str, mark: re.Match[str]) -> tuple[list[RawCall], int]:
     """The calls of one mark, and where they end."""
     name = next(filter(None, mark.groups()), None)
     if name is None:
@@ -103,11 +103,11 @@ def _behind(text: str, mark: re.Match[str]) -> tuple[list[WrittenCall], int]:
         return _calls_of(values), end
     if text[mark.end() :].lstrip()[:1] == "{":
         values, end = _values(text, mark.end(), most=1)
-        return [WrittenCall("", name, value) for value in values], end
+        return [RawCall("", name, value) for value in values], end
     ends = _END.search(text, mark.end())
     end = ends.end() if ends else len(text)
     arguments = dict(_parameters(text[mark.end() : end]))
-    return ([WrittenCall("", name, arguments)] if ends or arguments else []), end
+    return ([RawCall("", name, arguments)] if ends or arguments else []), end
 
 
 def _values(text: str, place: int, *, most: int = bounds.CALLS) -> tuple[list[object], int]:
@@ -125,14 +125,14 @@ def _values(text: str, place: int, *, most: int = bounds.CALLS) -> tuple[list[ob
     return values, place
 
 
-def _calls_of(values: list[object]) -> list[WrittenCall]:
+def _calls_of(values: list[object]) -> list[RawCall]:
     """The calls among JSON values; a list of them counts as they do."""
-    calls: list[WrittenCall] = []
+    calls: list[RawCall] = []
     for value in values:
         for one in value if isinstance(value, list) else [value]:
             call = one.get("function", one) if isinstance(one, dict) else None
             if isinstance(call, dict) and isinstance(name := call.get("name"), str) and name:
-                calls.append(WrittenCall("", name, call.get("arguments", call.get("parameters"))))
+                calls.append(RawCall("", name, call.get("arguments", call.get("parameters"))))
     return calls
 
 
@@ -152,7 +152,7 @@ def _json_or_text(text: str) -> object:
         return text
 
 
-def _bare(text: str, tools: Collection[str]) -> list[WrittenCall]:
+def _bare(text: str, tools: Collection[str]) -> list[RawCall]:
     """The calls that the text is, and is nothing else; such JSON may be an answer, so it has to be exact."""
     if not _BARE.match(text):
         return []

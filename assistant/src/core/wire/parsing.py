@@ -40,15 +40,15 @@ def _word(value: object) -> str:
     return str(value)
 
 
-def text_of(value: object) -> str:
+def read_text(value: object) -> str:
     """A text: as such, as an object that holds one, or as a list of parts of which some are text."""
     match value:
         case list():
-            return "".join(map(text_of, value))
+            return "".join(map(read_text, value))
         case {"type": str(kind)} if kind not in {"text", "output_text", "input_text"}:
             return ""
         case {"text": text} | {"value": text}:
-            return text_of(text)
+            return read_text(text)
         case _:
             return _word(value)
 
@@ -79,7 +79,7 @@ def first_object(value: object) -> dict[str, Any] | None:
 
 # the `str` of pydantic refuses lone surrogates, which two pieces of a stream may hold the halves of
 Word = Annotated[str, PlainValidator(_word)]
-Text = Annotated[str, PlainValidator(text_of)]
+Text = Annotated[str, PlainValidator(read_text)]
 Index = Annotated[int | None, PlainValidator(_number)]
 AsObjects = BeforeValidator(objects)
 """For a list of objects that may be null, hold nulls, or lack the list around its only object."""
@@ -109,7 +109,7 @@ class Made(Wire):
 Shape = TypeVar("Shape", bound=Wire)
 
 
-def decoded(payload: bytes) -> object:
+def decode_json(payload: bytes) -> object:
     """The JSON value in a body or an event; texts in it may hold lone surrogates.
 
     Raises:
@@ -164,29 +164,29 @@ def _whole_number(digits: str) -> int | float:
     return int(digits) if len(digits) < 100 else math.inf
 
 
-def cleaned(value: object) -> object:
+def drop_surrogates(value: object) -> object:
     """A JSON value without lone surrogates."""
     match value:
         case str():
             return well_formed(value)
         case dict():
-            return {cleaned(key): cleaned(item) for key, item in value.items()}
+            return {drop_surrogates(key): drop_surrogates(item) for key, item in value.items()}
         case list():
-            return [cleaned(item) for item in value]
+            return [drop_surrogates(item) for item in value]
     return value
 
 
-def parsed(shape: type[Shape], payload: bytes, what: str) -> Shape:
+def parse_as(shape: type[Shape], payload: bytes, what: str) -> Shape:
     """The object in a body or an event; `what` names it in the error, such as "a response".
 
     Raises:
         BadAnswerError: it is none.
         CutAnswerError: its end is missing.
     """
-    return shaped(shape, cleaned(decoded(payload)), what)
+    return validate_as(shape, drop_surrogates(decode_json(payload)), what)
 
 
-def shaped(shape: type[Shape], value: object, what: str) -> Shape:
+def validate_as(shape: type[Shape], value: object, what: str) -> Shape:
     """The object in a decoded value; `what` names it in the error.
 
     Raises:
@@ -201,7 +201,7 @@ def shaped(shape: type[Shape], value: object, what: str) -> Shape:
         raise BadAnswerError(msg) from exc
 
 
-def usage_of(model: str, usage: object, *, input_key: str, output_key: str) -> Usage:
+def read_usage(model: str, usage: object, *, input_key: str, output_key: str) -> Usage:
     """The usage in an answer of `model`, by the protocol's own keys.
 
     Counts are bookkeeping, and some servers get them wrong: whatever they are, they never end an answer.

@@ -15,7 +15,7 @@ MAX_PROPERTIES = 100
 MAX_DEPTH = 5
 """The guide's limits; newer models allow more of both."""
 
-_KEPT = frozenset(
+_COPIED = frozenset(
     {
         *("title", "description", "type", "enum", "pattern", "minItems", "maxItems"),
         *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
@@ -25,8 +25,8 @@ _NOTES = frozenset({"default", "examples", "deprecated", "$comment", "$schema", 
 """Say nothing about what fits (`format` is a note too, by the standard): left out."""
 _CONVERTED = frozenset({"const", "anyOf", "properties", "required", "additionalProperties", "items"})
 
-MAX_KEPT = 1024
-_converted_before: dict[int, tuple[JsonSchema, dict[str, Any] | None]] = {}
+CACHE_SIZE = 1024
+_cache: dict[int, tuple[JsonSchema, dict[str, Any] | None]] = {}
 
 
 class _NotStrictError(Exception):
@@ -39,32 +39,32 @@ def strict_schema(schema: JsonSchema) -> dict[str, Any] | None:
     Arguments that fit the result fit `schema`, once the nulls of optional properties are left out. The
     same object is converted once, for its tool goes out with every request: it must not be changed.
     """
-    known = _converted_before.get(id(schema))
+    known = _cache.get(id(schema))
     if known is None:
-        if len(_converted_before) >= MAX_KEPT:
-            _converted_before.clear()
+        if len(_cache) >= CACHE_SIZE:
+            _cache.clear()
         # kept with its schema, so that no other one can take over the id
-        known = _converted_before[id(schema)] = (schema, _strict(schema))
+        known = _cache[id(schema)] = (schema, _strict(schema))
     return known[1]
 
 
 def _strict(schema: JsonSchema) -> dict[str, Any] | None:
     try:
-        result = _converted({"properties": {}} | dict(schema), depth=0)
+        result = _convert({"properties": {}} | dict(schema), depth=0)
     except _NotStrictError:
         return None
-    return result if _properties_of(result) <= MAX_PROPERTIES else None
+    return result if _count_properties(result) <= MAX_PROPERTIES else None
 
 
-def _converted(schema: object, *, depth: int, optional_allowed: bool = True) -> dict[str, Any]:
-    if not isinstance(schema, Mapping) or depth > MAX_DEPTH or schema.keys() - _KEPT - _NOTES - _CONVERTED:
+def _convert(schema: object, *, depth: int, optional_allowed: bool = True) -> dict[str, Any]:
+    if not isinstance(schema, Mapping) or depth > MAX_DEPTH or schema.keys() - _COPIED - _NOTES - _CONVERTED:
         raise _NotStrictError
-    result = {key: value for key, value in schema.items() if key in _KEPT}
+    result = {key: value for key, value in schema.items() if key in _COPIED}
     if "anyOf" in schema:
         if result.keys() - {"title", "description"} or len(schema.keys() & _CONVERTED) > 1:
             raise _NotStrictError
         # which alternative a null belongs to could not be told afterwards
-        some = [_converted(one, depth=depth, optional_allowed=False) for one in schema["anyOf"]]
+        some = [_convert(one, depth=depth, optional_allowed=False) for one in schema["anyOf"]]
         return result | {"anyOf": some}
     kinds = _kinds(schema)
     if "const" in schema:
@@ -74,7 +74,7 @@ def _converted(schema: object, *, depth: int, optional_allowed: bool = True) -> 
     if "object" in kinds:
         result |= _object(schema, depth=depth, optional_allowed=optional_allowed)
     if "array" in kinds:
-        result["items"] = _converted(schema.get("items"), depth=depth + 1, optional_allowed=optional_allowed)
+        result["items"] = _convert(schema.get("items"), depth=depth + 1, optional_allowed=optional_allowed)
     return result
 
 
@@ -86,12 +86,12 @@ def _object(schema: Mapping[str, Any], *, depth: int, optional_allowed: bool) ->
     if not required <= properties.keys() or (properties.keys() - required and not optional_allowed):
         raise _NotStrictError
     converted = {
-        name: _converted(value, depth=depth + 1, optional_allowed=optional_allowed)
+        name: _convert(value, depth=depth + 1, optional_allowed=optional_allowed)
         for name, value in properties.items()
     }
     return {
         "properties": {
-            name: value if name in required else _nullable(value) for name, value in converted.items()
+            name: value if name in required else _make_nullable(value) for name, value in converted.items()
         },
         "required": list(properties),
         "additionalProperties": False,
@@ -107,7 +107,7 @@ def _kinds(schema: Mapping[str, Any]) -> tuple[str, ...]:
     return kinds
 
 
-def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
+def _make_nullable(schema: dict[str, Any]) -> dict[str, Any]:
     if "anyOf" in schema:
         others = [one for one in schema["anyOf"] if one != {"type": "null"}]
         return schema | {"anyOf": [*others, {"type": "null"}]}
@@ -117,9 +117,9 @@ def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _properties_of(schema: Any) -> int:  # noqa: ANN401 - JSON
+def _count_properties(schema: Any) -> int:  # noqa: ANN401 - JSON
     """How many properties the schema has, on all levels."""
     if isinstance(schema, Mapping):
         own = schema.get("properties")
-        return (len(own) if isinstance(own, Mapping) else 0) + sum(map(_properties_of, schema.values()))
-    return sum(map(_properties_of, schema)) if isinstance(schema, list) else 0
+        return (len(own) if isinstance(own, Mapping) else 0) + sum(map(_count_properties, schema.values()))
+    return sum(map(_count_properties, schema)) if isinstance(schema, list) else 0

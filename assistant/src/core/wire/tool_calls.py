@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, model_validator
 from ...utils.text import well_formed
 from ..model import ToolCall
 from ..providers import bounds
-from .parsing import Index, Wire, Word, cleaned
+from .parsing import Index, Wire, Word, drop_surrogates
 
 _TO_MEND = re.compile(r"\\u[dD]|[\x00-\x1f]")
 """Perhaps half of a character, or a line break within a text, which JSON does not allow."""
@@ -47,7 +47,7 @@ class Call(Wire):
 
 
 @dataclass(frozen=True, slots=True)
-class WrittenCall:
+class RawCall:
     """One call as it came; `arguments` are JSON text, or the value itself."""
 
     id: str
@@ -75,7 +75,7 @@ class UniqueCallIds:
         return self._latest.get(call_id, call_id)
 
 
-def tool_calls(written: Sequence[WrittenCall], *, cut: bool = False) -> tuple[ToolCall, ...]:
+def read_tool_calls(raw: Sequence[RawCall], *, cut: bool = False) -> tuple[ToolCall, ...]:
     """The calls, each with an id of its own, for each result names the call it answers.
 
     `cut`: the answer ended at its limit, so that a last call without arguments is one that lost them.
@@ -83,21 +83,21 @@ def tool_calls(written: Sequence[WrittenCall], *, cut: bool = False) -> tuple[To
     Raises:
         AnswerTooLargeError: there are too many.
     """
-    bounds.check_size(len(written), bounds.CALLS, "tool calls")
+    bounds.check_size(len(raw), bounds.CALLS, "tool calls")
     seen: set[str] = set()
     calls: list[ToolCall] = []
-    for number, call in enumerate(written, 1):
+    for number, call in enumerate(raw, 1):
         call_id = well_formed(call.id) or f"call_{number}"
         while call_id in seen:
             call_id += f"_{number}"
         seen.add(call_id)
-        lost = cut and number == len(written) and not call.arguments
-        arguments = _BROKEN if lost else arguments_text(call.arguments)
+        lost = cut and number == len(raw) and not call.arguments
+        arguments = _BROKEN if lost else normalize_arguments(call.arguments)
         calls.append(ToolCall(call_id, well_formed(call.name), arguments))
     return tuple(calls)
 
 
-def arguments_text(given: object) -> str:
+def normalize_arguments(given: object) -> str:
     """The arguments as one JSON object's text; broken JSON stays as it is, for the model to be told.
 
     Servers write them as an object instead of its text, as text within text, begin with an empty object,
@@ -110,22 +110,22 @@ def arguments_text(given: object) -> str:
 
 
 def _object_text(given: object) -> str:
-    values = json_values(given) if isinstance(given, str) else [given]
+    values = parse_json_values(given) if isinstance(given, str) else [given]
     if values is None:
         return well_formed(str(given))
     if len(values) == 1 and isinstance(values[0], str):
-        return arguments_text(values[0])
+        return normalize_arguments(values[0])
     filled = [value for value in values if value]
     if not filled:
         return "{}"
     if len(values) == 1 and isinstance(given, str) and not _TO_MEND.search(given):
         return well_formed(given)
-    if not all(_holds(filled[-1], value) for value in filled):
+    if not all(_includes(filled[-1], value) for value in filled):
         return well_formed(str(given))
-    return json.dumps(cleaned(filled[-1]), ensure_ascii=False)
+    return json.dumps(drop_surrogates(filled[-1]), ensure_ascii=False)
 
 
-def json_values(text: str) -> list[object] | None:
+def parse_json_values(text: str) -> list[object] | None:
     """The JSON values that stand one after another in the text; None where something else does."""
     decoder, values, place = json.JSONDecoder(strict=False), list[object](), 0
     while (rest := text[place:].lstrip()) if len(values) < bounds.CALLS else "":
@@ -138,7 +138,7 @@ def json_values(text: str) -> list[object] | None:
     return values
 
 
-def _holds(whole: object, part: object) -> bool:
+def _includes(whole: object, part: object) -> bool:
     if isinstance(whole, dict) and isinstance(part, dict):
         return part.items() <= whole.items()
     return whole == part

@@ -38,23 +38,23 @@ _WRAPPED = re.compile(r"\s*<answer>(.*?)(?:</answer>\s*)?$", re.IGNORECASE | re.
 _FENCE = re.compile("`+|~{3,}")
 
 
-def without_thoughts(text: str, *, growing: bool = False) -> str:
+def remove_reasoning(text: str, *, growing: bool = False) -> str:
     """The text for people; of one that is still `growing`, what is sure to be for them."""
     if (bare := _BARE_HARMONY.match(text)) is not None:
         return text[bare.end() :].lstrip()
     if not any(sign in text for sign in _SIGNS):
         return text
-    kept = _without_pairs(_without_channels(text), growing=growing)
+    kept = _remove_marked(_keep_final_channel(text), growing=growing)
     if growing:
-        kept = _without_half_a_mark(kept)
+        kept = _remove_partial_mark(kept)
     if kept == text:
         return text
     wrapped = _WRAPPED.match(kept)
     return (wrapped[1] if wrapped else kept).lstrip()
 
 
-def _without_channels(text: str) -> str:
-    code = Code(text)
+def _keep_final_channel(text: str) -> str:
+    code = CodeSpans(text)
     messages = [mark for mark in _CHANNEL.finditer(text) if not code.holds(mark.start())]
     if not messages:
         return text
@@ -69,12 +69,12 @@ def _without_channels(text: str) -> str:
     return "".join(final) if final or "<|message|>" in before else before
 
 
-def _without_pairs(text: str, *, growing: bool) -> str:
-    code = Code(text)
+def _remove_marked(text: str, *, growing: bool) -> str:
+    code = CodeSpans(text)
     kept: list[str] = []
     place = 0
     marks = [(mark, code.holds(mark.start())) for mark in _MARK.finditer(text)]
-    closings = _Closings(marks)
+    closings = _ClosingMarks(marks)
     for number, (mark, in_code) in enumerate(marks):
         if mark.start() < place or in_code:
             continue
@@ -98,7 +98,7 @@ def _begins_line(text: str, mark_before: int, place: int) -> bool:
     return not text[mark_before:place].rpartition("\n")[2].strip()
 
 
-def _without_half_a_mark(text: str) -> str:
+def _remove_partial_mark(text: str) -> str:
     """The text without what may be the beginning of a mark at its end."""
     channel = text.rfind("<|channel|>")
     if channel >= 0 and "<|message|>" not in text[channel:]:
@@ -110,7 +110,7 @@ def _without_half_a_mark(text: str) -> str:
     return _START_OF_MESSAGE.sub("", text)
 
 
-class _Closings:
+class _ClosingMarks:
     """The closing marks by kind, found without reading the text again for each opening one."""
 
     def __init__(self, marks: list[tuple[re.Match[str], bool]]) -> None:
@@ -131,7 +131,7 @@ class _Closings:
         return None
 
 
-class Code:
+class CodeSpans:
     """Where code stands in a text: between two equal rows of backticks or tildes, short ones on one line."""
 
     def __init__(self, text: str) -> None:

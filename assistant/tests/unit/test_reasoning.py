@@ -2,9 +2,9 @@
 
 import pytest
 
-from assistant.src.core.wire import growing_text
-from assistant.src.core.wire.growing_text import GrowingText
-from assistant.src.core.wire.thoughts import without_thoughts
+from assistant.src.core.wire import text_collector
+from assistant.src.core.wire.reasoning import remove_reasoning
+from assistant.src.core.wire.text_collector import TextCollector
 
 FENCED = "Write:\n```xml\n<think>\nlike this\n</think>\n```\nand go on."
 HARMONY = (
@@ -48,7 +48,7 @@ HARMONY = (
     ],
 )
 def test_reasoning_is_taken_out(text, shown):
-    assert without_thoughts(text) == shown
+    assert remove_reasoning(text) == shown
 
 
 @pytest.mark.parametrize(
@@ -65,15 +65,15 @@ def test_reasoning_is_taken_out(text, shown):
     ],
 )
 def test_what_an_answer_says_stays(text):
-    assert without_thoughts(text) == text
-    assert without_thoughts("<think>Hm `</think>` hm</think>\n" + text) == text
+    assert remove_reasoning(text) == text
+    assert remove_reasoning("<think>Hm `</think>` hm</think>\n" + text) == text
 
 
 @pytest.mark.parametrize(
     "text", ["<think>Hm</think>\nHello!", "[THINK]Hm[/THINK]Hello!", HARMONY, "<|start|>assistant" + HARMONY]
 )
 def test_no_piece_of_it_is_shown_while_it_arrives(text):
-    growing, told = GrowingText(), list[str]()
+    growing, told = TextCollector(), list[str]()
     for letter in text:
         growing.add(letter)
         growing.show(told.append)
@@ -82,7 +82,7 @@ def test_no_piece_of_it_is_shown_while_it_arrives(text):
 
 
 def test_an_emoji_cut_in_two_is_joined_and_half_of_one_is_replaced():
-    growing, told = GrowingText(), list[str]()
+    growing, told = TextCollector(), list[str]()
     for piece in ("a", "\ud83d", "\ude00", "b\ud83d", "c"):
         growing.add(piece)
         growing.show(told.append)
@@ -91,13 +91,13 @@ def test_an_emoji_cut_in_two_is_joined_and_half_of_one_is_replaced():
 
 
 def test_what_is_told_grows_with_the_text_and_not_with_its_square():
-    growing, told = GrowingText(), list[int]()
+    growing, told = TextCollector(), list[int]()
     for _ in range(100_000):
         growing.add("x")
         growing.show(lambda text: told.append(len(text)))
     assert told[:64] == list(range(1, 65))
     assert sum(told) < 100 * growing.size
-    assert max(told) <= growing_text.SHOWN
+    assert max(told) <= text_collector.SHOWN
     assert len(growing.text()) == growing.size
 
 
@@ -116,4 +116,4 @@ def test_what_is_told_grows_with_the_text_and_not_with_its_square():
 )
 def test_whatever_a_server_sends_it_is_read_in_time(text):
     """Half a megabyte, of which a search for each mark anew would take minutes."""
-    without_thoughts(text)
+    remove_reasoning(text)

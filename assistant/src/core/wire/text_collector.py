@@ -5,8 +5,8 @@ from collections.abc import Collection
 from ...utils.text import well_formed
 from ..model import TextSink
 from .calls_in_text import before_calls, calls_in
-from .thoughts import without_thoughts
-from .tool_calls import WrittenCall
+from .reasoning import remove_reasoning
+from .tool_calls import RawCall
 
 STEP = 64
 """The text is shown again when it has grown by one part in so many, so a short one at each piece."""
@@ -14,7 +14,7 @@ SHOWN = 2**16
 """Characters up to which it is shown while it grows; nobody watches a longer one."""
 
 
-class GrowingText:
+class TextCollector:
     """What a model says, for people: without its reasoning, broken characters, and calls written into it.
 
     `tools` are the names that the model may call; without any, there are no calls.
@@ -38,7 +38,7 @@ class GrowingText:
         """The text."""
         return well_formed(calls_in(self._raw(), self._tools)[0])
 
-    def calls(self) -> list[WrittenCall]:
+    def calls(self) -> list[RawCall]:
         """The calls in it."""
         return calls_in(self._raw(), self._tools)[1]
 
@@ -51,7 +51,7 @@ class GrowingText:
         text = self._raw()
         if text and "\ud800" <= text[-1] <= "\udbff":
             text = text[:-1]  # the other half of the character is to come
-        text = without_thoughts(text, growing=True)
+        text = remove_reasoning(text, growing=True)
         return well_formed(before_calls(text) if self._tools else text)
 
     def show(self, on_text: TextSink) -> None:
