@@ -18,8 +18,8 @@ from service_kit.redis import connect
 from service_kit.rest.client import AsyncRestClient
 from service_kit.settings import load
 
+from .assistants.compaction import Compactor
 from .assistants.factory import AssistantFactory, Limits
-from .assistants.folding import Folding
 from .assistants.memory import Memories
 from .assistants.openai_services import OpenAIServices, stateless_backends
 from .config.settings import Settings
@@ -61,7 +61,7 @@ class _Parts:
     """What runs: the orchestrator's handler for the queue, and what goes on beside it."""
 
     orchestrator: AssistantOrchestrator
-    folding: Folding
+    compactor: Compactor
     usage: UsageLog
     trouble: Trouble
     sweeper: DiscardSweeper
@@ -100,7 +100,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             await parts.orchestrator.initialize()
             await consumer.run(stop)
             # in the order in which one makes work for the next
-            await parts.folding.drain()
+            await parts.compactor.drain()
             await lifecycle.end_tasks(chores)
         await parts.usage.drain()
     log.info("stopped")
@@ -114,7 +114,7 @@ def _parts(
     usage = UsageLog(redis, rest, clock)
     trouble = Trouble(redis, rest)
     conversations = ConversationStore(redis, retention_s=settings.history_retention_days * 86_400)
-    folding = Folding(conversations, usage.record)
+    compactor = Compactor(conversations, usage.record)
     user_data: list[UserData] = [conversations, openai.threads]
     factory = AssistantFactory(
         backend=backend,
@@ -123,7 +123,7 @@ def _parts(
             conversations,
             history_tokens=settings.history_tokens,
             context_tokens=openai.resolver.context_tokens,
-            folding=folding,
+            compactor=compactor,
         ),
         limits=_limits(settings),
         services=_tool_services(settings, client, stack),
@@ -143,7 +143,7 @@ def _parts(
     sweeper = DiscardSweeper(
         client, openai.threads, [*user_data, letters], delete_thread=openai.delete_thread
     )
-    return _Parts(orchestrator, folding, usage, trouble, sweeper, openai.resolver.providers)
+    return _Parts(orchestrator, compactor, usage, trouble, sweeper, openai.resolver.providers)
 
 
 def _consumer(settings: Settings, orchestrator: AssistantOrchestrator, health: Health) -> RedisConsumer:

@@ -93,8 +93,8 @@ BETWEEN_SERVICES = {
 }
 IN_THE_BACKGROUND_AND_AT_THE_END = {
     "assistant.src.messages.trouble:LASTING": 300.0,
-    "assistant.src.assistants.folding:DEADLINE": 60.0,
-    "assistant.src.assistants.folding:DRAIN": 5.0,
+    "assistant.src.assistants.compaction:DEADLINE": 60.0,
+    "assistant.src.assistants.compaction:DRAIN": 5.0,
     "assistant.src.services.usage:DRAIN": 3.0,
     "service_kit.settings:ServiceSettings.drain_timeout": 30.0,
     "service_kit.queue.redis_store:LEAVE_TIMEOUT": 5.0,

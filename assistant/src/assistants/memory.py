@@ -22,11 +22,11 @@ from ..storage.insisting import insist
 from ..storage.journal import Journal
 from ..storage.summary import SUMMARY_KEY
 from ..storage.turns import Turn, size_of, turn_of
-from ..storage.window import HARD_LIMIT, WORTH_FOLDING, Budget, budget_of, is_due
+from ..storage.window import HARD_LIMIT, MIN_BUDGET, Budget, budget_of, exceeds_budget
 from ..tools.base import BaseTool
 from ..utils.text import compact_json
 from ..utils.tokens import MESSAGE_OVERHEAD, estimate_tokens
-from .folding import Fold, Folding
+from .compaction import Compaction, Compactor
 from .summarizer import Summarizer
 from .tool_loop import RunResult
 
@@ -53,12 +53,12 @@ class Memory:
     """What one assistant remembers of all its users."""
 
     def __init__(
-        self, store: ConversationStore, folding: Folding | None, summarizer: Summarizer, budget: Budget
+        self, store: ConversationStore, compactor: Compactor | None, summarizer: Summarizer, budget: Budget
     ) -> None:
         self._store = store
         self._summarizer = summarizer
         self._budget = budget
-        self._folding = folding
+        self._compactor = compactor
 
     async def load(self, message: str, context: RunContext) -> Conversation:
         """The conversation with the context's user; its totals get what earlier runs of the message used."""
@@ -124,20 +124,20 @@ class Memory:
         self, past: Conversation, turn: Turn, result: RunResult, context: RunContext
     ) -> None:
         """Have the oldest turns summarized in the background, where the conversation exceeds its budget."""
-        if self._folding is None or self._budget.history < WORTH_FOLDING:
+        if self._compactor is None or self._budget.history < MIN_BUDGET:
             return
         sizes = [each.tokens for each in (*past.turns, turn)]
-        if not result.overflowed and not is_due(sizes, self._budget.history):
+        if not result.overflowed and not exceeds_budget(sizes, self._budget.history):
             return
-        # what the model could not take along this time, it cannot the next time either
-        taken = sum(each.key != SUMMARY_KEY for each in result.history) + 1
-        self._folding.begin(
-            Fold(
+        # what the model could not take this time, it cannot take the next time either
+        sent = sum(each.key != SUMMARY_KEY for each in result.history) + 1
+        self._compactor.start(
+            Compaction(
                 user_id=context.user.id,
                 message_id=context.message_id,
                 summarizer=self._summarizer,
                 budget=self._budget.history,
-                at_most=taken if result.overflowed else None,
+                keep=sent if result.overflowed else None,
             )
         )
 
@@ -150,8 +150,8 @@ class Memories:
     """Makes the memories of assistants; one for the process.
 
     `history_tokens` is the budget where a row names none, `context_tokens` tells the size of a model's
-    window by the name that rows give the model; None where it is not known. Without `folding`, what
-    falls out of a conversation is forgotten.
+    window by the name that rows give the model; None where it is not known. Without `compactor`, what
+    exceeds a conversation's budget is forgotten.
     """
 
     def __init__(
@@ -160,10 +160,10 @@ class Memories:
         *,
         history_tokens: int = 16_000,
         context_tokens: Callable[[str], int | None] = _unknown,
-        folding: Folding | None = None,
+        compactor: Compactor | None = None,
     ) -> None:
         self._store = store
-        self._folding = folding
+        self._compactor = compactor
         self._history_tokens = history_tokens
         self._context_tokens = context_tokens
 
@@ -173,7 +173,7 @@ class Memories:
         history = row.settings.history_tokens or self._history_tokens
         window = self._window(row.model)
         budget = budget_of(history, window=window, fixed=fixed, output=row.settings.max_output_tokens)
-        if budget.history < WORTH_FOLDING:
+        if budget.history < MIN_BUDGET:
             log.warning("window_leaves_no_memory", assistant=row.name, window=window, fixed=fixed)
         summarizer = Summarizer(
             backend,
@@ -183,7 +183,7 @@ class Memories:
             transcript_tokens=window // 2 if window else history * HARD_LIMIT,
             max_output_tokens=row.settings.max_output_tokens,
         )
-        return Memory(self._store, self._folding, summarizer, budget)
+        return Memory(self._store, self._compactor, summarizer, budget)
 
     def _window(self, model: str) -> int | None:
         try:

@@ -1,4 +1,4 @@
-"""Turns that fall out of the window become notes; the assistant's own model writes them."""
+"""The oldest turns of a conversation become notes; the assistant's own model writes them."""
 
 import asyncio
 from collections.abc import Sequence
@@ -55,15 +55,15 @@ class Summarizer:
     transcript_tokens: int
     max_output_tokens: int | None = None
 
-    async def fold(self, previous: Summary | None, fallen: Sequence[Turn], totals: RunTotals) -> Summary:
-        """Notes in the place of `previous` and the `fallen` turns; what it cost is added to `totals`.
+    async def summarize(self, previous: Summary | None, turns: Sequence[Turn], totals: RunTotals) -> Summary:
+        """Notes in the place of `previous` and `turns`; what it cost is added to `totals`.
 
         Where the model cannot take all of it, the oldest lines are left out.
 
         Raises:
             ModelError: no model wrote any.
         """
-        lines = [_line(message) for turn in fallen for message in turn.messages]
+        lines = [_line(message) for turn in turns for message in turn.messages]
         sizes = [estimate_tokens(compact_json(line)) for line in lines]
         limit, halvings = self.transcript_tokens, 0
         while True:
@@ -79,7 +79,7 @@ class Summarizer:
         if left_out:
             log.warning("lines_left_out_of_summary", assistant=self.assistant, lines=left_out)
         notes = shortened(answer.text.strip(), NOTES_CHARS, "…")
-        return Summary(notes, len(fallen) + (previous.turns if previous else 0))
+        return Summary(notes, len(turns) + (previous.turns if previous else 0))
 
     async def _answer(self, material: str, totals: RunTotals) -> ModelAnswer:
         """The model's answer, never an empty one."""

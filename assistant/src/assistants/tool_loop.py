@@ -29,7 +29,7 @@ from ..core.model import (
 from ..core.run_context import RunContext
 from ..messages.texts import say_done
 from ..storage.journal import Journal, NoJournal
-from ..storage.summary import halved
+from ..storage.summary import halve
 from ..storage.turns import Turn, receipts_in
 from ..tools.base import BaseTool
 from ..tools.toolbox import Toolbox
@@ -183,7 +183,7 @@ class ToolLoop:
             except ContextOverflowError:
                 if not state.history:
                     raise
-                state.history = halved(state.history)
+                state.history = halve(state.history)
                 state.overflowed = True
                 log.warning("history_halved", turns_left=len(state.history))
                 continue

@@ -41,7 +41,7 @@ class Settings(ServiceSettings, RedisSettings, QueueSettings, RestClientSettings
     history_tokens: int = Field(
         default=16_000,
         ge=256,
-        description="Tokens of a conversation that stay as they are; what is older is folded into a summary.",
+        description="Tokens of a conversation that stay as they are; what is older becomes a summary.",
     )
     history_retention_days: float = Field(
         default=30.0, gt=0, description="Days after which an unused conversation is forgotten."

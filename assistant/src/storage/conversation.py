@@ -1,4 +1,4 @@
-"""Conversations in Redis: one list of turns a user and assistant, and a summary of what fell out of it.
+"""Conversations in Redis: one list of turns a user and assistant, and a summary of the turns before them.
 
 Keys, each alive until nobody has used the conversation for the retention time:
 `conversation:<user id>:<assistant id>` LIST of turns as JSON, oldest first;
@@ -8,8 +8,8 @@ Keys, each alive until nobody has used the conversation for the retention time:
 
 Loading and appending are one round trip each; what changes more than one key is a script, so it is done
 whole or not at all. Order: the queue serves one user's messages one by one; sub-assistants that one
-message asks twice at once append whole turns, in any order. A fold may come at any time: it takes turns
-from the front, and its script does nothing where the front is no longer what was folded.
+message asks twice at once append whole turns, in any order. A compaction may end at any time: it takes turns
+from the front, and its script does nothing where the front is no longer what was summarized.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ from .insisting import insist
 from .journal import LIFETIME, RunJournal, Spent, load_run, load_spent, unfinished_turn
 from .summary import Summary, dump_summary, load_summary
 from .turns import Turn, dump_turn, load_turn
-from .window import count_within, is_due, kept_by_fold, kept_by_force
+from .window import count_after_compaction, count_after_forced_cut, count_within, exceeds_budget
 
 log = get_logger(__name__)
 
@@ -61,28 +61,28 @@ class Conversation:
 
 
 @dataclass(frozen=True, slots=True)
-class Fallen:
-    """The oldest turns of a conversation as they were read, to be folded into a summary."""
+class OldestTurns:
+    """The oldest turns of a conversation as they were read, to be replaced by a summary."""
 
     user_id: int
     assistant_id: str
     turns: tuple[Turn, ...]
     summary: Summary | None
-    """Of what fell out before."""
-    witness: tuple[int, str]
-    """For `fold.lua`: the number of stored turns, and a digest of the first."""
+    """Of the turns before them."""
+    front: tuple[int, str]
+    """For `compact.lua`: the number of stored turns, and a digest of the first."""
 
 
 class ConversationStore:
-    """Loads, appends, folds and forgets conversations."""
+    """Loads, appends, compacts and forgets conversations."""
 
     def __init__(self, redis: aioredis.Redis, *, retention_s: float) -> None:
         self._redis = redis
         self._notes = Notes(redis)
         self._retention_ms = int(retention_s * 1000)
-        self._append, self._fold, self._settle = (
+        self._append, self._compact, self._store_unfinished = (
             redis.register_script((resources.files(__package__) / f"{name}.lua").read_text("utf-8"))
-            for name in ("append", "fold", "settle")
+            for name in ("append", "compact", "store_unfinished")
         )
 
     async def load(
@@ -99,7 +99,7 @@ class ConversationStore:
             raws, summary, runs = await pipe.execute()
         unfinished = {name: raw for name, raw in runs.items() if not _is_of(message_id, name.decode())}
         if unfinished:
-            raws += await self._settled(user_id, assistant_id, unfinished)
+            raws += await self._store_unfinished_runs(user_id, assistant_id, unfinished)
         turns = tuple(turn for raw in raws if (turn := load_turn(raw)) is not None)
         if len(turns) < len(raws):
             broken = len(raws) - len(turns)
@@ -135,7 +135,7 @@ class ConversationStore:
 
         The oldest turns go without a summary where they are far beyond the budget.
         """
-        keep = kept_by_force(_sizes((*before.turns, turn)), budget)
+        keep = count_after_forced_cut(_sizes((*before.turns, turn)), budget)
         place = user_id, assistant_id
         await self._append(
             keys=[_conversation(*place), _summary(*place), _index(user_id), _runs(*place)],
@@ -145,12 +145,12 @@ class ConversationStore:
             dropped = len(before.turns) + 1 - keep
             log.warning("turns_dropped_without_summary", assistant_id=assistant_id, turns=dropped)
 
-    async def fallen(
-        self, user_id: int, assistant_id: str, *, budget: int, at_most: int | None = None
-    ) -> Fallen | None:
-        """The turns to be folded now; None: there are none.
+    async def load_oldest(
+        self, user_id: int, assistant_id: str, *, budget: int, keep: int | None = None
+    ) -> OldestTurns | None:
+        """The turns to be compacted now; None: there are none.
 
-        With `at_most` no more than so many of the newest stay, though the budget may hold more.
+        With `keep` no more than so many of the newest stay, though the budget may hold more.
         """
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.lrange(_conversation(user_id, assistant_id), 0, -1)
@@ -158,13 +158,13 @@ class ConversationStore:
             raws, summary = await pipe.execute()
         turns = [load_turn(raw) for raw in raws]
         sizes = [turn.tokens if turn else 0 for turn in turns]
-        keep = kept_by_fold(sizes, budget) if is_due(sizes, budget) else len(raws)
-        if at_most is not None:
-            keep = min(keep, max(1, at_most))
-        count = len(raws) - keep
+        kept = count_after_compaction(sizes, budget) if exceeds_budget(sizes, budget) else len(raws)
+        if keep is not None:
+            kept = min(kept, max(1, keep))
+        count = len(raws) - kept
         if count <= 0:
             return None
-        return Fallen(
+        return OldestTurns(
             user_id,
             assistant_id,
             tuple(turn for turn in turns[:count] if turn is not None),
@@ -172,16 +172,16 @@ class ConversationStore:
             (count, hashlib.sha1(raws[0], usedforsecurity=False).hexdigest()),
         )
 
-    async def fold(self, fallen: Fallen, summary: Summary) -> bool:
-        """Put `summary` in the place of the fallen turns, in one step.
+    async def compact(self, oldest: OldestTurns, summary: Summary) -> bool:
+        """Put `summary` in the place of these turns, in one step.
 
         False: it is not the conversation any more that was read; nothing was changed.
         """
-        place = fallen.user_id, fallen.assistant_id
-        folded = await self._fold(
-            keys=[_conversation(*place), _summary(*place)], args=[*fallen.witness, dump_summary(summary)]
+        place = oldest.user_id, oldest.assistant_id
+        is_compacted = await self._compact(
+            keys=[_conversation(*place), _summary(*place)], args=[*oldest.front, dump_summary(summary)]
         )
-        return bool(folded)
+        return bool(is_compacted)
 
     async def forget(self, user_id: int) -> int:
         """Drop all conversations of this user, with summaries and journals; returns how many there were."""
@@ -202,7 +202,9 @@ class ConversationStore:
             ("PEXPIRE", index, self._retention_ms),
         )
 
-    async def _settled(self, user_id: int, assistant_id: str, runs: Mapping[bytes, bytes]) -> list[bytes]:
+    async def _store_unfinished_runs(
+        self, user_id: int, assistant_id: str, runs: Mapping[bytes, bytes]
+    ) -> list[bytes]:
         """The turns that these unfinished runs have become, in the order of their keys."""
         turns: list[bytes] = []
         args: list[bytes | int] = [self._retention_ms]
@@ -211,7 +213,7 @@ class ConversationStore:
             dumped = dump_turn(turn) if turn is not None else b""
             args += (name, dumped)
             turns += [dumped] if dumped else []
-        await self._settle(
+        await self._store_unfinished(
             keys=[_runs(user_id, assistant_id), _conversation(user_id, assistant_id)], args=args
         )
         log.info("unfinished_runs_remembered", assistant_id=assistant_id, runs=len(turns))

@@ -7,7 +7,7 @@ how far the conversation had come: `threads:<user id>` HASH, assistant id → `K
 The turns that we keep ourselves are the truth, and the provider's conversation a copy that is used only
 where it is known to be equal. So what is known is *taken out* before a run and put back after it: after a
 crash, a failure in mid-run, or a second run at the same time nothing is there, and the next run makes a
-new conversation out of our turns. The same happens when turns were folded into a summary, forgotten, or
+new conversation out of our turns. The same happens when turns were compacted into a summary, forgotten, or
 added without the provider (a fallback model answered).
 """
 

@@ -1,4 +1,4 @@
-"""What is left of the turns that fell out of a conversation's window."""
+"""What is left of the turns that compaction removed from a conversation."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -27,13 +27,13 @@ class Summary:
     v: Literal[1] = 1
 
     def as_turn(self) -> Turn:
-        """The first exchange of the history that a model gets; the same bytes until the next fold."""
+        """The first exchange of the history that a model gets; the same bytes until the next compaction."""
         text = self.text.replace("</summary>", "</ summary>")
         shown = f"{_INTRODUCTION}\n<summary>\n{text}\n</summary>"
         return turn_of(SUMMARY_KEY, "", (UserMessage(shown), AssistantMessage(_ACKNOWLEDGEMENT)))
 
 
-def halved(history: tuple[Turn, ...]) -> tuple[Turn, ...]:
+def halve(history: tuple[Turn, ...]) -> tuple[Turn, ...]:
     """The newer half of the turns; a summary before them goes last, when there is nothing else."""
     first, turns = (history[:1], history[1:]) if history[0].key == SUMMARY_KEY else ((), history)
     return first + turns[(len(turns) + 1) // 2 :] if turns else ()

@@ -1,9 +1,9 @@
 """How much of a conversation stays, and how much of it the model sees; whole turns only.
 
-All sizes are estimated tokens. Turns stay until they exceed the budget; then the oldest are folded into
-a summary, down to KEPT_AFTER_CUT of it. So between two folds the window only grows at its end, and the
-provider's prompt cache holds. While no model can be had for the summary, nothing is lost up to HARD_LIMIT
-budgets; beyond it the oldest turns go without one.
+All sizes are estimated tokens. Turns stay until they exceed the budget; then compaction
+summarizes the oldest, down to SHARE_AFTER_COMPACTION of it. Between two compactions the window only grows at
+its end, and the provider's prompt cache holds. While no model writes the summary, nothing is lost up to
+HARD_LIMIT budgets; beyond it the oldest turns go without one.
 """
 
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 from ..core.errors import ContextOverflowError
 
-KEPT_AFTER_CUT = 0.6
-"""Share of the budget that is left after a fold."""
+SHARE_AFTER_COMPACTION = 0.6
+"""Share of the budget that is left after a compaction."""
 HARD_LIMIT = 2
 """Budgets."""
 MAX_TURNS = 400
 """However short they are; HARD_LIMIT times as many without a summary."""
-WORTH_FOLDING = 256
-"""Smaller budgets are not folded: it would cost a summary with every message, and there is no room for it."""
+MIN_BUDGET = 256
+"""Tokens. A smaller budget has no room for a summary, and would need a new one with every message."""
 MARGIN = 0.1
 """Share of a model's window left free, for sizes are estimated."""
 ANSWER_TOKENS = 4096
@@ -29,7 +29,7 @@ ANSWER_TOKENS = 4096
 class Budget:
     """What an assistant may send along.
 
-    `history` are the turns that stay before the oldest are folded. `ceiling` is the longest message that
+    `history` are the turns that stay before the oldest are compacted. `ceiling` is the longest message that
     the model can take at all, `room` what there is for message and history together; None: not known,
     the provider will tell.
     """
@@ -74,18 +74,18 @@ def count_within(sizes: Sequence[int], tokens: float) -> int:
     return count
 
 
-def is_due(sizes: Sequence[int], budget: int) -> bool:
-    """Whether the oldest of these turns are to be folded."""
+def exceeds_budget(sizes: Sequence[int], budget: int) -> bool:
+    """Whether the oldest of these turns are to be compacted."""
     return len(sizes) > MAX_TURNS or sum(sizes) > budget
 
 
-def kept_by_fold(sizes: Sequence[int], budget: int) -> int:
-    """How many of the newest turns a fold leaves; the newest always stays."""
-    return max(1, count_within(sizes[-MAX_TURNS:], budget * KEPT_AFTER_CUT))
+def count_after_compaction(sizes: Sequence[int], budget: int) -> int:
+    """How many of the newest turns a compaction leaves; the newest always stays."""
+    return max(1, count_within(sizes[-MAX_TURNS:], budget * SHARE_AFTER_COMPACTION))
 
 
-def kept_by_force(sizes: Sequence[int], budget: int) -> int | None:
-    """How many stay when folding did not keep up; None: all of them."""
+def count_after_forced_cut(sizes: Sequence[int], budget: int) -> int | None:
+    """How many stay when compaction did not keep up; None: all of them."""
     if len(sizes) <= MAX_TURNS * HARD_LIMIT and sum(sizes) <= budget * HARD_LIMIT:
         return None
     return max(1, count_within(sizes[-MAX_TURNS:], budget))

@@ -9,10 +9,10 @@ from redis.asyncio.connection import Connection
 
 from assistant.src.core.model import AssistantMessage, ToolCall, UserMessage
 from assistant.src.core.run_context import RunTotals
-from assistant.src.storage.conversation import Conversation, ConversationStore, Fallen
+from assistant.src.storage.conversation import Conversation, ConversationStore, OldestTurns
 from assistant.src.storage.summary import SUMMARY_KEY, Summary
 from assistant.src.storage.turns import Turn, dump_turn, turn_of
-from assistant.src.storage.window import HARD_LIMIT, KEPT_AFTER_CUT
+from assistant.src.storage.window import HARD_LIMIT, SHARE_AFTER_COMPACTION
 
 pytestmark = pytest.mark.integration
 
@@ -52,43 +52,45 @@ async def test_turns_come_back_in_order(store):
     assert past.find("tg:3", "q3") is None
 
 
-async def folded(store: ConversationStore, text: str = "notes", at_most: int | None = None) -> bool:
-    fallen = await store.fallen(1, "a", budget=BUDGET, at_most=at_most)
-    assert fallen is not None
-    return await store.fold(fallen, Summary(text, len(fallen.turns)))
+async def compact(store: ConversationStore, text: str = "notes", keep: int | None = None) -> bool:
+    oldest = await store.load_oldest(1, "a", budget=BUDGET, keep=keep)
+    assert oldest is not None
+    return await store.compact(oldest, Summary(text, len(oldest.turns)))
 
 
 async def test_what_fell_out_is_replaced_by_its_summary(store):
     turns = [turn(number) for number in range(12)]
     await add(store, *turns)
-    fallen = await store.fallen(1, "a", budget=BUDGET)
-    assert fallen is not None
-    assert (fallen.turns, fallen.summary) == (tuple(turns[:6]), None)
-    assert await store.fold(fallen, Summary("notes", 6))
+    oldest = await store.load_oldest(1, "a", budget=BUDGET)
+    assert oldest is not None
+    assert (oldest.turns, oldest.summary) == (tuple(turns[:6]), None)
+    assert await store.compact(oldest, Summary("notes", 6))
     past = await load(store)
     assert (past.turns, past.summary) == (tuple(turns[6:]), Summary("notes", 6))
-    assert sum(one.tokens for one in past.turns) <= BUDGET * KEPT_AFTER_CUT
-    assert await store.fallen(1, "a", budget=BUDGET) is None
+    assert sum(one.tokens for one in past.turns) <= BUDGET * SHARE_AFTER_COMPACTION
+    assert await store.load_oldest(1, "a", budget=BUDGET) is None
 
 
 async def test_the_next_fold_continues_the_summary(store):
     await add(store, *(turn(number) for number in range(12)))
-    assert await folded(store)
+    assert await compact(store)
     await add(store, *(turn(number) for number in range(12, 18)))
-    fallen = await store.fallen(1, "a", budget=BUDGET)
-    assert fallen is not None
-    assert fallen.summary == Summary("notes", 6)
-    assert await store.fold(fallen, Summary("more notes", 12))
+    oldest = await store.load_oldest(1, "a", budget=BUDGET)
+    assert oldest is not None
+    assert oldest.summary == Summary("notes", 6)
+    assert await store.compact(oldest, Summary("more notes", 12))
     assert (await load(store)).summary == Summary("more notes", 12)
 
 
 async def test_two_replicas_fold_once(store):
     await add(store, *(turn(number) for number in range(12)))
-    one = await store.fallen(1, "a", budget=BUDGET)
-    two = await store.fallen(1, "a", budget=BUDGET)
+    one = await store.load_oldest(1, "a", budget=BUDGET)
+    two = await store.load_oldest(1, "a", budget=BUDGET)
     assert one is not None
     assert two is not None
-    outcomes = await asyncio.gather(store.fold(one, Summary("one", 6)), store.fold(two, Summary("two", 6)))
+    outcomes = await asyncio.gather(
+        store.compact(one, Summary("one", 6)), store.compact(two, Summary("two", 6))
+    )
     assert sorted(outcomes) == [False, True]
     past = await load(store)
     assert len(past.turns) == 6
@@ -97,22 +99,22 @@ async def test_two_replicas_fold_once(store):
 
 async def test_turns_that_come_during_a_fold_stay(store):
     await add(store, *(turn(number) for number in range(12)))
-    fallen = await store.fallen(1, "a", budget=BUDGET)
+    oldest = await store.load_oldest(1, "a", budget=BUDGET)
     await add(store, turn(12))
-    assert fallen is not None
-    assert await store.fold(fallen, Summary("notes", 6))
+    assert oldest is not None
+    assert await store.compact(oldest, Summary("notes", 6))
     assert await keys(store) == [f"tg:{number}" for number in range(6, 13)]
 
 
 @pytest.mark.parametrize("after", [0, 1, 12])
 async def test_a_fold_brings_nothing_forgotten_back(store, redis_client, after):
-    """/new in the middle of a fold; perhaps the user has written again since."""
+    """/new in the middle of a compaction; perhaps the user has written again since."""
     await add(store, *(turn(number) for number in range(12)))
-    fallen = await store.fallen(1, "a", budget=BUDGET)
-    assert fallen is not None
+    oldest = await store.load_oldest(1, "a", budget=BUDGET)
+    assert oldest is not None
     await store.forget(1)
     await add(store, *(turn(100 + number) for number in range(after)))
-    assert not await store.fold(fallen, Summary("notes", 6))
+    assert not await store.compact(oldest, Summary("notes", 6))
     past = await load(store)
     assert (len(past.turns), past.summary) == (after, None)
     assert not await redis_client.exists("summary:1:a")
@@ -120,19 +122,19 @@ async def test_a_fold_brings_nothing_forgotten_back(store, redis_client, after):
 
 async def test_a_fold_does_not_touch_what_was_cut_since(store, redis_client):
     await add(store, *(turn(number) for number in range(12)))
-    fallen = await store.fallen(1, "a", budget=BUDGET)
-    assert fallen is not None
+    oldest = await store.load_oldest(1, "a", budget=BUDGET)
+    assert oldest is not None
     await redis_client.ltrim("conversation:1:a", 1, -1)
-    assert not await store.fold(fallen, Summary("notes", 6))
+    assert not await store.compact(oldest, Summary("notes", 6))
     assert len(await keys(store)) == 11
 
 
 async def test_what_a_model_could_not_take_falls_too(store):
     await add(store, turn(1), turn(2), turn(3))
-    assert await store.fallen(1, "a", budget=BUDGET) is None
-    assert await folded(store, at_most=1)
+    assert await store.load_oldest(1, "a", budget=BUDGET) is None
+    assert await compact(store, keep=1)
     assert await keys(store) == ["tg:3"]
-    assert await store.fallen(1, "a", budget=BUDGET, at_most=1) is None
+    assert await store.load_oldest(1, "a", budget=BUDGET, keep=1) is None
 
 
 async def test_without_folds_the_oldest_go_at_the_hard_limit_alone(store):
@@ -147,7 +149,7 @@ async def test_without_folds_the_oldest_go_at_the_hard_limit_alone(store):
 
 async def test_the_summary_is_shown_first_as_far_as_there_is_room(store):
     await add(store, *(turn(number) for number in range(12)))
-    await folded(store)
+    await compact(store)
     past = await load(store)
     assert past.summary is not None
     summary = past.summary.as_turn()
@@ -159,10 +161,10 @@ async def test_the_summary_is_shown_first_as_far_as_there_is_room(store):
 
 async def test_broken_turns_fall_out_without_a_trace(store, redis_client):
     await redis_client.rpush("conversation:1:a", b"{not json", *(dump_turn(turn(n)) for n in range(12)))
-    fallen = await store.fallen(1, "a", budget=BUDGET)
-    assert fallen is not None
-    assert [one.key for one in fallen.turns] == [f"tg:{number}" for number in range(6)]
-    assert await store.fold(fallen, Summary("notes", 6))
+    oldest = await store.load_oldest(1, "a", budget=BUDGET)
+    assert oldest is not None
+    assert [one.key for one in oldest.turns] == [f"tg:{number}" for number in range(6)]
+    assert await store.compact(oldest, Summary("notes", 6))
     assert await keys(store) == [f"tg:{number}" for number in range(6, 12)]
 
 
@@ -170,7 +172,7 @@ async def test_a_broken_summary_is_none(store, redis_client):
     await add(store, turn(1), turn(2))
     await redis_client.set("summary:1:a", b"{not json")
     assert (await load(store)).summary is None
-    assert await folded(store, at_most=1)
+    assert await compact(store, keep=1)
     assert (await load(store)).summary == Summary("notes", 1)
 
 
@@ -220,7 +222,7 @@ async def test_a_run_is_found_again_by_its_message(store):
 
 async def test_forgetting_takes_all_of_a_user_and_nothing_of_others(store, redis_client):
     await add(store, *(turn(number) for number in range(12)))
-    await folded(store)
+    await compact(store)
     await add(store, turn(2), assistant="b")
     await add(store, turn(3), user=11)
     assert await store.forget(1) == 2
@@ -233,7 +235,7 @@ async def test_all_that_is_kept_ends_with_the_retention_time(redis_client):
     """Turns, summary, index, and the journal of a run that never ended."""
     store = ConversationStore(redis_client, retention_s=60)
     await add(store, *(turn(number) for number in range(12)))
-    await folded(store)
+    await compact(store)
     await store.journal(1, "a", key="tg:7", asked="Hi", begun=(), totals=RunTotals()).note(
         [UserMessage("Hi")]
     )
@@ -246,7 +248,7 @@ async def test_all_that_is_kept_ends_with_the_retention_time(redis_client):
 async def test_use_prolongs_all_of_a_conversation(redis_client):
     store = ConversationStore(redis_client, retention_s=60)
     await add(store, *(turn(number) for number in range(12)))
-    await folded(store)
+    await compact(store)
     for name in await redis_client.keys("*"):
         await redis_client.pexpire(name, 5000)
     await add(store, turn(12))
@@ -298,26 +300,26 @@ async def test_a_server_that_was_restarted_is_given_the_scripts_again(store, red
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(st.lists(st.sampled_from(["turn", "turn", "turn", "read", "fold", "forget"]), max_size=40))
-async def test_however_folds_and_turns_mix_each_turn_is_in_one_place(redis_client, steps):
-    """Replicas read at any time and fold later; the notes here are the keys of the turns they stand for."""
+@given(st.lists(st.sampled_from(["turn", "turn", "turn", "read", "compact", "forget"]), max_size=40))
+async def test_however_compactions_and_turns_mix_each_turn_is_in_one_place(redis_client, steps):
+    """Replicas read at any time and compact later; the notes here are the keys of their turns."""
     await redis_client.flushdb()
     store, budget = ConversationStore(redis_client, retention_s=3600), 250
     said: list[str] = []
-    waiting: list[Fallen] = []
+    waiting: list[OldestTurns] = []
     for number, step in enumerate(steps):
         match step:
             case "turn":
                 # as if nothing were there: the forced cut is another test's
                 await store.append(1, "a", turn(number), before=Conversation(), budget=budget)
                 said.append(f"tg:{number}")
-            case "read" if (fallen := await store.fallen(1, "a", budget=budget)) is not None:
-                waiting.append(fallen)
-            case "fold" if waiting:
-                fallen = waiting.pop()
-                before_it = fallen.summary.text.split() if fallen.summary else []
-                notes = [*before_it, *(one.key for one in fallen.turns)]
-                await store.fold(fallen, Summary(" ".join(notes), len(notes)))
+            case "read" if (oldest := await store.load_oldest(1, "a", budget=budget)) is not None:
+                waiting.append(oldest)
+            case "compact" if waiting:
+                oldest = waiting.pop()
+                before_it = oldest.summary.text.split() if oldest.summary else []
+                notes = [*before_it, *(one.key for one in oldest.turns)]
+                await store.compact(oldest, Summary(" ".join(notes), len(notes)))
             case "forget":
                 await store.forget(1)
                 said.clear()

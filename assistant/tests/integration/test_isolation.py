@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from assistant.src.assistants.folding import Folding
+from assistant.src.assistants.compaction import Compactor
 from assistant.src.assistants.llm_chat import LLMChat
 from assistant.src.assistants.memory import Memories
 from assistant.src.assistants.secretary import SecretaryLLMChat
@@ -23,14 +23,14 @@ from assistant.src.storage.conversation import ConversationStore
 from assistant.src.tools.base import Arguments, BaseTool
 from assistant.src.tools.sub_assistant_tool import SubAssistantTool
 from assistant.tests.fakes import ScriptedBackend, assistant_row, calls, context_of, said
-from assistant.tests.integration.test_folding import Costs
+from assistant.tests.integration.test_compaction import Costs
 from service_kit.contracts.assistants import ModelSettings
 
 pytestmark = pytest.mark.integration
 
 USERS = range(1, 5)
 TIGHT = ModelSettings(history_tokens=256)
-"""So that conversations are folded after a few messages."""
+"""So that conversations are compacted after a few messages."""
 MARK = re.compile(r"mark-of-(\d)")
 
 
@@ -87,8 +87,8 @@ async def test_no_user_ever_sees_anything_of_another(redis_client, script):
     await redis_client.flushdb()
     backend, costs = ScriptedBackend(model), Costs()
     store = ConversationStore(redis_client, retention_s=3600)
-    folding = Folding(store, costs.record)
-    memories = Memories(store, folding=folding)
+    compactor = Compactor(store, costs.record)
+    memories = Memories(store, compactor=compactor)
 
     def made(kind: type[LLMChat], name: str, *tools: BaseTool) -> LLMChat:
         row = assistant_row(name, settings=TIGHT)
@@ -112,11 +112,11 @@ async def test_no_user_ever_sees_anything_of_another(redis_client, script):
             assert set(MARK.findall(answer)) == {str(user)}
 
     await asyncio.gather(*(talk(user) for user in USERS))
-    await folding.idle()
+    await compactor.wait_idle()
     for request in backend.requests:
         assert len(marks(request)) == 1, request
     if script == LONG:
-        assert {user for user, _, _, _ in costs.noted} == set(USERS), "everybody's conversation was folded"
+        assert {user for user, _, _, _ in costs.noted} == set(USERS), "everybody's conversation was compacted"
 
 
 async def test_the_same_message_id_of_two_users_is_two_messages(redis_client):

@@ -249,7 +249,7 @@ async def test_what_messages_cost_is_counted_and_stored_before_the_end(redis_cli
 
 
 async def test_what_goes_on_beside_the_messages_ends_in_order(redis_client, redis_settings, rest):
-    """A stop finds a conversation being folded: the summary is made, kept, and its cost stored."""
+    """A stop finds a conversation being compacted: the summary is made, kept, and its cost stored."""
     async with StandIn(model) as provider, rest:
         async with running(redis_settings, provider, rest, history_tokens=256):
             for number in range(3):

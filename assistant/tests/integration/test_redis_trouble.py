@@ -139,9 +139,9 @@ async def test_a_full_redis_takes_what_gets_shorter_and_what_was_paid_for(redis_
     await redis_with_limit.fill()
     past = await store.load(1, "a", message_id="tg:6", key="tg:6", asked="q")
     assert [turn.key for turn in past.turns][-1] == "unfinished:tg:5"
-    fallen = await store.fallen(1, "a", budget=1000)
-    assert fallen is not None
-    assert await store.fold(fallen, Summary("short", 3))
+    oldest = await store.load_oldest(1, "a", budget=1000)
+    assert oldest is not None
+    assert await store.compact(oldest, Summary("short", 3))
     threads = ProviderThreads(
         redis_with_limit.client, openai_services().threads._rest, clock=FakeClock(), retention_s=3600
     )

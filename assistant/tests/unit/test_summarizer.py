@@ -14,7 +14,7 @@ from assistant.src.core.model import (
     UserMessage,
 )
 from assistant.src.core.run_context import RunTotals
-from assistant.src.storage.summary import SUMMARY_KEY, Summary, halved
+from assistant.src.storage.summary import SUMMARY_KEY, Summary, halve
 from assistant.src.storage.turns import Turn, turn_of
 from assistant.tests.fakes import ScriptedBackend, said
 
@@ -47,7 +47,7 @@ async def test_the_old_notes_and_what_fell_out_become_new_notes():
             AssistantMessage("no"),
         ],
     )
-    summary = await summarizer(backend).fold(Summary("Her name is Ada.", 7), [turn(1), used], totals)
+    summary = await summarizer(backend).summarize(Summary("Her name is Ada.", 7), [turn(1), used], totals)
     assert summary == Summary("Ada likes tea.", 9)
     (request,) = backend.requests
     read = material(request)
@@ -63,7 +63,7 @@ async def test_the_old_notes_and_what_fell_out_become_new_notes():
 
 async def test_what_is_too_much_for_one_request_is_left_out_from_its_beginning():
     backend = ScriptedBackend(said("notes"))
-    await summarizer(backend, tokens=60).fold(None, [turn(n) for n in range(20)], RunTotals())
+    await summarizer(backend, tokens=60).summarize(None, [turn(n) for n in range(20)], RunTotals())
     lines = material(backend.requests[0])["conversation"]
     assert lines[-1] == {"assistant": "answer 19"}
     assert 2 <= len(lines) <= 8
@@ -76,7 +76,7 @@ async def test_a_model_that_cannot_take_it_gets_less():
         return said("notes")
 
     backend = ScriptedBackend(small)
-    summary = await summarizer(backend).fold(None, [turn(n) for n in range(20)], RunTotals())
+    summary = await summarizer(backend).summarize(None, [turn(n) for n in range(20)], RunTotals())
     assert summary.text == "notes"
     assert len(backend.requests) == 3
 
@@ -84,25 +84,27 @@ async def test_a_model_that_cannot_take_it_gets_less():
 async def test_a_model_that_can_take_nothing_writes_nothing():
     backend = ScriptedBackend(ContextOverflowError("too long"))
     with pytest.raises(ContextOverflowError):
-        await summarizer(backend).fold(None, [turn(1)], RunTotals())
+        await summarizer(backend).summarize(None, [turn(1)], RunTotals())
     assert len(backend.requests) == 4
 
 
 async def test_long_notes_are_cut():
-    summary = await summarizer(ScriptedBackend(said("x" * 99_999))).fold(None, [turn(1)], RunTotals())
+    summary = await summarizer(ScriptedBackend(said("x" * 99_999))).summarize(None, [turn(1)], RunTotals())
     assert len(summary.text) == NOTES_CHARS
 
 
 async def test_an_answer_without_notes_is_paid_for_and_is_none():
     totals = RunTotals()
     with pytest.raises(BadAnswerError):
-        await summarizer(ScriptedBackend(said("  "))).fold(None, [turn(1)], totals)
+        await summarizer(ScriptedBackend(said("  "))).summarize(None, [turn(1)], totals)
     assert totals.model_calls == 1
 
 
 async def test_a_provider_that_fails_is_the_callers():
     with pytest.raises(ModelUnavailableError):
-        await summarizer(ScriptedBackend(ModelUnavailableError("500"))).fold(None, [turn(1)], RunTotals())
+        await summarizer(ScriptedBackend(ModelUnavailableError("500"))).summarize(
+            None, [turn(1)], RunTotals()
+        )
 
 
 def test_notes_are_shown_as_an_exchange_they_cannot_break_out_of():
@@ -118,9 +120,9 @@ def test_notes_are_shown_as_an_exchange_they_cannot_break_out_of():
 def test_the_newer_half_stays_and_the_summary_longest():
     summary, turns = Summary("notes", 3).as_turn(), tuple(turn(n) for n in range(3))
     history = (summary, *turns)
-    history = halved(history)
+    history = halve(history)
     assert [one.key for one in history] == [SUMMARY_KEY, "k2"]
-    history = halved(history)
+    history = halve(history)
     assert [one.key for one in history] == [SUMMARY_KEY]
-    assert halved(history) == ()
-    assert halved(turns) == turns[2:]
+    assert halve(history) == ()
+    assert halve(turns) == turns[2:]

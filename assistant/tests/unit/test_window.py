@@ -5,14 +5,14 @@ from hypothesis import strategies as st
 from assistant.src.core.errors import ContextOverflowError
 from assistant.src.storage.window import (
     HARD_LIMIT,
-    KEPT_AFTER_CUT,
     MAX_TURNS,
+    SHARE_AFTER_COMPACTION,
     Budget,
     budget_of,
+    count_after_compaction,
+    count_after_forced_cut,
     count_within,
-    is_due,
-    kept_by_fold,
-    kept_by_force,
+    exceeds_budget,
 )
 
 sizes = st.lists(st.integers(1, 500), max_size=60)
@@ -28,29 +28,29 @@ def test_as_many_as_fit_and_no_more(turns, tokens):
 
 
 @given(sizes.filter(bool), budgets)
-def test_after_a_fold_none_is_due_unless_one_turn_alone_is_too_much(turns, budget):
-    kept = turns[-kept_by_fold(turns, budget) :]
+def test_after_a_fold_none_exceeds_budget_unless_one_turn_alone_is_too_much(turns, budget):
+    kept = turns[-count_after_compaction(turns, budget) :]
     assert kept
-    assert sum(kept) <= budget * KEPT_AFTER_CUT or len(kept) == 1
+    assert sum(kept) <= budget * SHARE_AFTER_COMPACTION or len(kept) == 1
 
 
 @given(sizes.filter(bool), budgets)
 def test_force_comes_later_than_folds_and_leaves_what_the_budget_holds(turns, budget):
-    keep = kept_by_force(turns, budget)
+    keep = count_after_forced_cut(turns, budget)
     if keep is None:
         assert sum(turns) <= budget * HARD_LIMIT
         return
-    assert is_due(turns, budget)
+    assert exceeds_budget(turns, budget)
     assert 1 <= keep <= len(turns)
     assert sum(turns[-keep:]) <= budget or keep == 1
 
 
 def test_however_short_turns_are_they_are_bounded():
-    assert not is_due([1] * MAX_TURNS, 10**6)
-    assert is_due([1] * (MAX_TURNS + 1), 10**6)
-    assert kept_by_fold([1] * (MAX_TURNS + 1), 10**6) == MAX_TURNS
-    assert kept_by_force([1] * (MAX_TURNS + 1), 10**6) is None
-    assert kept_by_force([1] * (MAX_TURNS * HARD_LIMIT + 1), 10**6) == MAX_TURNS
+    assert not exceeds_budget([1] * MAX_TURNS, 10**6)
+    assert exceeds_budget([1] * (MAX_TURNS + 1), 10**6)
+    assert count_after_compaction([1] * (MAX_TURNS + 1), 10**6) == MAX_TURNS
+    assert count_after_forced_cut([1] * (MAX_TURNS + 1), 10**6) is None
+    assert count_after_forced_cut([1] * (MAX_TURNS * HARD_LIMIT + 1), 10**6) == MAX_TURNS
 
 
 def test_a_window_that_nobody_knows_leaves_the_budget_alone():

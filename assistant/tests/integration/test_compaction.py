@@ -1,4 +1,4 @@
-"""What falls out of a conversation becomes a summary: real Redis, an assistant, a scripted model."""
+"""The oldest turns of a conversation become a summary: real Redis, an assistant, a scripted model."""
 
 import asyncio
 import json
@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import pytest
 import redis.asyncio as aioredis
 
-from assistant.src.assistants import folding as folding_module
-from assistant.src.assistants.folding import Folding
+from assistant.src.assistants import compaction as compaction_module
+from assistant.src.assistants.compaction import Compactor
 from assistant.src.assistants.llm_chat import LLMChat
 from assistant.src.assistants.memory import Memories
 from assistant.src.assistants.secretary import SecretaryLLMChat
@@ -50,13 +50,13 @@ class Talker:
     def __init__(self, redis: aioredis.Redis, backend: ScriptedBackend) -> None:
         self.store = ConversationStore(redis, retention_s=3600)
         self.costs = Costs()
-        self.folding = Folding(self.store, self.costs.record)
+        self.compactor = Compactor(self.store, self.costs.record)
         self.backend = backend
         self.row = assistant_row(settings=ModelSettings(history_tokens=BUDGET))
         self.number = 0
 
     def assistant(self, window: int | None = None) -> LLMChat:
-        memories = Memories(self.store, folding=self.folding, context_tokens=lambda _: window)
+        memories = Memories(self.store, compactor=self.compactor, context_tokens=lambda _: window)
         memory = memories.of(self.row, backend=self.backend, tools=())
         return SecretaryLLMChat(self.row, backend=self.backend, tools=(), memory=memory, limits=LoopLimits())
 
@@ -65,7 +65,7 @@ class Talker:
             self.number += 1
             await self.assistant().process_message(text, 1, context_of(message_id=f"tg:{self.number}"))
             if wait:
-                await self.folding.idle()
+                await self.compactor.wait_idle()
 
     async def past(self) -> Conversation:
         return await self.store.load(1, str(self.row.id), message_id="-", key="-", asked="-")
@@ -75,7 +75,7 @@ class Talker:
         return [request for request in self.backend.requests if request.instructions != INSTRUCTIONS]
 
     @property
-    def folds(self) -> list[ModelRequest]:
+    def compactions(self) -> list[ModelRequest]:
         return [request for request in self.backend.requests if request.instructions == INSTRUCTIONS]
 
 
@@ -107,9 +107,9 @@ def numbered_notes() -> Callable[[ModelRequest], ModelAnswer]:
 async def test_the_model_sees_notes_instead_of_what_fell_out(redis_client):
     talker = Talker(redis_client, model(numbered_notes()))
     await talker.say(1, "My name is Ada. ".ljust(300, "."))
-    while not talker.folds:
+    while not talker.compactions:
         await talker.say()
-    asked = json.loads(talker.folds[0].messages[0].text)
+    asked = json.loads(talker.compactions[0].messages[0].text)
     assert asked["notes"] == ""
     assert "My name is Ada." in asked["conversation"][0]["person"]
     await talker.say()
@@ -126,16 +126,16 @@ async def test_the_model_sees_notes_instead_of_what_fell_out(redis_client):
 async def test_notes_are_kept_and_continued_not_written_anew(redis_client):
     talker = Talker(redis_client, model(numbered_notes()))
     await talker.say(30)
-    count = len(talker.folds)
+    count = len(talker.compactions)
     assert 3 <= count <= 30 * 160 / (BUDGET * 0.4)
-    told = [json.loads(request.messages[0].text)["notes"] for request in talker.folds]
+    told = [json.loads(request.messages[0].text)["notes"] for request in talker.compactions]
     assert told == ["", *(f"notes no. {number}" for number in range(1, count))]
     past = await talker.past()
     assert past.summary is not None
     assert past.summary.turns + len(past.turns) == 30
 
 
-async def test_between_two_folds_each_request_begins_with_the_one_before(redis_client):
+async def test_between_two_compactions_each_request_begins_with_the_one_before(redis_client):
     talker = Talker(redis_client, model(numbered_notes()))
     begun_anew = 0
     await talker.say()
@@ -144,7 +144,7 @@ async def test_between_two_folds_each_request_begins_with_the_one_before(redis_c
         before, after = talker.answers[-2:]
         if list(after.messages[: len(before.messages)]) != list(before.messages):
             begun_anew += 1
-    assert begun_anew == len(talker.folds) - (talker.backend.requests[-1].instructions == INSTRUCTIONS)
+    assert begun_anew == len(talker.compactions) - (talker.backend.requests[-1].instructions == INSTRUCTIONS)
 
 
 async def test_no_answer_waits_for_notes(redis_client):
@@ -159,10 +159,10 @@ async def test_no_answer_waits_for_notes(redis_client):
     async with asyncio.timeout(15):
         await talker.say(10, wait=False)
         await begun.wait()
-    assert len(talker.folds) == 1, "one at a time for a conversation"
+    assert len(talker.compactions) == 1, "one at a time for a conversation"
     assert (await talker.past()).summary is None
     release.set()
-    await talker.folding.idle()
+    await talker.compactor.wait_idle()
     past = await talker.past()
     assert past.summary is not None
     assert past.summary.turns + len(past.turns) == 10
@@ -180,11 +180,11 @@ async def test_without_a_model_for_notes_nothing_is_lost_up_to_the_hard_limit(re
     total = sum(turn.tokens for turn in (await talker.past()).turns)
     assert total <= BUDGET
     assert kept * 160 > BUDGET * HARD_LIMIT
-    assert len(talker.folds) > 1, "tried again with each message"
+    assert len(talker.compactions) > 1, "tried again with each message"
     assert len(talker.answers[-1].messages) == 2 * (kept - 1) + 1, "all that is kept is sent"
 
 
-async def test_what_overflowed_the_model_is_folded_and_the_summary_stays_longest(redis_client):
+async def test_what_overflowed_the_model_is_compacted_and_the_summary_stays_longest(redis_client):
     def small(request: ModelRequest) -> ModelAnswer:
         if len(request.messages) > 5:
             raise ContextOverflowError("too long")
@@ -192,9 +192,9 @@ async def test_what_overflowed_the_model_is_folded_and_the_summary_stays_longest
 
     talker = Talker(redis_client, model(numbered_notes(), small))
     await talker.say(3)
-    assert talker.folds == []
+    assert talker.compactions == []
     await talker.say()
-    assert len(talker.folds) == 1
+    assert len(talker.compactions) == 1
     past = await talker.past()
     assert past.summary is not None
     assert past.summary.turns == 2
@@ -204,12 +204,12 @@ async def test_what_overflowed_the_model_is_folded_and_the_summary_stays_longest
 
 async def test_what_notes_cost_is_told(redis_client):
     talker = Talker(redis_client, model(numbered_notes()))
-    while not talker.folds:
+    while not talker.compactions:
         await talker.say()
     assert talker.costs.noted == [(1, f"tg:{talker.number}", UsageKind.SUMMARY, 1)]
 
 
-async def test_two_processes_fold_a_conversation_once(redis_client):
+async def test_two_processes_compact_a_conversation_once(redis_client):
     together = asyncio.Barrier(2)
 
     async def notes() -> ModelAnswer:
@@ -218,44 +218,44 @@ async def test_two_processes_fold_a_conversation_once(redis_client):
 
     one, two = (Talker(redis_client, model(lambda _: notes())) for _ in range(2))
     two.row = one.row
-    while not one.folds:
+    while not one.compactions:
         await one.say(wait=False)
         await asyncio.sleep(0)
     two.number = one.number
     await two.say(wait=False)
     async with asyncio.timeout(10):
-        await one.folding.idle()
-        await two.folding.idle()
+        await one.compactor.wait_idle()
+        await two.compactor.wait_idle()
     past = await one.past()
     assert past.summary is not None
     assert past.summary.turns + len(past.turns) == two.number
-    assert len(one.folds) == len(two.folds) == 1
+    assert len(one.compactions) == len(two.compactions) == 1
 
 
 async def test_at_the_end_of_the_service_notes_at_work_are_given_time_and_then_given_up(
     redis_client, monkeypatch
 ):
-    monkeypatch.setattr(folding_module, "DRAIN", 0.05)
+    monkeypatch.setattr(compaction_module, "DRAIN", 0.05)
 
     async def stuck() -> ModelAnswer:
         await asyncio.Event().wait()
         return said("never")
 
     talker = Talker(redis_client, model(lambda _: stuck()))
-    while not talker.folds:
+    while not talker.compactions:
         await talker.say(wait=False)
         await asyncio.sleep(0)
     count = len((await talker.past()).turns)
-    await talker.folding.drain()
-    await talker.folding.idle()
+    await talker.compactor.drain()
+    await talker.compactor.wait_idle()
     past = await talker.past()
     assert (past.summary, len(past.turns)) == (None, count)
     await talker.say(2)
-    assert len(talker.folds) == 1, "nothing is begun after the end"
+    assert len(talker.compactions) == 1, "nothing is begun after the end"
 
 
-async def test_a_fold_has_a_deadline(redis_client, monkeypatch):
-    monkeypatch.setattr(folding_module, "DEADLINE", 0.05)
+async def test_a_compaction_has_a_deadline(redis_client, monkeypatch):
+    monkeypatch.setattr(compaction_module, "DEADLINE", 0.05)
 
     async def stuck() -> ModelAnswer:
         await asyncio.Event().wait()
@@ -263,13 +263,13 @@ async def test_a_fold_has_a_deadline(redis_client, monkeypatch):
 
     talker = Talker(redis_client, model(lambda _: stuck()))
     async with asyncio.timeout(10):
-        while len(talker.folds) < 2:
+        while len(talker.compactions) < 2:
             await talker.say()
     past = await talker.past()
     assert (past.summary, len(past.turns)) == (None, talker.number), "given up, and nothing lost"
 
 
-async def test_a_bug_ends_no_other_fold(redis_client):
+async def test_a_bug_ends_no_other_compaction(redis_client):
     steps = iter([ValueError("a bug")])
 
     def notes(_: ModelRequest) -> ModelAnswer:
@@ -278,7 +278,7 @@ async def test_a_bug_ends_no_other_fold(redis_client):
         return said("notes")
 
     talker = Talker(redis_client, model(notes))
-    while len(talker.folds) < 2:
+    while len(talker.compactions) < 2:
         await talker.say()
     assert (await talker.past()).summary is not None
 
@@ -289,8 +289,8 @@ async def test_a_model_with_a_small_window_gets_what_fits(redis_client):
     assistant = talker.assistant(window=700)
     for number in range(12):
         await assistant.process_message(QUESTION, 1, context_of(message_id=f"tg:{number}"))
-        await talker.folding.idle()
-    assert talker.folds
+        await talker.compactor.wait_idle()
+    assert talker.compactions
     for request in talker.answers:
         size = sum(len(message.text) for message in request.messages) / 4
         assert size + 100 <= 700
@@ -305,8 +305,8 @@ async def test_a_window_without_room_for_memory_costs_no_summaries(redis_client)
     assistant = talker.assistant(window=1000)
     for number in range(6):
         await assistant.process_message(QUESTION, 1, context_of(message_id=f"tg:{number}"))
-        await talker.folding.idle()
-    assert talker.folds == []
+        await talker.compactor.wait_idle()
+    assert talker.compactions == []
     assert len((await talker.past()).turns) <= 2
     assert all(len(request.messages) <= 3 for request in talker.answers)
 

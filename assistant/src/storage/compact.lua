@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
 -- Puts a summary in the place of a conversation's oldest turns: both, or neither.
 -- KEYS: conversation, summary
--- ARGV: how many turns fall out, digest of the first of them, the new summary
--- Returns 1; or 0 where this is no longer the conversation that was read (forgotten, folded or cut since).
+-- ARGV: how many turns go, digest of the first of them, the new summary
+-- Returns 1; or 0 where this is no longer the conversation that was read (forgotten, compacted or cut since).
 
 local conversation, summary = KEYS[1], KEYS[2]
 -- turns are added at the end and taken from the front only: with the first one the same, all that follow are
