@@ -1,11 +1,10 @@
 """The suite as containers: everything through `docker compose`, and `docker inspect` to look at it.
 
-The compose file's variables come from `ops.environment` through the process environment; compose's own
-reading of `.env` is switched off, so that one parser decides what a line of it means.
+What the containers get stands in env files (`ops.container_env`). Names and ports come through the process
+environment; compose's own reading of `.env` is switched off, so that one parser decides what its lines mean.
 """
 
 import os
-import re
 import subprocess
 import sys
 import time
@@ -15,31 +14,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from ops import ports
+from ops.container_env import write_env_files
 from ops.containers import WORST_FIRST, Container, containers_of, state_of
-from ops.environment import sandboxed, suite_values
+from ops.environment import sandboxed
 from ops.errors import OpsError
 from ops.progress import Progress
 from ops.project import Project
 from ops.runtime import RuntimeName, ServiceStatus, pytest_arguments
 from ops.services import MIGRATION, MIGRATION_MODULE, SERVICES, with_needs
 from ops.shell import Shell
-
-SANDBOX_INSIDE = "http://sandbox:8010"
-"""The sandbox's address in the compose network."""
-OUTSIDE = (
-    "ASYNC_DATABASE_URL",
-    "GOOGLE_TOKEN_URL",
-    "LMSTUDIO_BASE_URL",
-    "MODEL_PROVIDERS",
-    "OLLAMA_BASE_URL",
-    "OPENAI_BASE_URL",
-    "TELEGRAM_API_URL",
-    "VLLM_BASE_URL",
-    "WEATHER_API_URL",
-    "WEATHER_GEOCODING_URL",
-)
-"""Addresses that services connect to; on this machine they mean the machine, not the container."""
-THIS_MACHINE = re.compile(r"(?<=[/@])(127\.0\.0\.1|localhost)(?=[:/]|$)")
 
 TEST_FILE = "docker-compose.test.yml"
 IN_CONTAINERS = "not e2e and not browser"
@@ -105,7 +88,7 @@ class DockerRuntime:
         """What the containers wrote, each line prefixed with its container."""
         options = ["--tail", str(lines), *(["--follow"] if follow else [])]
         with suppress(KeyboardInterrupt):
-            self.shell.run(self._compose("logs", *options, *services), env=self._environment())
+            self.shell.run(self._compose("logs", *options, *services), env=self._prepare())
 
     def run_in(
         self, service: str, argv: Sequence[str], *, capture: bool = False, writable: Sequence[str] = ()
@@ -123,11 +106,11 @@ class DockerRuntime:
             mounts = self._mounts(service, writable) if present else []
             place = MIGRATION.name if migrating else service
             command = self._compose("run", "--rm", "--no-deps", "-T", *mounts, place, *argv)
-        return self.shell.run(command, env=self._environment(), capture=capture, check=False)
+        return self.shell.run(command, env=self._prepare(), capture=capture, check=False)
 
     def test(self, service: str | None, args: Sequence[str]) -> int:
         """Run pytest in the developers' image beside a PostgreSQL and a Redis of its own; remove all."""
-        env = {**self._environment(), "COMPOSE_PROJECT_NAME": f"{self.project.name}-test"}
+        env = {**self._compose_variables(), "COMPOSE_PROJECT_NAME": f"{self.project.name}-test"}
         env["TEST_DB_PORT"] = str(ports.choose(self.project.port("TEST_DB_PORT"), set()))
         file = ["--file", TEST_FILE]
         pytest = ["python", "-m", "pytest", "-m", IN_CONTAINERS, *pytest_arguments(service, args)]
@@ -145,12 +128,18 @@ class DockerRuntime:
         names = with_needs([*services, *(["sandbox"] if services and played else [])])
         return [name for name in names if name != "sandbox" or played or name in services]
 
-    def _environment(self) -> dict[str, str]:
-        values = suite_values(self.project, sandbox=SANDBOX_INSIDE)
-        outside = {name: values[name] for name in OUTSIDE if name in values}
+    def _prepare(self) -> dict[str, str]:
+        """The process environment of `docker compose`, whose env files are on disk afterwards."""
+        if not self.shell.dry_run:
+            write_env_files(self.project)
+        return self._compose_variables()
+
+    def _compose_variables(self) -> dict[str, str]:
+        """What stands in ${…} in the compose files, and what keeps compose from reading `.env` itself."""
+        ports = [service.port_variable for service in SERVICES.values() if service.browsable]
+        names = [*ports, "LOCAL_DATA_DIR"]
         return {
-            **values,
-            **{name: THIS_MACHINE.sub("host.docker.internal", url) for name, url in outside.items()},
+            **{name: value for name in names if (value := self.project.values.get(name))},
             "COMPOSE_PROJECT_NAME": self.project.name,
             "COMPOSE_DISABLE_ENV_FILE": "1",
         }
@@ -203,7 +192,7 @@ class DockerRuntime:
         if self.shell.dry_run:
             yield None
             return
-        environment = {**os.environ, **(env or self._environment())}
+        environment = {**os.environ, **(env or self._prepare())}
         process = subprocess.Popen(
             command,
             cwd=self.shell.root,
@@ -260,7 +249,7 @@ class DockerRuntime:
         first = next(iter(culprits))
         last = self.shell.run(
             self._compose("logs", "--no-log-prefix", "--tail", "15", first),
-            env=self._environment(),
+            env=self._prepare(),
             capture=True,
             check=False,
             quiet=True,

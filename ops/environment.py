@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops import envfile, ports, postgres_roles, redis_users
+from ops import envfile, ports, redis_users
 from ops.errors import OpsError
 from ops.project import Project
 from ops.services import CALLERS_OF_CALENDAR, MIGRATION, OWN_KEYS, SERVICES
@@ -160,27 +160,23 @@ def sandbox_token(values: Mapping[str, str]) -> str:
     return f"{SANDBOX_BOT}:{hashlib.sha256(values.get('SANDBOX_SECRET', '').encode()).hexdigest()[:35]}"
 
 
-def suite_values(project: Project, *, sandbox: str) -> dict[str, str]:
-    """Every variable of the suite, as compose or the local runtime hands them on; empty ones left out.
+def service_environment(
+    project: Project, service: str, *, sandbox: str, addresses: Mapping[str, str]
+) -> dict[str, str]:
+    """What every process of `service` gets in a runtime: of all values, those that its settings read.
 
-    What means something else for each service has the service's name in front here.
-
-    `sandbox` is the sandbox's address as the services see it.
+    `sandbox` is the sandbox's address as the services see it, `addresses` the variables that say where the
+    others are. A variable without a value is left out.
     """
-    computed = outside_world(project.values, inner=sandbox, outer=project.url("SANDBOX_PORT"))
-    # what the sandbox takes: never the token of a bot at Telegram
-    given = project.values.get("TELEGRAM_TOKEN") if project.values.get("TELEGRAM_API_URL") else None
-    computed["SANDBOX_TELEGRAM_TOKEN"] = given or sandbox_token(project.values)
-    if not project.values.get("GOOGLE_REDIRECT_URI"):
-        computed["GOOGLE_REDIRECT_URI"] = f"{project.url('GOOGLE_CALENDAR_SERVICE_PORT')}/auth/callback"
-    callers = [project.values[name] for name in CALLERS_OF_CALENDAR if project.values.get(name)]
-    computed["CALLER_KEY_HASHES"] = ",".join(hashlib.sha256(key.encode()).hexdigest() for key in callers)
-    for service in redis_users.SERVICES:
-        computed[f"{service.upper()}_REDIS_PASSWORD"] = redis_users.password_of(service, project.values)
-    computed["REDIS_RULES"] = "\n".join(redis_users.rules(project.values))
-    computed["POSTGRES_ROLES"] = "\n".join(postgres_roles.roles(project.values))
-    computed["POSTGRES_TAKE_OVER"] = postgres_roles.take_over(project.values)
-    return {name: value for name, value in {**project.values, **computed}.items() if value}
+    values = {
+        **project.values,
+        **outside_world(project.values, inner=sandbox, outer=project.url("SANDBOX_PORT")),
+        **_derived(project),
+        **addresses,
+        **_own_logins(project.values, service),
+    }
+    entry = MIGRATION if service == MIGRATION.name else SERVICES[service]
+    return {name: values[name] for name in entry.variables if values.get(name)}
 
 
 def local_environment(project: Project, service: str, *, replica: int = 0) -> dict[str, str]:
@@ -192,24 +188,36 @@ def local_environment(project: Project, service: str, *, replica: int = 0) -> di
         "GOOGLE_CALENDAR_SERVICE_URL": project.url("GOOGLE_CALENDAR_SERVICE_PORT"),
         "SANDBOX_STATE": str(project.local / "data" / "sandbox" / "state.sqlite"),
     }
-    everything = {**suite_values(project, sandbox=project.url("SANDBOX_PORT")), **addresses}
-    everything |= _own(everything, service)
-    entry = MIGRATION if service == MIGRATION.name else SERVICES[service]
+    port_variable = (MIGRATION if service == MIGRATION.name else SERVICES[service]).port_variable
     return {
-        **{name: everything[name] for name in entry.variables if name in everything},
+        **service_environment(project, service, sandbox=project.url("SANDBOX_PORT"), addresses=addresses),
         "HTTP_HOST": "127.0.0.1",
-        "HTTP_PORT": str(project.port(entry.port_variable) + replica),
+        "HTTP_PORT": str(project.port(port_variable) + replica),
         "SERVICE_SLOT": f"{service}-{replica}",
         "PYTHONUNBUFFERED": "1",
         "PYTHONUTF8": "1",  # logs and what libraries read are UTF-8, whatever the locale is
     }
 
 
-def _own(values: Mapping[str, str], service: str) -> dict[str, str]:
+def _derived(project: Project) -> dict[str, str]:
+    """The variables that follow from others and are the same for every service."""
+    values = project.values
+    # never the token of a bot at Telegram
+    own_token = values.get("TELEGRAM_TOKEN") if values.get("TELEGRAM_API_URL") else None
+    callers = [values[name] for name in CALLERS_OF_CALENDAR if values.get(name)]
+    callback = f"{project.url('GOOGLE_CALENDAR_SERVICE_PORT')}/auth/callback"
+    return {
+        "SANDBOX_TELEGRAM_TOKEN": own_token or sandbox_token(values),
+        "GOOGLE_REDIRECT_URI": values.get("GOOGLE_REDIRECT_URI") or callback,
+        "CALLER_KEY_HASHES": ",".join(hashlib.sha256(key.encode()).hexdigest() for key in callers),
+    }
+
+
+def _own_logins(values: Mapping[str, str], service: str) -> dict[str, str]:
     """The variables that mean something else for each service: its own key and its own logins."""
     own = {"SERVICE_API_KEY": values.get(OWN_KEYS.get(service, "")) or values.get("SERVICE_API_KEY", "")}
     if service in redis_users.SERVICES:
-        own |= {"REDIS_USER": service, "REDIS_PASSWORD": values[f"{service.upper()}_REDIS_PASSWORD"]}
+        own |= {"REDIS_USER": service, "REDIS_PASSWORD": redis_users.password_of(service, values)}
     if service == "rest_service":
         own["POSTGRES_USER"] = values["POSTGRES_API_USER"]
         own["POSTGRES_PASSWORD"] = values["POSTGRES_API_PASSWORD"]

@@ -11,6 +11,9 @@ from ops.errors import OpsError
 
 SUPERUSER = "smart_assistant_superuser"
 """The role that initdb makes."""
+DATABASE = OWNER = "smart_assistant"
+API_USER = "smart_assistant_api"
+"""Names where `.env` has none."""
 
 _TAKE_OVER = """
 DO $do$ DECLARE one record; BEGIN
@@ -60,8 +63,7 @@ def take_over(values: Mapping[str, str]) -> str:
 
 
 def _name(values: Mapping[str, str], variable: str) -> str:
-    default = "smart_assistant_api" if variable == "POSTGRES_API_USER" else "smart_assistant"
-    name = values.get(variable) or default
+    name = values.get(variable) or (API_USER if variable == "POSTGRES_API_USER" else OWNER)
     if not name.isprintable() or name == SUPERUSER:
         msg = f"{variable}={name!r} cannot be used: choose another name, on one line"
         raise OpsError(msg)

@@ -1,7 +1,7 @@
 """The table of the suite's processes: what each is, needs and may see.
 
-Least privilege: a service gets the variables named here and no others, so a leak in one does not
-give away the keys of another.
+Least privilege: a service gets the variables that its settings class reads and no others, so a leak in one
+does not give away the keys of another. A new setting is a field of that class and a line of `.env.example`.
 """
 
 from collections.abc import Sequence
@@ -9,20 +9,10 @@ from dataclasses import dataclass
 from functools import cache
 
 from ops.errors import OpsError
+from ops.settings_source import read_variables
 
-_EVERY = ("LOG_LEVEL", "LOG_FORMAT", "DRAIN_TIMEOUT", "ALLOWED_HOSTS")
-_REDIS = ("REDIS_HOST", "REDIS_PORT", "REDIS_DB", "REDIS_USER", "REDIS_PASSWORD")
-_QUEUES = ("INPUT_QUEUE", "ASSISTANT_OUTPUT_QUEUE")
-_REST = ("REST_SERVICE_URL", "SERVICE_API_KEY")
-_DATABASE = (
-    "POSTGRES_HOST",
-    "POSTGRES_PORT",
-    "POSTGRES_DB",
-    "POSTGRES_USER",
-    "POSTGRES_PASSWORD",
-    "ASYNC_DATABASE_URL",
-)
-
+SET_FOR_EACH_PROCESS = ("HTTP_HOST", "HTTP_PORT", "SERVICE_SLOT")
+"""Where a process listens and its slot: set by the image or the local runtime, never from `.env`."""
 OWN_KEYS = {
     "assistant": "ASSISTANT_API_KEY",
     "tg_bot": "TG_BOT_API_KEY",
@@ -44,12 +34,25 @@ class Service:
     """Started with `python -m`; None: a server that is not ours."""
     needs: tuple[str, ...] = ()
     """Services it works with: started with it, and stopped after it."""
-    variables: tuple[str, ...] = ()
-    """The environment variables it may see, besides where it listens."""
+    settings: str | None = None
+    """The module of its settings class."""
+    settings_class: str = "Settings"
+    withheld: tuple[str, ...] = ()
+    """Variables that its settings would read and that this suite does not give it."""
     scalable: bool = False
     """Whether several processes may share the work; they listen on consecutive ports."""
     browsable: bool = False
     """Whether people use its port."""
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The environment variables it may see, besides where it listens."""
+        if self.settings is None:
+            return ()
+        unseen = {*SET_FOR_EACH_PROCESS, *self.withheld}
+        return tuple(
+            name for name in read_variables(self.settings, self.settings_class) if name not in unseen
+        )
 
 
 SERVICES: dict[str, Service] = {
@@ -62,24 +65,7 @@ SERVICES: dict[str, Service] = {
             "REST_SERVICE_PORT",
             module="rest_service.app.main",
             needs=("postgres", "redis"),
-            variables=(
-                *_EVERY,
-                *_REDIS,
-                *_DATABASE,
-                "ADMIN_API_KEY",
-                "SERVICE_API_KEY",
-                *OWN_KEYS.values(),
-                "CREDENTIALS_ENCRYPTION_KEYS",
-                "CORS_ORIGINS",
-                "FIRING_RETENTION_DAYS",
-                "USAGE_RETENTION_DAYS",
-                "DB_ECHO",
-                "DB_POOL_SIZE",
-                "DB_MAX_OVERFLOW",
-                "SLOW_QUERY_MS",
-                "DB_WAIT_SECONDS",
-                "DEFAULT_ASSISTANTS_FILE",
-            ),
+            settings="rest_service.app.config",
             browsable=True,
         ),
         Service(
@@ -87,18 +73,8 @@ SERVICES: dict[str, Service] = {
             "GOOGLE_CALENDAR_SERVICE_PORT",
             module="google_calendar_service.src.main",
             needs=("rest_service", "redis"),
-            variables=(
-                *_EVERY,
-                *_REDIS,
-                *_REST,
-                "CALLER_KEY_HASHES",
-                "GOOGLE_CLIENT_ID",
-                "GOOGLE_CLIENT_SECRET",
-                "GOOGLE_REDIRECT_URI",
-                "GOOGLE_AUTH_URL",
-                "GOOGLE_TOKEN_URL",
-                "CORS_ORIGINS",
-            ),
+            settings="google_calendar_service.src.config.settings",
+            withheld=("ADMIN_API_KEY",),  # it gets the hashes of its callers' keys
             browsable=True,
         ),
         Service(
@@ -106,62 +82,14 @@ SERVICES: dict[str, Service] = {
             "CRON_SERVICE_PORT",
             module="cron_service.app.main",
             needs=("rest_service", "redis"),
-            variables=(
-                *_EVERY,
-                *_REDIS,
-                *_QUEUES,
-                *_REST,
-                "JOBS_REFRESH_SECONDS",
-                "MAX_RETRIES",
-                "RETRY_DELAY",
-            ),
+            settings="cron_service.app.config",
         ),
         Service(
             "assistant",
             "ASSISTANT_PORT",
             module="assistant.src.main",
             needs=("rest_service", "redis"),
-            variables=(
-                *_EVERY,
-                *_REDIS,
-                *_QUEUES,
-                *_REST,
-                "GOOGLE_CALENDAR_SERVICE_URL",
-                "OPENAI_API_KEY",
-                "OPENAI_BASE_URL",
-                "OPENAI_DEFAULT_MODEL",
-                "OPENAI_API_PROTOCOL",
-                "ANTHROPIC_API_KEY",
-                "GEMINI_API_KEY",
-                "MISTRAL_API_KEY",
-                "OPENROUTER_API_KEY",
-                "GROQ_API_KEY",
-                "DEEPSEEK_API_KEY",
-                "XAI_API_KEY",
-                "TOGETHER_API_KEY",
-                "OLLAMA_BASE_URL",
-                "LMSTUDIO_BASE_URL",
-                "VLLM_BASE_URL",
-                "MODEL_PROVIDERS",
-                "OPENAI_TIMEOUT",
-                "OPENAI_CONNECT_TIMEOUT",
-                "MODEL_FIRST_TOKEN_TIMEOUT",
-                "MODEL_STALL_TIMEOUT",
-                "MODEL_CONCURRENCY",
-                "MODEL_ATTEMPTS",
-                "MESSAGE_TIMEOUT",
-                "MESSAGE_LONGEST_WAIT",
-                "ASSISTANT_CONCURRENCY",
-                "STREAM_REPLIES",
-                "TOOL_TIMEOUT",
-                "TOOL_OUTPUT_LIMIT",
-                "MAX_TOOL_ROUNDS",
-                "MAX_ASSISTANT_DEPTH",
-                "HISTORY_TOKENS",
-                "HISTORY_RETENTION_DAYS",
-                "WEATHER_API_URL",
-                "WEATHER_GEOCODING_URL",
-            ),
+            settings="assistant.src.config.settings",
             scalable=True,
         ),
         Service(
@@ -169,33 +97,13 @@ SERVICES: dict[str, Service] = {
             "TG_BOT_PORT",
             module="tg_bot.src.main",
             needs=("rest_service", "redis"),
-            variables=(
-                *_EVERY,
-                *_REDIS,
-                *_QUEUES,
-                *_REST,
-                "TELEGRAM_TOKEN",
-                "TELEGRAM_API_URL",
-                "TELEGRAM_RATE_LIMIT",
-                "TELEGRAM_CHAT_RATE_LIMIT",
-                "TELEGRAM_OPEN_ACCESS",
-                "TELEGRAM_POLL_TIMEOUT",
-                "TELEGRAM_TYPING_LIMIT",
-                "INPUT_QUEUE_LIMIT",
-                "OWNER_CODE",
-            ),
+            settings="tg_bot.src.config.settings",
         ),
         Service(
             "sandbox",
             "SANDBOX_PORT",
             module="sandbox.main",
-            variables=(
-                *_EVERY,
-                "SANDBOX_STATE",
-                "SANDBOX_MODEL_LATENCY",
-                "SANDBOX_SECRET",
-                "SANDBOX_TELEGRAM_TOKEN",
-            ),
+            settings="sandbox.config",
             browsable=True,
         ),
     )
@@ -206,18 +114,8 @@ MIGRATION = Service(
     "migrate",
     "REST_SERVICE_PORT",
     module=MIGRATION_MODULE,
-    variables=(
-        *_EVERY,
-        *_DATABASE,
-        "POSTGRES_API_USER",
-        "POSTGRES_API_PASSWORD",
-        "DB_ECHO",
-        "DB_POOL_SIZE",
-        "DB_MAX_OVERFLOW",
-        "SLOW_QUERY_MS",
-        "DB_WAIT_SECONDS",
-        "DEFAULT_ASSISTANTS_FILE",
-    ),
+    settings="rest_service.app.config",
+    settings_class="MigrationSettings",
 )
 """The process that runs before rest_service does and is over then. It works as the owner of the tables; the
 API does as a role that reads and writes rows."""

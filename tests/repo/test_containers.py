@@ -2,29 +2,22 @@
 
 import importlib
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from ops import envfile, redis_users
-from ops.environment import suite_values
+from ops import environment, redis_users
+from ops.container_env import container_environment
+from ops.environment import local_environment
 from ops.project import Project
-from ops.services import SERVICES
+from ops.services import MIGRATION, SERVICES, SET_FOR_EACH_PROCESS, Service
 
 ROOT = Path(__file__).parents[2]
 COMPOSE_FILES = ("docker-compose.yml", "docker-compose.test.yml")
 OURS = [name for name, service in SERVICES.items() if service.module]
-SETTINGS = {
-    "assistant": "assistant.src.config.settings",
-    "cron_service": "cron_service.app.config",
-    "google_calendar_service": "google_calendar_service.src.config.settings",
-    "rest_service": "rest_service.app.config",
-    "sandbox": "sandbox.config",
-    "tg_bot": "tg_bot.src.config.settings",
-}
-SET_BY_THE_IMAGE = {"HTTP_HOST", "HTTP_PORT", "SERVICE_SLOT"}
 SECRETS = {
     "ADMIN_API_KEY": {"rest_service"},
     "ASSISTANT_API_KEY": {"rest_service"},
@@ -64,7 +57,9 @@ def test_ports_are_published_on_this_machine_alone(file: str):
     published = [port for service in compose(file)["services"].values() for port in service.get("ports", [])]
     assert published
     assert [
-        port for port in published if not re.fullmatch(r"127\.0\.0\.1:\$\{[A-Z_]+_PORT:-\d+\}:\d+", port)
+        port
+        for port in published
+        if not re.fullmatch(r"127\.0\.0\.1:\$\{[A-Z_]+_PORT:(-\d+|\?[^}]+)\}:\d+", port)
     ] == []
 
 
@@ -112,50 +107,55 @@ def test_data_outlives_the_containers():
         assert mount.split(":")[0] in volumes
 
 
-@pytest.mark.parametrize("name", OURS)
-def test_a_service_gets_the_same_variables_in_both_runtimes(name: str):
-    assert set(SUITE[name]["environment"]) == set(SERVICES[name].variables)
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A checkout in which every setting has a value of its own."""
+    shutil.copy(ROOT / ".env.example", tmp_path)
+    values = environment.load(tmp_path, {}, write=False)[0].values
+    return Project(tmp_path, {name: value or f"of {name}" for name, value in values.items()})
 
 
-REPLACED_BY_HASHES = {"google_calendar_service": {"ADMIN_API_KEY"}}
+@pytest.mark.parametrize("name", SUITE)
+def test_a_container_gets_its_own_env_file_and_nothing_else_of_the_settings(name: str):
+    assert SUITE[name]["env_file"] == f"${{LOCAL_DATA_DIR:-.local}}/env/{name}.env"
+    assert "${" not in str(SUITE[name].get("environment"))
 
 
-@pytest.mark.parametrize("name", OURS)
-def test_every_setting_of_a_service_reaches_its_container(name: str):
-    fields = importlib.import_module(SETTINGS[name]).Settings.model_fields.items()
-    names = {str(field.validation_alias or name).upper() for name, field in fields}
-    given = SET_BY_THE_IMAGE | REPLACED_BY_HASHES.get(name, set()) | set(SUITE[name]["environment"])
-    assert names - given == set()
+@pytest.mark.parametrize(
+    "entry", [*(SERVICES[name] for name in OURS), MIGRATION], ids=lambda entry: entry.name
+)
+def test_every_setting_of_a_service_reaches_its_container(entry: Service, project: Project):
+    fields = getattr(importlib.import_module(str(entry.settings)), entry.settings_class).model_fields
+    names = {str(field.validation_alias or name).upper() for name, field in fields.items()}
+    given = set(container_environment(project, entry.name))
+    assert names - given == {*SET_FOR_EACH_PROCESS, *entry.withheld}
+    assert given <= names
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-def test_a_secret_goes_only_to_those_who_need_it(secret: str):
-    assert {name for name, service in SUITE.items() if secret in service["environment"]} == SECRETS[secret]
-
-
-def test_the_api_and_the_migrations_work_as_different_roles():
-    logins = {
-        name: (SUITE[name]["environment"]["POSTGRES_USER"], SUITE[name]["environment"]["POSTGRES_PASSWORD"])
-        for name in ("migrate", "rest_service")
-    }
-    assert all("POSTGRES_API" in part for part in logins["rest_service"])
-    assert not any("POSTGRES_API" in part for part in logins["migrate"])
-
-
-@pytest.mark.parametrize("name", redis_users.SERVICES)
-def test_each_service_logs_in_to_redis_as_itself(name: str):
-    environment = SUITE[name]["environment"]
-    assert environment["REDIS_USER"] == name
-    assert environment["REDIS_PASSWORD"].startswith(f"${{{name.upper()}_REDIS_PASSWORD:?")
+def test_a_secret_goes_only_to_those_who_need_it(secret: str, project: Project):
+    seen = {name: container_environment(project, name) for name in SUITE}
+    assert {name for name, variables in seen.items() if secret in variables} == SECRETS[secret]
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_the_runtime_computes_every_variable_that_compose_asks_for(name: str):
-    asked = re.findall(r"\$\{([A-Z_]+)", str(SUITE[name]["environment"]))
-    template = envfile.values(envfile.read(ROOT / ".env.example"))
-    values = {**template, **dict.fromkeys(envfile.GENERATORS, "made")}
-    computed = suite_values(Project(ROOT, values), sandbox="http://sandbox")
-    assert {name for name in asked if name not in template} <= set(computed)
+def test_a_service_gets_the_same_variables_in_both_runtimes(name: str, project: Project):
+    local = set(local_environment(project, name)) - {*SET_FOR_EACH_PROCESS, "PYTHONUNBUFFERED", "PYTHONUTF8"}
+    assert set(container_environment(project, name)) == local
+
+
+def test_the_api_and_the_migrations_work_as_different_roles(project: Project):
+    api, migration = (container_environment(project, name) for name in ("rest_service", "migrate"))
+    assert api["POSTGRES_USER"] == migration["POSTGRES_API_USER"] != migration["POSTGRES_USER"]
+    assert api["POSTGRES_PASSWORD"] == migration["POSTGRES_API_PASSWORD"] != migration["POSTGRES_PASSWORD"]
+
+
+def test_each_service_logs_in_to_redis_as_itself(project: Project):
+    seen = {name: container_environment(project, name) for name in redis_users.SERVICES}
+    assert [seen[name]["REDIS_USER"] for name in seen] == list(redis_users.SERVICES)
+    passwords = {variables["REDIS_PASSWORD"] for variables in seen.values()}
+    assert len(passwords) == len(seen)
+    assert project.values["REDIS_PASSWORD"] not in passwords
 
 
 MEMORY = {"m": 1, "g": 1024}

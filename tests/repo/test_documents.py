@@ -7,20 +7,13 @@ from pathlib import Path
 import pytest
 from pydantic_settings import BaseSettings
 
+from ops.services import SERVICES, SET_FOR_EACH_PROCESS
+
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
     p for p in ROOT.rglob("*.md") if not any(part.startswith(".") for part in p.relative_to(ROOT).parts)
 )
-SETTINGS = {
-    "assistant": "assistant.src.config.settings",
-    "cron_service": "cron_service.app.config",
-    "google_calendar_service": "google_calendar_service.src.config.settings",
-    "rest_service": "rest_service.app.config",
-    "sandbox": "sandbox.config",
-    "tg_bot": "tg_bot.src.config.settings",
-}
-SET_BY_THE_RUNTIME = {"HTTP_HOST", "HTTP_PORT", "SERVICE_SLOT"}
-"""Different for each process: compose and supervisord set them from the ports in `.env`."""
+SETTINGS = {name: service.settings for name, service in SERVICES.items() if service.settings}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -46,7 +39,7 @@ def test_every_setting_is_in_the_example(service: str):
     settings = importlib.import_module(SETTINGS[service]).Settings
     assert issubclass(settings, BaseSettings)
     names = {(field.validation_alias or name) for name, field in settings.model_fields.items()}
-    assert {str(name).upper() for name in names} - SET_BY_THE_RUNTIME - documented() == set()
+    assert {str(name).upper() for name in names} - {*SET_FOR_EACH_PROCESS} - documented() == set()
 
 
 def test_every_setting_has_a_comment():

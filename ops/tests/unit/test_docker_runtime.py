@@ -2,12 +2,14 @@
 
 import json
 import socket
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from ops import docker_runtime, ports
+from ops import docker_runtime, envfile, ports
+from ops.container_env import render
 from ops.containers import parse, state_of
 from ops.docker_runtime import DockerRuntime
 from ops.embedded import free_port
@@ -81,6 +83,10 @@ class Engine:
         lines = (self.home / "environment of compose").read_text().splitlines()
         return dict(line.split("=", 1) for line in lines if "=" in line)
 
+    def env_file(self, service: str) -> dict[str, str]:
+        """What a container of `service` would get."""
+        return envfile.values(envfile.read(self.home / ".local" / "env" / f"{service}.env"))
+
 
 @pytest.fixture
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
@@ -99,6 +105,9 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
             "TEST_DB_PORT": "5433",
             "LOG_LEVEL": "",
             "SERVICE_API_KEY": "k",
+            "REDIS_PASSWORD": "r",
+            "POSTGRES_API_USER": "api",
+            "POSTGRES_API_PASSWORD": "p",
         },
     )
     result.has()
@@ -130,18 +139,62 @@ def test_with_keys_for_everything_the_sandbox_stays_out(engine: Engine):
     engine.runtime().start([], {})
 
     assert all("sandbox" not in call for call in engine.calls)
-    assert "TELEGRAM_API_URL" not in engine.environment
+    assert "TELEGRAM_API_URL" not in engine.env_file("tg_bot")
 
 
 def test_without_keys_the_services_are_pointed_at_the_sandbox_in_the_network(engine: Engine):
     engine.runtime().start([], {})
 
+    assert engine.env_file("tg_bot")["TELEGRAM_API_URL"] == "http://sandbox:8010/telegram"
+    calendar = engine.env_file("google_calendar_service")
+    assert calendar["GOOGLE_AUTH_URL"].startswith(f"http://127.0.0.1:{engine.values['SANDBOX_PORT']}/")
+    assert "LOG_LEVEL" not in calendar
+
+
+def test_compose_reads_the_names_and_ports_from_us_and_no_file_of_its_own(engine: Engine):
+    engine.runtime().start([], {})
+
     seen = engine.environment
-    assert seen["TELEGRAM_API_URL"] == "http://sandbox:8010/telegram"
-    assert seen["GOOGLE_AUTH_URL"].startswith(f"http://127.0.0.1:{engine.values['SANDBOX_PORT']}/")
     assert seen["COMPOSE_PROJECT_NAME"] == "ours"
     assert seen["COMPOSE_DISABLE_ENV_FILE"] == "1"
-    assert "LOG_LEVEL" not in seen
+    assert seen["REST_SERVICE_PORT"] == engine.values["REST_SERVICE_PORT"]
+    assert "SERVICE_API_KEY" not in seen
+
+
+def test_the_env_files_are_the_owners_alone_and_those_of_services_that_are_gone_are_removed(engine: Engine):
+    folder = engine.home / ".local" / "env"
+    folder.mkdir(parents=True)
+    (folder / "weather_service.env").write_text("OPENAI_API_KEY=of old")
+
+    engine.runtime().logs([], follow=False, lines=1)
+
+    names = {path.name for path in folder.iterdir()}
+    assert names == {f"{service}.env" for service in (*SERVICES, "migrate")}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+
+
+def test_the_folder_of_the_local_data_holds_the_env_files(engine: Engine):
+    engine.values["LOCAL_DATA_DIR"] = "elsewhere"
+
+    engine.runtime().stop([])
+
+    assert (engine.home / "elsewhere" / "env" / "assistant.env").exists()
+    assert engine.environment["LOCAL_DATA_DIR"] == "elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [
+        ("plain-1.2_3/x=", "A=plain-1.2_3/x="),
+        ("two words # and more", 'A="two words # and more"'),
+        ("cost$5 ${HOME}", r'A="cost\$5 \${HOME}"'),
+        ('it\'s "so"', r'A="it' + "'" + r's \0042so\0042"'),
+        ("back\\slash\\", r'A="back\\slash\\"'),
+        ("two\nlines", r'A="two\nlines"'),
+    ],
+)
+def test_a_value_in_an_env_file_reaches_the_container_as_it_is(value: str, line: str):
+    assert render("A", value) == line  # as compose reads it: tried with `docker compose config`
 
 
 def test_an_address_on_this_machine_is_the_machine_in_a_container_too(engine: Engine):
@@ -153,10 +206,10 @@ def test_an_address_on_this_machine_is_the_machine_in_a_container_too(engine: En
 
     engine.runtime().start([], {})
 
-    seen = engine.environment
-    assert seen["OPENAI_BASE_URL"] == "http://host.docker.internal:11434/v1"
-    assert seen["TELEGRAM_API_URL"] == "http://host.docker.internal:81"
-    assert seen["ASYNC_DATABASE_URL"] == "postgresql+asyncpg://me:localhost@host.docker.internal/db"
+    assert engine.env_file("assistant")["OPENAI_BASE_URL"] == "http://host.docker.internal:11434/v1"
+    assert engine.env_file("tg_bot")["TELEGRAM_API_URL"] == "http://host.docker.internal:81"
+    database = engine.env_file("rest_service")["ASYNC_DATABASE_URL"]
+    assert database == "postgresql+asyncpg://me:localhost@host.docker.internal/db"
 
 
 def test_a_taken_port_is_named_with_its_setting_before_anything_is_built(engine: Engine):
@@ -357,6 +410,7 @@ def test_a_dry_run_changes_nothing(engine: Engine, capsys: pytest.CaptureFixture
     runtime.test(None, [])
 
     assert engine.calls == []
+    assert not (engine.home / ".local").exists()
     shown = capsys.readouterr().out.splitlines()
     assert "$ docker compose down --remove-orphans" in shown
     assert "$ docker compose logs --tail 5 --follow tg_bot" in shown

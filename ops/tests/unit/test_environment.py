@@ -7,7 +7,6 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from pydantic_settings import BaseSettings
 
 from ops import envfile, postgres_roles, redis_users
 from ops.environment import (
@@ -19,20 +18,12 @@ from ops.environment import (
     outside_world,
     project_name,
     sandboxed,
-    suite_values,
 )
 from ops.errors import OpsError
 from ops.project import Project
 from ops.services import CALLERS_OF_CALENDAR, OWN_KEYS, SERVICES
 
-SETTINGS = {
-    "assistant": "assistant.src.config.settings",
-    "cron_service": "cron_service.app.config",
-    "google_calendar_service": "google_calendar_service.src.config.settings",
-    "rest_service": "rest_service.app.config",
-    "sandbox": "sandbox.config",
-    "tg_bot": "tg_bot.src.config.settings",
-}
+SETTINGS = {name: service.settings for name, service in SERVICES.items() if service.settings}
 
 
 def world(**values: str) -> dict[str, str]:
@@ -228,14 +219,6 @@ def test_who_hands_in_a_common_key_gets_no_others(checkout: Path):
 
 
 @pytest.mark.parametrize("service", SETTINGS)
-def test_every_setting_reaches_its_service(service: str):
-    settings = importlib.import_module(SETTINGS[service]).Settings
-    assert issubclass(settings, BaseSettings)
-    fields = {str(field.validation_alias or name).upper() for name, field in settings.model_fields.items()}
-    assert fields - set(SERVICES[service].variables) == {"HTTP_HOST", "HTTP_PORT", "SERVICE_SLOT"}
-
-
-@pytest.mark.parametrize("service", SETTINGS)
 def test_what_a_service_gets_is_what_its_settings_accept(
     project: Project, service: str, monkeypatch: pytest.MonkeyPatch
 ):
@@ -255,7 +238,13 @@ def test_replicas_have_slots_and_ports_of_their_own(project: Project):
 
 
 def test_empty_values_are_left_out(project: Project):
-    assert all(suite_values(project, sandbox="http://s").values())
+    assert "LOG_LEVEL" not in local_environment(project, "assistant")
+
+
+def test_what_the_runtime_sets_for_each_process_is_never_taken_from_the_file(project: Project):
+    own = Project(project.root, {**project.values, "HTTP_PORT": "1", "SANDBOX_STATE": "x", "REDIS_USER": "y"})
+    for service in SETTINGS:
+        assert local_environment(own, service) == local_environment(project, service)
 
 
 @pytest.mark.parametrize("service", SERVICES)
