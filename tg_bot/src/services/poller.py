@@ -1,6 +1,6 @@
 """Long polling: asks Telegram for updates under the lease and gives them to `Intake`.
 
-The next getUpdates confirms to Telegram what is stored; so nothing is lost when this process dies. Each
+The next getUpdates confirms to Telegram what is stored, so nothing is lost when this process dies. Each
 problem stands in the log and on the health page with what to do about it; then the poller tries again.
 """
 
@@ -15,6 +15,7 @@ from typing import NoReturn
 import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
+from service_kit.backoff import Backoff
 from service_kit.errors import KitError, TransientError
 from service_kit.lifecycle import heed_cancellation
 from service_kit.logging import get_logger
@@ -29,13 +30,12 @@ from .lease import LeaseLostError, PollLease
 
 log = get_logger(__name__)
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
 DEFERRED_PAUSE = 1.0
 """Seconds between two tries while some users wait for rest_service and others can be served."""
 UNAUTHORIZED_PAUSE = 60.0
 """Seconds between two tries with a token that Telegram does not know."""
 SUSPENDED_PAUSE = 0.5
-"""Seconds until the next look whether the assistant has caught up."""
+"""Seconds between two looks at the assistant's backlog."""
 POLL_OVERDUE = 60.0
 """Seconds that a successful poll may be late before the service counts as not ready."""
 OFFSET_LIFE = 6 * 86_400
@@ -59,7 +59,7 @@ class NotPollingError(TransientError):
 
 
 class Poller:
-    """Polls for ever. `on_start` is called once, before the first poll, when it is known who the bot is."""
+    """Polls for ever. Calls `on_start` once, before the first poll, with the bot that owns the token."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class Poller:
 
     async def run(self) -> NoReturn:
         """Poll until cancelled."""
-        pause = FIRST_PAUSE
+        backoff = _backoff()
         while True:
             heed_cancellation()
             try:
@@ -104,12 +104,11 @@ class Poller:
                 if self._on_start:
                     await self._on_start(bot)
                     self._on_start = None
-                self._report_well()  # a standby is well too
+                self._report_well()  # a standby without the lease is healthy too
                 await self._lease.hold(str(bot.id), partial(self._poll_as, bot))
             except (LeaseLostError, TelegramError, KitError, RedisError) as exc:
                 self._polling = False
-                await self._report_and_wait(exc, pause)
-                pause = min(LONGEST_PAUSE, pause * 2)
+                await self._report_and_wait(exc, backoff.next_delay())
 
     async def _poll_as(self, bot: BotIdentity) -> NoReturn:
         key = f"tg:offset:{bot.id}"
@@ -123,18 +122,17 @@ class Poller:
             await self._intake.close()
 
     async def _poll_for_ever(self, key: str) -> NoReturn:
-        pause = FIRST_PAUSE
+        backoff = _backoff()
         while True:
             heed_cancellation()
             try:
                 await self._poll(key)
-                pause = FIRST_PAUSE
+                backoff.reset()
             except (TelegramError, KitError, RedisError) as exc:
-                await self._report_and_wait(exc, pause)
-                pause = min(DEFERRED_PAUSE if isinstance(exc, DeferredError) else LONGEST_PAUSE, pause * 2)
+                await self._report_and_wait(exc, backoff.next_delay())
 
     async def _poll(self, key: str) -> None:
-        """One getUpdates and what comes of it, unless the assistant has enough to do."""
+        """Call getUpdates once and take the updates in, unless the assistant has a backlog."""
         waiting = await self._producer.waiting(self._options.input_queue)
         if waiting > self._options.input_queue_limit:
             if not self._suspended:
@@ -160,11 +158,11 @@ class Poller:
 
     async def _report_and_wait(self, exc: Exception, pause: float) -> None:
         """Report what is wrong and what to do about it, then wait."""
-        known, self._problem = self._problem, str(exc) or type(exc).__name__
+        previous, self._problem = self._problem, str(exc) or type(exc).__name__
         match exc:
             case DeferredError():
                 pause = min(pause, DEFERRED_PAUSE)
-                if self._problem != known:  # once a second otherwise
+                if self._problem != previous:  # not at every try, which would be once a second
                     log.warning("updates_deferred", error=self._problem)
             case UnauthorizedError():
                 self._problem = (
@@ -196,3 +194,7 @@ class Poller:
             await self._telegram.delete_webhook()
         except TelegramError as exc:
             log.warning("webhook_removal_failed", error=str(exc))
+
+
+def _backoff() -> Backoff:
+    return Backoff(0.5, 8.0)

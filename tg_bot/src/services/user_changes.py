@@ -1,8 +1,8 @@
-"""What the bot learns of a user and rest_service is to know: at once where it can be, else made good later.
+"""What the bot learns about a user goes to rest_service: at once where possible, else later.
 
-A change that rest_service does not take (it is slow, away, or refuses our key) is noted in Redis, field by
-field, and tried again in the background until it is taken, by whichever process lives then. When a user
-was last seen is only ever written in the background, at most once in `SEEN_EVERY` for each.
+A change that rest_service does not accept now (it is slow, away, or refuses our key) is kept in Redis, field
+by field. A background task retries it until it is accepted; a restarted process goes on with it. The time a
+user was last seen is only written in the background, at most once in `SEEN_EVERY` for each user.
 """
 
 import asyncio
@@ -31,12 +31,12 @@ log = get_logger(__name__)
 PREFIX = "tg:user_changes:"
 """A hash for each bot, whose people are its own: `<telegram id>:<field>` to its new value as JSON."""
 UPDATE_TIMEOUT = 1.5
-"""Seconds that a message waits for what is new of its writer to be stored."""
-WRITE_EVERY, LONGEST_PAUSE = 5.0, 30.0
+"""Seconds that a message waits until the change of its writer is stored."""
+FLUSH_EVERY, LONGEST_PAUSE = 5.0, 30.0
 """Seconds between two rounds in the background; more after one in which something had to wait."""
 SEEN_EVERY = 300.0
 MOST_FAILURES = 3
-"""In one round: rest_service is away, then, and the rest waits for the next one."""
+"""In a row: rest_service is away then, and the rest waits for the next round."""
 
 _DELETE_UNCHANGED = """
 for i = 1, #ARGV, 2 do
@@ -67,19 +67,19 @@ class UserChanges:
         self._sleep = sleep
         self._delete_unchanged = redis.register_script(_DELETE_UNCHANGED)
         self._seen: dict[int, datetime] = {}
-        """Whose sight is to be written."""
+        """When users were last seen, not written yet."""
         self._seen_until: dict[int, float] = {}
-        """When the next sight of a user is worth writing."""
+        """Until then a new time is not worth writing."""
 
     @property
     def _key(self) -> str:
         return f"{PREFIX}{self._identity.bot_id}"
 
     async def apply(self, telegram_id: int, change: UserUpdate) -> None:
-        """Have the fields that `change` sets stored, now or later.
+        """Store the fields that `change` sets, now or later.
 
         Raises:
-            RedisError: it is neither stored nor noted.
+            RedisError: the change is neither stored nor kept for later.
         """
         try:
             async with asyncio.timeout(UPDATE_TIMEOUT):
@@ -88,7 +88,7 @@ class UserChanges:
             log.warning("user_change_deferred", telegram_id=telegram_id, error=str(exc) or type(exc).__name__)
             await self._redis.hset(self._key, mapping=dict(_fields(telegram_id, change)))
             return
-        # what was noted before is old now, also where nothing had to be stored
+        # an earlier value that still waits is outdated now, also where nothing had to be stored
         await self._redis.hdel(self._key, *dict(_fields(telegram_id, change)))
 
     def record_seen(self, telegram_id: int, at: datetime) -> None:
@@ -101,46 +101,46 @@ class UserChanges:
         self._seen[telegram_id] = at
 
     async def run(self) -> NoReturn:
-        """Write in the background what is to be written, for ever."""
+        """Flush in the background, for ever."""
         await self._identity.wait_until_known()
-        pause, backoff = WRITE_EVERY, Backoff(WRITE_EVERY * 2, LONGEST_PAUSE)
+        pause, backoff = FLUSH_EVERY, Backoff(FLUSH_EVERY * 2, LONGEST_PAUSE)
         while True:
             heed_cancellation()
             await self._sleep(pause)
             try:
-                all_written = await self.flush()
+                is_complete = await self.flush()
             except RedisError as exc:
                 log.warning("user_changes_unavailable", error=str(exc))
-                all_written = False
-            if all_written:
+                is_complete = False
+            if is_complete:
                 backoff.reset()
-            pause = WRITE_EVERY if all_written else backoff.next_delay()
+            pause = FLUSH_EVERY if is_complete else backoff.next_delay()
 
     async def flush(self) -> bool:
-        """One round over all that is noted, in any order, so that nobody stands in the others' way.
+        """Write all that waits, in random order, so that one user cannot block the others.
 
-        False where something has to wait for the next one.
+        Returns False where something has to wait for the next round.
         """
-        noted = await self._load()
+        pending = await self._load()
         for telegram_id, at in self._seen.items():
-            noted[telegram_id]["last_seen_at"] = json.dumps(at.isoformat())
-        failures, all_written = 0, True
-        for telegram_id in random.sample(list(noted), len(noted)):
+            pending[telegram_id]["last_seen_at"] = json.dumps(at.isoformat())
+        failures, is_complete = 0, True
+        for telegram_id in random.sample(list(pending), len(pending)):
             if failures == MOST_FAILURES:
                 break
-            written = await self._retry(telegram_id, noted[telegram_id])
-            failures, all_written = (0, all_written) if written else (failures + 1, False)
-        return all_written
+            written = await self._retry(telegram_id, pending[telegram_id])
+            failures, is_complete = (0, is_complete) if written else (failures + 1, False)
+        return is_complete
 
     async def _load(self) -> defaultdict[int, dict[str, str]]:
-        noted: defaultdict[int, dict[str, str]] = defaultdict(dict)
+        pending: defaultdict[int, dict[str, str]] = defaultdict(dict)
         for key, value in (await self._redis.hgetall(self._key)).items():
             telegram_id, field = _text(key).split(":", 1)
-            noted[int(telegram_id)][field] = _text(value)
-        return noted
+            pending[int(telegram_id)][field] = _text(value)
+        return pending
 
     async def _retry(self, telegram_id: int, fields: Mapping[str, str]) -> bool:
-        """Whether rest_service took it, or never will."""
+        """Whether the change is off the list: rest_service accepted it, or never will."""
         change = UserUpdate.model_validate({name: json.loads(value) for name, value in fields.items()})
         seen = self._seen.get(telegram_id)
         try:
@@ -153,13 +153,17 @@ class UserChanges:
             return False
         if self._seen.get(telegram_id) == seen:
             self._seen.pop(telegram_id, None)
-        # another value may have been noted meanwhile
+        # a newer value may have been kept meanwhile: only the one that was written goes
         pairs = [part for name, value in fields.items() for part in (f"{telegram_id}:{name}", value)]
         await self._delete_unchanged(keys=[self._key], args=pairs)
         return True
 
     async def _store(self, telegram_id: int, change: UserUpdate) -> None:
-        """Raises what means that rest_service is away; what it refuses for good is logged and left."""
+        """Write to rest_service. What it refuses for good is logged and dropped.
+
+        Raises:
+            TransientError, AccessError: rest_service is away, or refuses our key.
+        """
         try:
             user = await self._rest.get_user(telegram_id)
             new = change.model_dump(exclude_unset=True)

@@ -149,7 +149,7 @@ async def test_when_a_user_was_last_seen_is_written_now_and_then(rest, rest_stan
 
 
 async def test_it_goes_on_by_itself_whatever_fails(changes, rest_standin, user, redis_client, monkeypatch):
-    monkeypatch.setattr(user_changes, "WRITE_EVERY", 0.01)
+    monkeypatch.setattr(user_changes, "FLUSH_EVERY", 0.01)
     original, failed = redis_client.hgetall, asyncio.Event()
 
     async def fails_once(key):

@@ -189,7 +189,7 @@ async def test_known_users_are_served_while_rest_service_is_away(
 async def test_who_comes_back_while_rest_service_is_away_is_reachable_once_it_is_back(
     telegram, rest_standin, redis_settings, redis_client, monkeypatch
 ):
-    monkeypatch.setattr(user_changes, "WRITE_EVERY", 0.02)
+    monkeypatch.setattr(user_changes, "FLUSH_EVERY", 0.02)
     user = rest_standin.add(1001, is_active=False)
     async with running(telegram, rest_standin, redis_settings):
         rest_standin.broken = {user["id"]}  # it can be read by its account, and not be changed
