@@ -38,7 +38,7 @@ from .messages.trouble import Trouble
 from .services.rest_service import RestServiceClient
 from .services.usage import UsageLog
 from .storage.user_data import UserData
-from .utils.kept import Kept
+from .utils.ttl_cache import TTLCache
 
 log = get_logger(__name__)
 
@@ -77,7 +77,7 @@ class AssistantOrchestrator:
         self._message_timeout = message_timeout
         self._stream_replies = stream_replies
         self._changes = ChangeCounters(redis, Topic.USERS, Topic.CONFIGURATION)
-        self._unknown: Kept[int, bool] = Kept(seconds=60.0, limit=1000)
+        self._unknown: TTLCache[int, bool] = TTLCache(seconds=60.0, limit=1000)
         """Users whom rest_service has just said it does not know."""
         self._users: ChangeAwareCache[UserRead] = ChangeAwareCache(redis, Topic.USERS)
         self._secretaries: ChangeAwareCache[BaseAssistant] = ChangeAwareCache(redis, Topic.CONFIGURATION)

@@ -18,11 +18,11 @@ from ..core.model import ModelBackend, ToolSpec, UserMessage
 from ..core.run_context import RunContext
 from ..messages.context_block import with_context
 from ..storage.conversation import Conversation, ConversationStore
-from ..storage.insisting import insist
 from ..storage.journal import Journal
 from ..storage.summary import SUMMARY_KEY
 from ..storage.turns import Turn, size_of, turn_of
 from ..storage.window import HARD_LIMIT, MIN_BUDGET, Budget, budget_of, exceeds_budget
+from ..storage.write_retry import retry_write
 from ..tools.base import BaseTool
 from ..utils.text import compact_json
 from ..utils.tokens import MESSAGE_OVERHEAD, estimate_tokens
@@ -84,7 +84,7 @@ class Memory:
         turn = turn_of(context.key, message, result.messages).within(budget)
         until = asyncio.get_running_loop().time() + STORING
         try:
-            await insist(
+            await retry_write(
                 lambda: self._store.append(user, assistant, turn, before=past, budget=budget), until=until
             )
         except RedisError as exc:

@@ -20,7 +20,7 @@ from ..core.run_context import RunTotals
 from ..storage.summary import Summary
 from ..storage.turns import Turn
 from ..storage.window import count_within
-from ..utils.text import compact_json, shortened
+from ..utils.text import compact_json, shorten
 from ..utils.tokens import estimate_tokens
 
 log = get_logger(__name__)
@@ -78,7 +78,7 @@ class Summarizer:
                 limit, halvings = min(limit, sum(sizes)) // 2, halvings + 1
         if left_out:
             log.warning("lines_left_out_of_summary", assistant=self.assistant, lines=left_out)
-        notes = shortened(answer.text.strip(), NOTES_CHARS, "…")
+        notes = shorten(answer.text.strip(), NOTES_CHARS, "…")
         return Summary(notes, len(turns) + (previous.turns if previous else 0))
 
     async def _answer(self, material: str, totals: RunTotals) -> ModelAnswer:
@@ -109,9 +109,9 @@ def _line(message: Message) -> dict[str, str]:
         case UserMessage(text=text):
             return {"person": text}
         case ToolMessage(text=text):
-            return {"tool_result": shortened(text, TOOL_CHARS, "…")}
+            return {"tool_result": shorten(text, TOOL_CHARS, "…")}
         case AssistantMessage(text=text, tool_calls=()):
             return {"assistant": text}
         case AssistantMessage(text=text, tool_calls=calls):
             called = ", ".join(f"{call.name}({call.arguments})" for call in calls)
-            return {"assistant": text, "called": shortened(called, TOOL_CHARS, "…")}
+            return {"assistant": text, "called": shorten(called, TOOL_CHARS, "…")}

@@ -17,7 +17,7 @@ from ..core.model import AssistantMessage, ModelAnswer, ToolCall, ToolMessage
 from ..tools.base import Arguments
 from ..tools.toolbox import Toolbox, sanitize_call
 from ..tools.wrappers import CallOutcome, CallResult, refusal
-from ..utils.text import compact_json, shortened
+from ..utils.text import compact_json, shorten
 from .run_state import REPEATS, RunState
 
 CALLS_PER_ROUND = 16
@@ -118,7 +118,7 @@ class ToolRound:
 
     def _message(self, call: ToolCall, result: CallResult, receipts: Sequence[str] = ()) -> ToolMessage:
         note = f"… [cut: {len(result.text)} characters]"
-        text = shortened(result.text, self._output_chars, note)
+        text = shorten(result.text, self._output_chars, note)
         return ToolMessage(call.id, text, receipt="\n".join(receipts))
 
 

@@ -8,7 +8,7 @@ from service_kit.contracts.messages import (
     reply_id,
 )
 
-from ..utils.text import shortened
+from ..utils.text import shorten
 
 
 def answer_to(message: IncomingMessage, text: str, *, kind: OutgoingType) -> OutgoingMessage:
@@ -19,6 +19,6 @@ def answer_to(message: IncomingMessage, text: str, *, kind: OutgoingType) -> Out
         type=kind,
         chat_id=message.chat_id,
         user_id=message.user_id,
-        text=shortened(text, MAX_OUTGOING_TEXT, "…"),
+        text=shorten(text, MAX_OUTGOING_TEXT, "…"),
         in_reply_to=message.id,
     )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ..utils.locale import speaks_russian
-from ..utils.text import shortened
+from ..utils.text import shorten
 from .texts import Text
 
 LONGEST_NAME = 80
@@ -78,7 +78,7 @@ def is_of_operator(cause: str) -> bool:
 
 def say_trouble(cause: str, model: str | None, language: str | None) -> str:
     """What is wrong and what to do about it."""
-    name = shortened(model or "?", LONGEST_NAME, "…")
+    name = shorten(model or "?", LONGEST_NAME, "…")
     if cause == NO_TOOLS:
         return _in(_NO_TOOLS, language).format(model=name)
     text = _in(_OF_FAILURES[Text(cause)], language).format(model=name)

@@ -21,7 +21,7 @@ from service_kit.lifecycle import end_tasks
 from service_kit.logging import get_logger
 
 from ..core.model import TextSink
-from ..utils.text import shortened
+from ..utils.text import shorten
 
 log = get_logger(__name__)
 
@@ -91,7 +91,7 @@ class PartialReplies:
             chat_id=message.chat_id,
             user_id=message.user_id,
             seq=self._seq,
-            text=shortened(self._text, MAX_OUTGOING_TEXT, "…"),
+            text=shorten(self._text, MAX_OUTGOING_TEXT, "…"),
         )
         try:
             async with asyncio.timeout(SEND_TIMEOUT):

@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from ..core.errors import ToolExecutionError
-from ..utils.kept import Kept
+from ..utils.ttl_cache import TTLCache
 
 ATTRIBUTION = "Weather data by Open-Meteo.com"
 MAX_DAYS = 16
@@ -166,7 +166,7 @@ class WeatherClient:
     ) -> None:
         self._forecast_url = _address(forecast_url, "/v1/forecast")
         self._search_url = _address(geocoding_url, "/v1/search")
-        self._kept: Kept[tuple[str, frozenset[tuple[str, str]]], bytes] = Kept(
+        self._kept: TTLCache[tuple[str, frozenset[tuple[str, str]]], bytes] = TTLCache(
             seconds=KEPT_SECONDS, limit=KEPT_ANSWERS, now=now
         )
 

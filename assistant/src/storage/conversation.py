@@ -25,11 +25,11 @@ from service_kit.notes import Notes
 
 from ..core.model import Message
 from ..core.run_context import RunTotals
-from .insisting import insist
 from .journal import LIFETIME, RunJournal, Spent, load_run, load_spent, unfinished_turn
 from .summary import Summary, dump_summary, load_summary
 from .turns import Turn, dump_turn, load_turn
 from .window import count_after_compaction, count_after_forced_cut, count_within, exceeds_budget
+from .write_retry import retry_write
 
 log = get_logger(__name__)
 
@@ -124,7 +124,7 @@ class ConversationStore:
         """
 
         async def keep(noted: bytes) -> None:
-            await insist(lambda: self._note(user_id, assistant_id, key, noted), until=until)
+            await retry_write(lambda: self._note(user_id, assistant_id, key, noted), until=until)
 
         return RunJournal(asked, begun, totals, keep)
 

@@ -18,7 +18,7 @@ from service_kit.logging import get_logger
 from ..core.errors import BrokenRowError, InvalidInputError, ToolError, ToolExecutionError
 from ..core.model import JsonSchema, ToolSpec
 from ..core.run_context import RunContext
-from ..utils.text import shortened
+from ..utils.text import shorten
 from .bounded_schema import StepBudget
 from .nulls import without_nulls
 from .receipts import done_receipt
@@ -53,7 +53,7 @@ class BaseTool(ABC):
         self, *, name: str, description: str, schema: JsonSchema, timeout: float | None = None
     ) -> None:
         self.name = name
-        self.description = shortened(description, LONGEST_DESCRIPTION, "…")
+        self.description = shorten(description, LONGEST_DESCRIPTION, "…")
         self.schema = schema
         self.timeout = timeout
         self._budget = StepBudget()

@@ -17,8 +17,8 @@ from service_kit.logging import get_logger
 from ..core import metrics
 from ..core.errors import InvalidInputError, ToolError, ToolTimeoutError
 from ..core.run_context import RunContext
-from ..utils.kept import Kept
 from ..utils.text import canonical_json, compact_json
+from ..utils.ttl_cache import TTLCache
 from .base import Arguments, BaseTool
 from .receipts import done_receipt, unsure_receipt
 
@@ -57,13 +57,13 @@ class CallResult:
 
 
 Call = Callable[[Arguments, RunContext], Awaitable[CallResult]]
-DoneCalls = Kept[tuple[int, str, str, str], str]
+DoneCalls = TTLCache[tuple[int, str, str, str], str]
 """Results of calls with an effect: by user, point of the message's work, tool and arguments."""
 
 
 def done_calls() -> DoneCalls:
     """None yet. One for the process: assistants are built anew when their rows change."""
-    return Kept(seconds=REMEMBERED_SECONDS, limit=REMEMBERED_CALLS)
+    return TTLCache(seconds=REMEMBERED_SECONDS, limit=REMEMBERED_CALLS)
 
 
 def wrapped(tool: BaseTool, done: DoneCalls) -> Call:

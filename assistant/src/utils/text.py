@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 
-def shortened(text: str, limit: int, note: str) -> str:
+def shorten(text: str, limit: int, note: str) -> str:
     """`text` cut to `limit` characters with `note` at its end, or as it is where it fits."""
     if len(text) <= limit:
         return text

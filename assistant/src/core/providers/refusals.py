@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from ...utils.text import shortened
+from ...utils.text import shorten
 from ..errors import (
     ContentRefusedError,
     ContextOverflowError,
@@ -165,7 +165,7 @@ def refusal(
 def _told(message: str) -> str:
     """The message for the log; in quotes it names parameters, models and the like, or repeats a text."""
     text = _QUOTED.sub(_name_or_nothing, _REPEATED.sub("…", " ".join(message.split())))
-    return shortened(text, LONGEST_REASON, "…")
+    return shorten(text, LONGEST_REASON, "…")
 
 
 def _name_or_nothing(quoted: re.Match[str]) -> str:

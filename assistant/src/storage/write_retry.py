@@ -1,4 +1,4 @@
-"""Writes that must not be given up at the first failure: what they store has been paid for."""
+"""Retries of Redis writes whose content has been paid for."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,11 +11,11 @@ from service_kit.logging import get_logger
 log = get_logger(__name__)
 
 
-async def insist(write: Callable[[], Awaitable[None]], *, until: float) -> None:
-    """Call `write`, again and again while Redis is away; it must be safe to repeat.
+async def retry_write(write: Callable[[], Awaitable[None]], *, until: float) -> None:
+    """Call `write` until Redis takes it; it must be safe to repeat.
 
     Raises:
-        RedisError: it is away still at `until`, a time of the event loop's clock.
+        RedisError: Redis is still away at `until`, a time of the event loop's clock.
     """
     clock, backoff = asyncio.get_running_loop().time, Backoff(0.05, 1.0)
     while True:
