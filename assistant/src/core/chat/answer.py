@@ -63,6 +63,8 @@ class AnswerReader:
         elif data.startswith((b"{", b"[", b"\xef\xbb\xbf")):
             for value in _values(data):
                 self._read(value, event)
+        elif event == "error":  # a proxy wrote it
+            raise refusal_in_body(data.decode("utf-8", "replace"), status=None)
 
     def show(self, on_text: TextSink) -> None:
         """Tell the text so far, if there is enough new."""
@@ -152,9 +154,14 @@ class _ChoiceReader:
         return 0 if said is None else self._take(said, whole=choice.message is not None)
 
     def _take(self, said: ChatMessage, *, whole: bool) -> int:
+        size = len(said.content) + len(said.refusal)
+        if whole and said.content:
+            # some servers end a stream with the whole message, or repeat it each time
+            size -= self.text.clear()
+        if whole and said.tool_calls:
+            self.calls.clear()
         self.text.add(said.content)
         self._refusal.add(said.refusal)
-        size = len(said.content) + len(said.refusal)
         for call in said.tool_calls:
             size += self._collector.add(call, whole=whole)
         if said.function_call is not None and not said.tool_calls:

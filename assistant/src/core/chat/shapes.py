@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from ..wire.parsing import AsObject, AsObjects, Index, Text, Wire, Word
 from ..wire.tool_calls import Call, Function
@@ -26,6 +26,17 @@ class Choice(Wire):
     message: Annotated[ChatMessage | None, AsObject] = None
     delta: Annotated[ChatMessage | None, AsObject] = None
     finish_reason: Word = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _wrapped(cls, value: dict[str, Any]) -> dict[str, Any]:
+        """Some servers write a text in the place of the message, or as if there was no chat yet."""
+        said = {
+            key: {"content": value[key]} for key in ("message", "delta") if isinstance(value.get(key), str)
+        }
+        if isinstance(value.get("text"), str) and not value.get("message") and not value.get("delta"):
+            said = {"delta": {"content": value["text"]}}
+        return value | said
 
 
 class Completion(Wire):

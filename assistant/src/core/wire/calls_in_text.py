@@ -54,25 +54,25 @@ _BARE = re.compile(r'\s*(?:```(?:json)?\s*)?\[?\s*\{\s*"(?:name|type|function)"\
 _PARTS = frozenset({"name", "arguments", "parameters", "id", "type"})
 
 
-def calls_in(raw: str, tools: Collection[str]) -> tuple[str, list[RawCall]]:
+def extract_calls(raw: str, tools: Collection[str]) -> tuple[str, list[RawCall]]:
     """The text for people, and the calls behind it; `raw` is the text with its reasoning.
 
     `tools` are the names that may be called: JSON without a mark is a call only with one of them.
     """
     if not tools or len(raw) > LONGEST:
         return remove_reasoning(raw), []
-    place, calls = _marked(raw, _HARMONY)
+    place, calls = _find_calls(raw, _HARMONY)
     if calls:
         return remove_reasoning(raw[:place]).rstrip(), calls
     text = remove_reasoning(raw)
-    place, calls = _marked(text, _MARK)
+    place, calls = _find_calls(text, _MARK)
     if calls:
         return text[:place].rstrip(), calls
-    calls = _bare(text, tools)
+    calls = _read_bare(text, tools)
     return ("" if calls else text), calls
 
 
-def before_calls(text: str) -> str:
+def hide_growing_call(text: str) -> str:
     """What is sure to be for people of a text that is still growing."""
     if _BARE.match(text):
         return ""
@@ -82,35 +82,35 @@ def before_calls(text: str) -> str:
     return text[:start]
 
 
-def _marked(text: str, pattern: re.Pattern[str]) -> tuple[int, list[RawCall]]:
+def _find_calls(text: str, pattern: re.Pattern[str]) -> tuple[int, list[RawCall]]:
     """Where the first call begins, and all of them."""
     code, calls, first, place = CodeSpans(text), list[RawCall](), 0, 0
     for mark in islice(pattern.finditer(text), bounds.CALLS):
         if mark.start() < place or code.holds(mark.start()):
             continue
-        found, place = _behind(text, mark)
+        found, place = _read_mark(text, mark)
         if found and not calls:
             first = len(_BEFORE_MARK.sub("", text[: mark.start()]))
         calls += found
     return first, calls
 
 
-def _behind(text: str, mark: re.Match[str]) -> tuple[list[RawCall], int]:
+def _read_mark(text: str, mark: re.Match[str]) -> tuple[list[RawCall], int]:
     """The calls of one mark, and where they end."""
     name = next(filter(None, mark.groups()), None)
     if name is None:
-        values, end = _values(text, mark.end())
-        return _calls_of(values), end
+        values, end = _read_values(text, mark.end())
+        return _select_calls(values), end
     if text[mark.end() :].lstrip()[:1] == "{":
-        values, end = _values(text, mark.end(), most=1)
+        values, end = _read_values(text, mark.end(), most=1)
         return [RawCall("", name, value) for value in values], end
     ends = _END.search(text, mark.end())
     end = ends.end() if ends else len(text)
-    arguments = dict(_parameters(text[mark.end() : end]))
+    arguments = dict(_read_parameters(text[mark.end() : end]))
     return ([RawCall("", name, arguments)] if ends or arguments else []), end
 
 
-def _values(text: str, place: int, *, most: int = bounds.CALLS) -> tuple[list[object], int]:
+def _read_values(text: str, place: int, *, most: int = bounds.CALLS) -> tuple[list[object], int]:
     """The JSON values that stand one after another from `place` on, and where they end."""
     decoder, values = json.JSONDecoder(strict=False), list[object]()
     while len(values) < most:
@@ -125,7 +125,7 @@ def _values(text: str, place: int, *, most: int = bounds.CALLS) -> tuple[list[ob
     return values, place
 
 
-def _calls_of(values: list[object]) -> list[RawCall]:
+def _select_calls(values: list[object]) -> list[RawCall]:
     """The calls among JSON values; a list of them counts as they do."""
     calls: list[RawCall] = []
     for value in values:
@@ -136,31 +136,31 @@ def _calls_of(values: list[object]) -> list[RawCall]:
     return calls
 
 
-def _parameters(body: str) -> Iterator[tuple[str, object]]:
+def _read_parameters(body: str) -> Iterator[tuple[str, object]]:
     """Arguments in tags: each is JSON where it reads so, else a text."""
     marks = list(_PARAMETER.finditer(body))
     for mark, following in zip_longest(marks, marks[1:]):
         end = following.start() if following else len(body)
         text = _END_OF_PARAMETER.split(body[mark.end() : end], maxsplit=1)[0].removeprefix("\n")
-        yield next(filter(None, mark.groups())), _json_or_text(text)
+        yield next(filter(None, mark.groups())), _parse_or_keep(text)
 
 
-def _json_or_text(text: str) -> object:
+def _parse_or_keep(text: str) -> object:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         return text
 
 
-def _bare(text: str, tools: Collection[str]) -> list[RawCall]:
+def _read_bare(text: str, tools: Collection[str]) -> list[RawCall]:
     """The calls that the text is, and is nothing else; such JSON may be an answer, so it has to be exact."""
     if not _BARE.match(text):
         return []
     text = _FENCE.sub("", text.strip())
-    values, end = _values(text, 0)
+    values, end = _read_values(text, 0)
     if text[end:].strip():
         return []
-    calls = _calls_of(values)
+    calls = _select_calls(values)
     items = [item for value in values for item in (value if isinstance(value, list) else [value])]
     exact = len(calls) == len(items) and all(
         call.name in tools and isinstance(call.arguments, Mapping) and _is_exact(item)

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from ...utils.text import well_formed
 from ..model import TextSink
-from .calls_in_text import before_calls, calls_in
+from .calls_in_text import extract_calls, hide_growing_call
 from .reasoning import remove_reasoning
 from .tool_calls import RawCall
 
@@ -34,13 +34,19 @@ class TextCollector:
         self._pieces.append(piece)
         self.size += len(piece)
 
+    def clear(self) -> int:
+        """Begin anew; returns the characters that are gone."""
+        size, self.size, self._shown_at = self.size, 0, 0
+        self._pieces.clear()
+        return size
+
     def text(self) -> str:
         """The text."""
-        return well_formed(calls_in(self._raw(), self._tools)[0])
+        return well_formed(extract_calls(self._raw(), self._tools)[0])
 
     def calls(self) -> list[RawCall]:
         """The calls in it."""
-        return calls_in(self._raw(), self._tools)[1]
+        return extract_calls(self._raw(), self._tools)[1]
 
     def _raw(self) -> str:
         self._pieces = ["".join(self._pieces)]
@@ -52,7 +58,7 @@ class TextCollector:
         if text and "\ud800" <= text[-1] <= "\udbff":
             text = text[:-1]  # the other half of the character is to come
         text = remove_reasoning(text, growing=True)
-        return well_formed(before_calls(text) if self._tools else text)
+        return well_formed(hide_growing_call(text) if self._tools else text)
 
     def show(self, on_text: TextSink) -> None:
         """Tell the text so far, if there is enough new."""

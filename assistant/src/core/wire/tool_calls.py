@@ -11,10 +11,13 @@ from pydantic import ConfigDict, Field, model_validator
 from ...utils.text import well_formed
 from ..model import ToolCall
 from ..providers import bounds
-from .parsing import Index, Wire, Word, drop_surrogates
+from .lenient_json import parse_lenient_object
+from .parsing import Index, Wire, Word, drop_surrogates, first_object
 
 _TO_MEND = re.compile(r"\\u[dD]|[\x00-\x1f]")
 """Perhaps half of a character, or a line break within a text, which JSON does not allow."""
+_ARGUMENTS = ("arguments", "parameters", "input")
+"""Names of the arguments, the usual one first."""
 _BROKEN = "{"
 """Arguments that are none: the model is told so."""
 
@@ -37,13 +40,12 @@ class Call(Wire):
     @model_validator(mode="before")
     @classmethod
     def _nested(cls, value: dict[str, Any]) -> dict[str, Any]:
-        """Some servers put name and arguments beside the id instead of into `function`."""
-        nested = isinstance(value.get("function"), dict | Function)
-        return (
-            value
-            if nested
-            else {**value, "function": {"name": value.get("name"), "arguments": value.get("arguments")}}
-        )
+        """Some servers put name and arguments beside the id, or call the arguments otherwise."""
+        if isinstance(value.get("function"), Function):
+            return value
+        function = first_object(value.get("function")) or value
+        named = next((function[key] for key in _ARGUMENTS if function.get(key) is not None), None)
+        return {**value, "function": {"name": function.get("name"), "arguments": named}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ def normalize_arguments(given: object) -> str:
 
     Servers write them as an object instead of its text, as text within text, begin with an empty object,
     repeat the whole at the end of its pieces, leave line breaks in texts, or write an empty list for none.
+    Models put it into a code fence, or write Python.
     """
     try:
         return _object_text(given)
@@ -112,9 +115,13 @@ def normalize_arguments(given: object) -> str:
 def _object_text(given: object) -> str:
     values = parse_json_values(given) if isinstance(given, str) else [given]
     if values is None:
-        return well_formed(str(given))
-    if len(values) == 1 and isinstance(values[0], str):
-        return normalize_arguments(values[0])
+        given = parse_lenient_object(str(given)) or str(given)
+        return well_formed(given) if isinstance(given, str) else _object_text(given)
+    match values:
+        case [str(text)]:
+            return normalize_arguments(text)
+        case [[dict(only)]]:
+            return _object_text(only)
     filled = [value for value in values if value]
     if not filled:
         return "{}"
