@@ -48,7 +48,7 @@ Handler = Callable[[Delivery], Awaitable[Sequence[BaseModel]]]
 that acknowledges the delivery. Any exception but Reject means: try again, up to `max_attempts`."""
 
 FailureNotice = Callable[[Delivery], BaseModel | None]
-"""What to tell the user when a delivery is given up; put on `out_queue` in the step that buries it."""
+"""What to tell the user when a delivery becomes a dead letter; put on `out_queue` in the same atomic step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class ConsumerOptions:
     """How long a settled id is known: longer than the answer to a settlement can be lost. Repeats that come
     later are the producer's to keep away (`producer.SEEN_TTL`)."""
     lane_cap: int = 200
-    """Messages that may wait behind one that runs, for one group; the rest is buried, with a notice."""
+    """Messages that may wait behind one that runs, of one group; the rest are dead letters, with a notice."""
     backoff: Callable[[int], float] = Backoff(0.5, 60.0, jitter=0.5).delay_after
     """Seconds until the next try, by the number of earlier failures."""
 

@@ -12,17 +12,17 @@ from typing import Any
 from service_kit.health import Health
 from service_kit.lifecycle import end_tasks, heed_cancellation, sleep_unless
 from service_kit.logging import correlated, get_logger
-from service_kit.queue.attempt import Failed, Served, attempt
 from service_kit.queue.base import ConsumerOptions, ConsumerStats, Delivery, FailureNotice, Handler
 from service_kit.queue.envelope import correlation_of, encode
+from service_kit.queue.handler_call import HandlerFailure, Success, call_handler
 from service_kit.queue.redis_store import RedisStore
-from service_kit.queue.store import (
+from service_kit.queue.results import (
     Failure,
-    Fate,
     Lease,
     LeaseLostError,
+    Outcome,
     QueueUnavailableError,
-    Settled,
+    Settlement,
 )
 from service_kit.queue.upkeep import Upkeep, redis_backoff
 from service_kit.settings import RedisSettings
@@ -51,8 +51,8 @@ class RedisConsumer:
             self._store,
             options,
             self.stats,
-            tell=self._tell,
-            live_again=self._live_again,
+            notify_users=self._notify_users,
+            rejoin=self._rejoin,
             report=self._report,
         )
         self._health = health
@@ -60,7 +60,7 @@ class RedisConsumer:
         self._slot_free = asyncio.Event()
         self._stop = asyncio.Event()
         self._stopped: asyncio.Task[bool]
-        self._entering = asyncio.Lock()
+        self._joining = asyncio.Lock()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until `stop` is set, then drain and return.
@@ -71,7 +71,7 @@ class RedisConsumer:
         self._stop = stop
         self._report("starting")
         try:
-            if not await self._enter():
+            if not await self._join():
                 return
             async with asyncio.TaskGroup() as background:
                 self._stopped = background.create_task(stop.wait())
@@ -86,19 +86,19 @@ class RedisConsumer:
         finally:
             await self._store.close()
 
-    async def _enter(self) -> bool:
-        """Enter the queue as soon as the store answers; False when the stop comes first."""
+    async def _join(self) -> bool:
+        """Join the queue as soon as Redis answers; False when the stop comes first."""
         backoff = redis_backoff()
         while not self._stop.is_set():
             try:
-                reaped = await self._store.enter(replace=True)
+                reaped = await self._store.join(replace=True)
             except QueueUnavailableError as exc:
-                self._report_trouble(exc)
+                self._report_unreachable(exc)
                 await sleep_unless(self._stop, backoff.next_delay())
                 continue
-            self.stats.reaped += reaped.given_back
-            log.info("consuming", queue=self._options.queue, taken_over=reaped.given_back)
-            await self._tell(reaped.buried)
+            self.stats.reaped += reaped.requeued
+            log.info("consumer_started", queue=self._options.queue, requeued=reaped.requeued)
+            await self._notify_users(reaped.dead_letters)
             self._report("ok")
             return True
         return False
@@ -112,14 +112,14 @@ class RedisConsumer:
             if len(self._tasks) >= self._options.concurrency:
                 # what is not claimed waits in the queue, where other replicas can take it
                 self._slot_free.clear()
-                await self._unless_stopped(self._slot_free.wait())
+                await self._run_unless_stopped(self._slot_free.wait())
                 continue
             try:
-                if more or await self._unless_stopped(self._store.wait()):
+                if more or await self._run_unless_stopped(self._store.wait()):
                     more = await self._claim(workers)
                 backoff.reset()
             except QueueUnavailableError as exc:
-                self._report_trouble(exc)
+                self._report_unreachable(exc)
                 await sleep_unless(self._stop, backoff.next_delay())
                 more = True
 
@@ -129,7 +129,7 @@ class RedisConsumer:
         try:
             claimed = await self._store.claim(self._options.concurrency - len(self._tasks))
         except LeaseLostError:
-            await self._live_again(lease)
+            await self._rejoin(lease)
             return True
         if claimed.recovered:
             self.stats.reconciled += len(claimed.deliveries)
@@ -137,91 +137,93 @@ class RedisConsumer:
         for delivery in claimed.deliveries:
             task = workers.create_task(self._work(claimed.lease, delivery))
             self._tasks[task] = claimed.lease
-            task.add_done_callback(self._worker_ended)
+            task.add_done_callback(self._on_worker_done)
         self.stats.running = len(self._tasks)
         self.stats.dead += len(claimed.refused)
-        await self._tell(claimed.refused)
+        await self._notify_users(claimed.refused)
         return claimed.more
 
-    def _worker_ended(self, task: asyncio.Task[None]) -> None:
+    def _on_worker_done(self, task: asyncio.Task[None]) -> None:
         del self._tasks[task]
         self.stats.running = len(self._tasks)
         self._slot_free.set()
 
     async def _work(self, lease: Lease, delivery: Delivery) -> None:
-        """One delivery, then whatever waits behind it in its lane."""
+        """Serve one delivery, then whatever waits behind it in its lane."""
         following: Delivery | None = delivery
         while following is not None:
             following = await self._serve(lease, following)
             heed_cancellation()
 
     async def _serve(self, lease: Lease, delivery: Delivery) -> Delivery | None:
-        """Handle and settle one delivery; the next one of its group, if this consumer holds it now."""
-        outcome = await attempt(self._handler, delivery, self._options.handler_timeout)
-        if isinstance(outcome, Served) and outcome.replies and self._options.out_queue is None:
-            outcome = Failed("the handler replied, but this consumer has no out queue", final=True)
+        """Handle and settle one delivery; return the next one of its group, if this consumer holds it now."""
+        result = await call_handler(self._handler, delivery, self._options.handler_timeout)
+        if isinstance(result, Success) and result.replies and self._options.out_queue is None:
+            result = HandlerFailure("the handler replied, but this consumer has no out queue", final=True)
         closing = self._stop.is_set()
-        if isinstance(outcome, Served):
-            settled = await self._store.finish(lease, delivery, outcome.replies, closing=closing)
-            self._count(delivery, settled)
+        # while the consumer stops, the group's next message stays in the queue for another replica
+        if isinstance(result, Success):
+            settlement = await self._store.finish(lease, delivery, result.replies, closing=closing)
+            self._record(delivery, settlement)
         else:
-            failure = self._failure(delivery, outcome)
-            settled = await self._store.fail(lease, delivery, failure, closing=closing)
+            failure = self._plan_retry(delivery, result)
+            settlement = await self._store.fail(lease, delivery, failure, closing=closing)
             with correlated(correlation_of(delivery)):
-                self._count(delivery, settled, failure, outcome.error)
-        return settled.next
+                self._record(delivery, settlement, failure, result.error)
+        return settlement.next
 
-    def _failure(self, delivery: Delivery, failed: Failed) -> Failure:
-        notice = self._notice(delivery)
+    def _plan_retry(self, delivery: Delivery, failed: HandlerFailure) -> Failure:
+        """When to try again, if at all, and what the user is told if this was the last attempt."""
+        notice = self._build_notice(delivery)
         if failed.final:
             return Failure(failed.reason, None, notice)
         delay = self._options.backoff(delivery.attempt) if failed.delay is None else failed.delay
-        longest_wait = self._options.longest_wait if failed.waits else None
+        longest_wait = self._options.longest_wait if failed.is_wait else None
         return Failure(failed.reason, max(0.0, delay), notice, longest_wait)
 
-    def _notice(self, delivery: Delivery) -> bytes:
-        """What the user is told about a delivery that is given up; empty for nothing."""
+    def _build_notice(self, delivery: Delivery) -> bytes:
+        """What the user is told about a dead letter; empty for nothing."""
         if self._failure_notice is None:
             return b""
         try:
             notice = self._failure_notice(delivery)
-        except Exception:  # the message is broken already; its burial must not fail too
+        except Exception:  # the message is broken already; it must still become a dead letter
             log.exception("failure_notice_failed", queue=self._options.queue, message_id=delivery.id)
             return b""
         return encode(notice) if notice else b""
 
-    def _count(
+    def _record(
         self,
         delivery: Delivery,
-        settled: Settled,
+        settlement: Settlement,
         failure: Failure | None = None,
         error: BaseException | None = None,
     ) -> None:
-        """Note what became of a delivery, and say so unless it went well."""
+        """Count what became of a delivery; log it unless it went well."""
         about = {"queue": self._options.queue, "message_id": delivery.id, "attempt": delivery.attempt + 1}
         reason, notice = (failure.reason, failure.notice.decode()) if failure else ("", "")
-        if settled.fate is Fate.DONE:
+        if settlement.outcome is Outcome.DONE:
             self.stats.done += 1
-        elif settled.fate is Fate.DELAYED:
+        elif settlement.outcome is Outcome.DELAYED:
             self.stats.retried += 1
             self._upkeep.retry_scheduled.set()
             log.warning("delivery_retried", reason=reason, exc_info=error, **about)
-        elif settled.fate is Fate.DEAD:
+        elif settlement.outcome is Outcome.DEAD:
             self.stats.dead += 1
-            log.error("delivery_buried", reason=reason, notice=notice, exc_info=error, **about)
+            log.error("delivery_dead_lettered", reason=reason, notice=notice, exc_info=error, **about)
         else:
             self.stats.fenced += 1
             log.warning("delivery_fenced", reason=reason, **about)
 
-    async def _tell(self, given_up: Sequence[Delivery]) -> None:
-        """Tell users about deliveries that the queue itself gave up; they are buried already."""
+    async def _notify_users(self, dead_letters: Sequence[Delivery]) -> None:
+        """Tell users about dead letters that the queue itself has made, without a failed handler."""
         notices = []
-        for delivery in given_up:
-            notice = self._notice(delivery)
+        for delivery in dead_letters:
+            notice = self._build_notice(delivery)
             notices += [notice] if notice else []
             with correlated(correlation_of(delivery)):
                 log.error(
-                    "delivery_given_up",
+                    "delivery_dead_lettered",
                     queue=self._options.queue,
                     message_id=delivery.id,
                     notice=notice.decode(),
@@ -232,14 +234,14 @@ class RedisConsumer:
             except QueueUnavailableError as exc:
                 log.warning("notices_lost", queue=self._options.queue, notices=len(notices), error=str(exc))
 
-    async def _live_again(self, lost: Lease) -> None:
-        """This consumer was declared dead: what it still runs is run by another one now, so stop that."""
-        async with self._entering:
-            if self._store.lease is not lost:
+    async def _rejoin(self, lost: Lease) -> None:
+        """Take a new lease: others have declared this consumer dead, and run what it still runs."""
+        async with self._joining:
+            if self._store.lease is not lost:  # the heartbeat and a claim may both have found it lost
                 return
-            await self._store.enter(replace=False)
+            await self._store.join(replace=False)
         stale = [task for task, lease in self._tasks.items() if lease is lost]
-        log.warning("declared_dead_and_back", queue=self._options.queue, abandoned=len(stale))
+        log.warning("lease_lost", queue=self._options.queue, abandoned=len(stale))
         for task in stale:
             task.cancel()
 
@@ -251,13 +253,13 @@ class RedisConsumer:
 
     async def _leave(self) -> None:
         try:
-            given_back = await self._store.leave()
+            requeued = await self._store.leave()
         except QueueUnavailableError as exc:
-            log.warning("left_without_giving_back", queue=self._options.queue, error=str(exc))
+            log.warning("leave_failed", queue=self._options.queue, error=str(exc))
         else:
-            log.info("left_queue", queue=self._options.queue, given_back=given_back)
+            log.info("consumer_stopped", queue=self._options.queue, requeued=requeued)
 
-    async def _unless_stopped(self, coroutine: Coroutine[Any, Any, bool]) -> bool:
+    async def _run_unless_stopped(self, coroutine: Coroutine[Any, Any, bool]) -> bool:
         """What `coroutine` returns; False when the stop comes first, which cancels it."""
         task = asyncio.create_task(coroutine)
         try:
@@ -272,6 +274,6 @@ class RedisConsumer:
         if self._health:
             self._health.set(self._options.queue, state)
 
-    def _report_trouble(self, exc: QueueUnavailableError) -> None:
+    def _report_unreachable(self, exc: QueueUnavailableError) -> None:
         self._report(f"not reachable: {exc}")
         log.warning("queue_not_reachable", queue=self._options.queue, error=str(exc))

@@ -1,4 +1,4 @@
-"""Messages that were given up: how they are kept, for an operator to look at."""
+"""Dead letters: messages that no further attempt is made for. An operator requeues or drops them."""
 
 import json
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from service_kit.queue import scripts
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A buried message. In Redis: a line of JSON, then the message byte for byte."""
+    """One of them. In Redis: a line of JSON, then the message byte for byte."""
 
     reason: str
     attempts: int
     by: str
-    """The consumer that buried it."""
+    """The consumer that stopped trying."""
     at: datetime
     raw: bytes
 
@@ -34,6 +34,6 @@ class DeadLetter:
         )
 
 
-async def drop_letters_of(redis: aioredis.Redis, queue: str, user_id: int) -> int:
-    """Drop what this user, who is gone, wrote or was written; returns how many letters that were."""
-    return int(await scripts.run(redis, scripts.load("forget"), queue, "user_id", user_id))
+async def drop_user_dead_letters(redis: aioredis.Redis, queue: str, user_id: int) -> int:
+    """Drop the letters from and to a deleted user; returns how many there were."""
+    return int(await scripts.run(redis, scripts.load("drop_user_dead_letters"), queue, "user_id", user_id))

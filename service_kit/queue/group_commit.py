@@ -15,8 +15,8 @@ from service_kit.backoff import Backoff
 from service_kit.lifecycle import heed_cancellation
 from service_kit.logging import get_logger
 from service_kit.queue.redis_errors import is_transient
+from service_kit.queue.results import Settlement
 from service_kit.queue.scripts import Argument, Script
-from service_kit.queue.store import Settled
 
 log = get_logger(__name__)
 
@@ -27,8 +27,8 @@ LARGEST_BATCH = 128
 class _Commit:
     script: Script
     args: tuple[Argument, ...]
-    read: Callable[[list[Any]], Settled]
-    result: asyncio.Future[Settled]
+    read: Callable[[list[Any]], Settlement]
+    result: asyncio.Future[Settlement]
     settled: bool = False
 
     def take(self, answer: Any) -> None:  # noqa: ANN401 - a reply, or the error in its place
@@ -55,22 +55,22 @@ class GroupCommit:
     `lock` is held, so that whoever holds the lock sees what Redis and this process know agree.
     """
 
-    def __init__(self, redis: aioredis.Redis, queue: str, on_trouble: Callable[[], None]) -> None:
+    def __init__(self, redis: aioredis.Redis, queue: str, on_error: Callable[[], None]) -> None:
         self.lock = asyncio.Lock()
         self._redis = redis
         self._queue = queue
-        self._on_trouble = on_trouble
+        self._on_error = on_error
         self._commits: asyncio.Queue[_Commit] = asyncio.Queue()
 
     async def settle(
-        self, script: Script, args: tuple[Argument, ...], read: Callable[[list[Any]], Settled]
-    ) -> Settled:
+        self, script: Script, args: tuple[Argument, ...], read: Callable[[list[Any]], Settlement]
+    ) -> Settlement:
         """Run `script` in the next batch. A caller that is cancelled takes nothing back."""
-        result: asyncio.Future[Settled] = asyncio.get_running_loop().create_future()
+        result: asyncio.Future[Settlement] = asyncio.get_running_loop().create_future()
         self._commits.put_nowait(_Commit(script, args, read, result))
         return await result
 
-    async def flushed(self) -> None:
+    async def flush(self) -> None:
         """Wait until everything handed in so far is settled."""
         await self._commits.join()
 
@@ -82,14 +82,14 @@ class GroupCommit:
                 batch.append(self._commits.get_nowait())
             size = len(batch)
             backoff = Backoff(0.05, 2.0)
-            while batch := await self._try(batch):
+            while batch := await self._commit(batch):
                 heed_cancellation()
                 await asyncio.sleep(backoff.next_delay())
             for _ in range(size):
                 self._commits.task_done()
             heed_cancellation()
 
-    async def _try(self, batch: list[_Commit]) -> list[_Commit]:
+    async def _commit(self, batch: list[_Commit]) -> list[_Commit]:
         """One round trip; returns those to try again."""
         async with self.lock:
             try:
@@ -104,6 +104,6 @@ class GroupCommit:
             except (RedisError, OSError) as exc:
                 if not is_transient(exc):
                     raise
-                self._on_trouble()
+                self._on_error()
                 log.warning("queue_commit_delayed", queue=self._queue, results=len(batch), error=str(exc))
         return [commit for commit in batch if not commit.settled]

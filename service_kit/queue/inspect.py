@@ -3,7 +3,7 @@
 depth [--json] [QUEUE...]               how many messages stand where
 dead list [QUEUE] [--limit N] [--json]    the newest dead letters; the index stays right while others come
 dead requeue QUEUE INDEX | --all        back to the tail of the queue, as if new
-dead drop QUEUE INDEX | --all           away for good
+dead drop QUEUE INDEX | --all           delete
 
 Exit codes: 0 done, 1 Redis does not answer or refuses, 2 wrong arguments, 3 no such dead letter.
 """
@@ -48,12 +48,16 @@ class Inspector:
         entries = self._redis.lrange(f"{queue}:dead", first, size - 1) if size else []
         return [(first + i, DeadLetter.parse(_bytes(entry))) for i, entry in enumerate(entries)]
 
-    def exhume(self, queue: str, action: Action, index: int | None = None) -> int:
+    def remove(self, queue: str, action: Action, index: int | None = None) -> int:
         """Requeue or drop one dead letter, or (no index) all there are now; returns how many."""
         first, count = (0, self._redis.llen(f"{queue}:dead")) if index is None else (index, 1)
         if count == 0:
             return 0
-        return int(scripts.run_sync(self._redis, scripts.load("exhume"), queue, "", first, count, action))
+        return int(
+            scripts.run_sync(
+                self._redis, scripts.load("remove_dead_letters"), queue, "", first, count, action
+            )
+        )
 
 
 def _bytes(entry: bytes | str) -> bytes:
@@ -88,7 +92,7 @@ def _run(options: argparse.Namespace, inspector: Inspector, settings: Settings) 
             _show_dead(queue, inspector.dead(queue, options.limit), as_json=options.json)
         return 0
     index = None if options.all else options.index
-    count = inspector.exhume(options.queue, options.action, index)
+    count = inspector.remove(options.queue, options.action, index)
     if index is not None and count == 0:
         sys.stderr.write(f"{options.queue} has no dead letter {index}; `dead list` shows them.\n")
         return 3
@@ -141,9 +145,9 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--limit", type=_count, default=20, help="how many (default: 20)")
     listing.add_argument("--json", action="store_true", help="one JSON object a line, messages in full")
     for action, text in (("requeue", "put back to the tail of the queue"), ("drop", "throw away")):
-        exhume = actions.add_parser(action, help=text)
-        exhume.add_argument("queue", metavar="QUEUE")
-        which = exhume.add_mutually_exclusive_group(required=True)
+        command = actions.add_parser(action, help=text)
+        command.add_argument("queue", metavar="QUEUE")
+        which = command.add_mutually_exclusive_group(required=True)
         which.add_argument("index", nargs="?", type=_index, metavar="INDEX", help="as `dead list` shows it")
         which.add_argument("--all", action="store_true", help="all there are now")
     return parser

@@ -1,4 +1,4 @@
-"""What every consumer does beside its messages: heartbeat, due retries, the dead consumers' messages."""
+"""What each consumer does beside its messages: heartbeat, due retries, the messages of dead consumers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -9,7 +9,7 @@ from service_kit.lifecycle import heed_cancellation, sleep_unless
 from service_kit.logging import get_logger
 from service_kit.queue.base import ConsumerOptions, ConsumerStats, Delivery
 from service_kit.queue.redis_store import RedisStore
-from service_kit.queue.store import Lease, LeaseLostError, QueueUnavailableError
+from service_kit.queue.results import Lease, LeaseLostError, QueueUnavailableError
 
 log = get_logger(__name__)
 
@@ -32,16 +32,16 @@ class Upkeep:
         options: ConsumerOptions,
         stats: ConsumerStats,
         *,
-        tell: Callable[[Sequence[Delivery]], Awaitable[None]],
-        live_again: Callable[[Lease], Awaitable[None]],
+        notify_users: Callable[[Sequence[Delivery]], Awaitable[None]],
+        rejoin: Callable[[Lease], Awaitable[None]],
         report: Callable[[str], None],
     ) -> None:
         self.retry_scheduled = asyncio.Event()
         """Set by the consumer when it has delayed a delivery: it may be due before all others."""
         self._store = store
         self._stats = stats
-        self._tell = tell
-        self._live_again = live_again
+        self._notify_users = notify_users
+        self._rejoin = rejoin
         self._report = report
         self._interval = options.heartbeat_ttl / 3
         self._queue = options.queue
@@ -50,12 +50,12 @@ class Upkeep:
         """What is to run beside the consumer."""
         never = asyncio.Event()
         return [
-            self._forever(self._beat, never),
-            self._forever(self._reap, never),
-            self._forever(self._promote, self.retry_scheduled),
+            self._repeat(self._heartbeat, never),
+            self._repeat(self._reap, never),
+            self._repeat(self._promote, self.retry_scheduled),
         ]
 
-    async def _forever(self, step: Callable[[], Awaitable[float]], wake: asyncio.Event) -> None:
+    async def _repeat(self, step: Callable[[], Awaitable[float]], wake: asyncio.Event) -> None:
         """Take `step` again and again, after the seconds it returns, or when `wake` is set."""
         backoff = redis_backoff()
         while True:
@@ -70,27 +70,27 @@ class Upkeep:
             heed_cancellation()
             await sleep_unless(wake, seconds)
 
-    async def _beat(self) -> float:
+    async def _heartbeat(self) -> float:
         lease = self._store.lease
         try:
-            await self._store.beat()
+            await self._store.heartbeat()
         except LeaseLostError:
-            await self._live_again(lease)
+            await self._rejoin(lease)
         self._report("ok")
         return self._interval
 
     async def _reap(self) -> float:
         reaped = await self._store.reap()
-        if reaped.given_back or reaped.buried:
-            self._stats.reaped += reaped.given_back
-            self._stats.dead += len(reaped.buried)
+        if reaped.requeued or reaped.dead_letters:
+            self._stats.reaped += reaped.requeued
+            self._stats.dead += len(reaped.dead_letters)
             log.warning(
                 "dead_consumer_reaped",
                 queue=self._queue,
-                given_back=reaped.given_back,
-                buried=len(reaped.buried),
+                requeued=reaped.requeued,
+                dead_letters=len(reaped.dead_letters),
             )
-        await self._tell(reaped.buried)
+        await self._notify_users(reaped.dead_letters)
         return self._interval
 
     async def _promote(self) -> float:

@@ -73,7 +73,7 @@ def test_each_world_has_its_owner_and_nothing_leaks(suite: Suite):
     assert owners(suite) == [me.id]
     assert "Ada" not in me.ask("What is my name?")
     assert suite.rest("GET", "/api/cron-jobs") == []
-    wait_for(lambda: len(suite.logs("tg_bot", event="delivery_buried")), lambda count: count >= 2)
+    wait_for(lambda: len(suite.logs("tg_bot", event="delivery_dead_lettered")), lambda count: count >= 2)
     heard = [message["text"] for message in stranger.history() if message["from"] == "bot"]
     assert len(heard) == 1, heard
 

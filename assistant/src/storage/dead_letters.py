@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import redis.asyncio as aioredis
 
-from service_kit.queue.dead_letters import drop_letters_of
+from service_kit.queue.dead_letters import drop_user_dead_letters
 
 
 class DeadLetters:
@@ -16,4 +16,4 @@ class DeadLetters:
 
     async def forget(self, user_id: int) -> int:
         """Drop what they wrote and were written."""
-        return sum([await drop_letters_of(self._redis, queue, user_id) for queue in self._queues])
+        return sum([await drop_user_dead_letters(self._redis, queue, user_id) for queue in self._queues])

@@ -99,7 +99,9 @@ async def eventually(good: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_messages_are_answered_in_order_and_bad_ones_are_buried(redis_client, redis_settings, rest):
+async def test_messages_are_answered_in_order_and_bad_ones_are_dead_letters(
+    redis_client, redis_settings, rest
+):
     async with StandIn(model) as provider, rest, running(redis_settings, provider, rest):
         await redis_client.rpush(IN, b"{broken", b'{"user_id": 77, "chat_id": 1, "text": "who?"}')
         for number in range(30):
@@ -170,7 +172,7 @@ async def test_a_message_outlives_the_processes_that_die_with_it(redis_client, r
     options = ConsumerOptions(queue=IN, slot="mayfly", max_crashes=100)
     for _ in range(20):
         dies = RedisStore(redis_settings, options)
-        await dies.enter(replace=True)
+        await dies.join(replace=True)
         assert len((await dies.claim(1)).deliveries) == 1
         await dies.close()
     async with (

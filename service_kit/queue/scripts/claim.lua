@@ -14,7 +14,7 @@ local some_failed_before = redis.call('EXISTS', ATTEMPTS) == 1
 local claimed, refused, taken, bytes = {}, {}, 0, 0
 
 local function refuse(raw, group, id)
-  bury(raw, 'more than ' .. lane_cap .. ' messages were waiting', 0, consumer)
+  add_dead_letter(raw, 'more than ' .. lane_cap .. ' messages were waiting', 0, consumer)
   mark_done(id, consumer, done_ttl)
   if redis.call('SET', Q .. ':full:' .. group, 1, 'NX', 'EX', REFUSAL_EVERY) then
     refused[#refused + 1] = raw
@@ -26,9 +26,9 @@ end
 local function route(raw)
   local group, id = identify(raw)
   if not group then
-    bury(raw, 'poison: ' .. id, 0, consumer)
+    add_dead_letter(raw, 'poison: ' .. id, 0, consumer)
   elseif is_done(id) then
-    forget_counts(raw, id)
+    clear_counters(raw, id)
   elseif group ~= '' and redis.call('HSETNX', OWNERS, group, consumer) == 0 then
     if redis.call('RPUSH', LANE .. group, raw) > lane_cap then
       redis.call('RPOP', LANE .. group)
@@ -44,7 +44,7 @@ local function route(raw)
 end
 
 -- Messages leave the ready list only after each has its new place: an error (a key of a wrong type, say)
--- loses none, and the one that caused it is buried instead of blocking all others.
+-- loses none, and the one that caused it becomes a dead letter instead of blocking all others.
 local failure
 while not failure and #claimed < wanted * 4 and taken < most and bytes < MOST_BYTES do
   local chunk = redis.call('LRANGE', Q, taken, taken + CHUNK - 1)
@@ -53,7 +53,7 @@ while not failure and #claimed < wanted * 4 and taken < most and bytes < MOST_BY
     local ok, err = pcall(route, raw)
     if not ok then
       local text = type(err) == 'table' and err.err or tostring(err)
-      ok, failure = pcall(bury, raw, 'cannot be queued: ' .. text, 0, consumer)
+      ok, failure = pcall(add_dead_letter, raw, 'cannot be queued: ' .. text, 0, consumer)
       if ok then failure = nil else break end
     end
     taken = taken + 1

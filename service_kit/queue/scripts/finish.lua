@@ -18,5 +18,5 @@ if not is_done(id) then -- the same id twice: never two answers
   end
 end
 mark_done(id, consumer, done_ttl)
-forget_counts(raw, id)
-return {1, go_on(consumer, group, closing)}
+clear_counters(raw, id)
+return {1, take_next(consumer, group, closing)}

@@ -10,7 +10,7 @@ local ATTEMPTS, CRASHES, WAITS = Q .. ':attempts', Q .. ':crashes', Q .. ':waits
 local DONE, SEEN, HEARTBEAT = Q .. ':done:', Q .. ':seen:', Q .. ':hb:'
 local PROCESSING, LANE = Q .. ':processing:', Q .. ':lane:'
 local DELAYED_OWNER = '@delayed'
-local DEAD_KEPT = 10000
+local MOST_DEAD_LETTERS = 10000
 local LONGEST_NAME = 256
 local LONGEST_PAUSE_MS = 15000 -- between two tries of a message that waits for a service
 
@@ -51,7 +51,7 @@ local function counter_of(raw, id)
   return redis.sha1hex(raw)
 end
 
-local function forget_counts(raw, id)
+local function clear_counters(raw, id)
   local counter = counter_of(raw, id)
   redis.call('HDEL', ATTEMPTS, counter)
   redis.call('HDEL', CRASHES, counter)
@@ -67,19 +67,19 @@ local function mark_done(id, consumer, ttl)
 end
 
 -- oldest first, so that an index an operator has read stays right while others are added
-local function bury(raw, reason, attempts, consumer)
+local function add_dead_letter(raw, reason, attempts, consumer)
   local head = cjson.encode({reason = reason, attempts = attempts, by = consumer, at = now_ms()})
   redis.call('RPUSH', DEAD, head .. '\n' .. raw)
-  redis.call('LTRIM', DEAD, -DEAD_KEPT, -1)
+  redis.call('LTRIM', DEAD, -MOST_DEAD_LETTERS, -1)
 end
 
 -- back to the head of the ready list, in order
-local function give_back(messages)
+local function requeue_at_head(messages)
   for i = #messages, 1, -1 do redis.call('LPUSH', Q, messages[i]) end
 end
 
--- open a group: nobody owns it any more; returns what waited in its lane
-local function open_group(group)
+-- nobody owns the group any more; returns what waited in its lane
+local function release_group(group)
   local waiting = redis.call('LRANGE', LANE .. group, 0, -1)
   redis.call('DEL', LANE .. group)
   redis.call('HDEL', OWNERS, group)
@@ -98,11 +98,11 @@ local function waited_ms(raw, id)
 end
 
 -- a message of `group` is settled: the next one of its lane goes to the same consumer, or, when that
--- one is closing or the lane is empty, the group is opened. Returns the next one's raw, id, attempts.
-local function go_on(consumer, group, closing)
+-- one is closing or the lane is empty, the group is released. Returns the next one's raw, id, attempts.
+local function take_next(consumer, group, closing)
   if group == '' then return end
   if closing == '1' then
-    give_back(open_group(group))
+    requeue_at_head(release_group(group))
     return
   end
   while true do
@@ -113,7 +113,7 @@ local function go_on(consumer, group, closing)
     end
     local _, id = identify(raw)
     if not is_done(id) then return raw, id, attempts_of(raw, id) end
-    forget_counts(raw, id)
+    clear_counters(raw, id)
     redis.call('RPOP', PROCESSING .. consumer)
   end
 end

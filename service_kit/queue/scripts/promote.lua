@@ -8,9 +8,9 @@ for _, member in ipairs(due) do
   local group = string.sub(member, start, start + length - 1)
   local messages = {string.sub(member, start + length)}
   if group ~= '' then
-    for _, raw in ipairs(open_group(group)) do messages[#messages + 1] = raw end
+    for _, raw in ipairs(release_group(group)) do messages[#messages + 1] = raw end
   end
-  give_back(messages)
+  requeue_at_head(messages)
   redis.call('ZREM', DELAYED, member)
 end
 local first = redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')

@@ -94,8 +94,8 @@ async def test_an_operator_can_make_room(redis_with_limit: LimitedRedis):
         await until(lambda: consumer.stats.dead == 3)
     await redis_with_limit.fill()
     with connect_sync(redis_with_limit.settings) as client:
-        assert Inspector(client).exhume(IN, "requeue", 0) == 1
-        assert Inspector(client).exhume(IN, "drop") == 2
+        assert Inspector(client).remove(IN, "requeue", 0) == 1
+        assert Inspector(client).remove(IN, "drop") == 2
     assert await backend.depth(IN) == Depth(1, 0, 0, 0, 0)
 
 

@@ -193,7 +193,7 @@ async def test_what_comes_while_a_retry_is_pending_waits_for_it(backend):
     assert answered.index("tg:1:r0") < answered.index("tg:2:r0")
 
 
-async def test_the_last_failure_buries_and_tells_the_user(backend):
+async def test_the_last_failure_makes_a_dead_letter_and_tells_the_user(backend):
     async def handler(delivery: Delivery):
         raise ValueError("the model is on fire")
 
@@ -256,10 +256,10 @@ async def test_each_failure_is_one_line_that_names_the_conversation(backend):
         async with consuming(backend.consumer(options(), handler)) as consumer:
             await until(lambda: consumer.stats.dead == 1)
     about = [(line["event"], line["correlation_id"]) for line in logged if "message_id" in line]
-    assert about == [("delivery_retried", "tg:0"), ("delivery_buried", "tg:0")]
+    assert about == [("delivery_retried", "tg:0"), ("delivery_dead_lettered", "tg:0")]
 
 
-async def test_a_rejected_message_is_buried_at_once_and_the_next_one_goes_on(backend):
+async def test_a_rejected_message_is_a_dead_letter_at_once_and_the_next_one_goes_on(backend):
     async def handler(delivery: Delivery):
         if delivery.id == "tg:1":
             raise Reject("nobody knows this user")
@@ -297,7 +297,7 @@ async def test_a_cancellation_from_within_the_handler_is_a_failure_like_any_othe
     assert consumer.stats.retried == 1
 
 
-async def test_a_failing_failure_notice_does_not_stop_the_burial(backend):
+async def test_a_failing_failure_notice_does_not_keep_the_dead_letter_away(backend):
     async def handler(delivery: Delivery):
         raise Reject("no")
 
@@ -351,7 +351,7 @@ POISON = {
 
 
 @pytest.mark.parametrize("kind", POISON)
-async def test_what_is_no_message_is_buried_and_the_queue_goes_on(backend, kind):
+async def test_what_is_no_message_is_a_dead_letter_and_the_queue_goes_on(backend, kind):
     await backend.push(IN, POISON[kind])
     await backend.producer().enqueue(IN, message(1))
     async with consuming(backend.consumer(options(), echo)) as consumer:

@@ -23,7 +23,7 @@ from service_kit.queue.base import Delivery, Depth
 from service_kit.queue.consumer import RedisConsumer
 from service_kit.queue.producer import RedisProducer
 from service_kit.queue.redis_store import RedisStore
-from service_kit.queue.store import Fate, QueueUnavailableError
+from service_kit.queue.results import Outcome, QueueUnavailableError
 from service_kit.settings import RedisSettings
 from service_kit.testing.faulty_line import FaultyLine
 from service_kit.testing.queue import IN, OUT, RedisBackend, consuming, options, until
@@ -143,7 +143,7 @@ async def a_store_behind_a_line(settings):
         store = RedisStore(through(line, settings), options())
         work = asyncio.create_task(store.run())
         try:
-            await store.enter(replace=True)
+            await store.join(replace=True)
             yield store, line
         finally:
             await end_tasks({work})
@@ -176,7 +176,7 @@ async def test_a_finish_whose_answer_was_lost_publishes_once_and_goes_on(redis_s
         await until(lambda: redis_client.llen(OUT))
         line.cut()
         settled = await finish
-        assert (settled.fate, settled.next) == (Fate.DONE, None)
+        assert (settled.outcome, settled.next) == (Outcome.DONE, None)
         recovered = await store.claim(2)
         assert [delivery.id for delivery in recovered.deliveries] == [f"tg:{USERS}"]
     assert await redis_client.llen(OUT) == 1

@@ -31,7 +31,7 @@ async def backend(redis_settings, redis_client):
     return RedisBackend(redis_settings, redis_client)
 
 
-async def bury(backend, count):
+async def add_dead_letters(backend, count):
     async def handler(delivery: Delivery):
         raise Reject(f"no {delivery.id}")
 
@@ -54,7 +54,7 @@ async def test_depths_of_the_suites_queues_are_json_for_scripts(command):
 
 
 async def test_depth_counts_each_place(command, backend, redis_settings):
-    await bury(backend, 2)
+    await add_dead_letters(backend, 2)
     await backend.push(IN, b"{}")
     _, printed = command("depth", "--json", IN)
     assert json.loads(printed.out)[IN] == {"ready": 1, "lanes": 0, "processing": 0, "delayed": 0, "dead": 2}
@@ -63,7 +63,7 @@ async def test_depth_counts_each_place(command, backend, redis_settings):
 
 
 async def test_dead_letters_are_listed_without_control_characters(command, backend):
-    await bury(backend, 3)
+    await add_dead_letters(backend, 3)
     code, printed = command("dead", "list", IN, "--limit", "2")
     assert code == 0
     assert "no tg:1" in printed.out
@@ -77,7 +77,7 @@ async def test_dead_letters_are_listed_without_control_characters(command, backe
 
 
 async def test_a_requeued_letter_is_served_as_if_new(command, backend):
-    await bury(backend, 3)
+    await add_dead_letters(backend, 3)
     assert command("dead", "requeue", IN, "1")[0] == 0
     assert await dead_ids(backend) == ["tg:0", "tg:2"]
     attempts = []
@@ -93,7 +93,7 @@ async def test_a_requeued_letter_is_served_as_if_new(command, backend):
 
 
 async def test_all_letters_go_back_in_order(command, backend):
-    await bury(backend, 3)
+    await add_dead_letters(backend, 3)
     assert command("dead", "requeue", IN, "--all")[1].out == "requeued: 3\n"
     assert [json.loads(raw)["id"] for raw in await backend.messages(IN)] == ["tg:0", "tg:1", "tg:2"]
     assert await backend.depth(IN) == Depth(3, 0, 0, 0, 0)
@@ -101,7 +101,7 @@ async def test_all_letters_go_back_in_order(command, backend):
 
 
 async def test_letters_are_dropped_one_or_all(command, backend):
-    await bury(backend, 3)
+    await add_dead_letters(backend, 3)
     assert command("dead", "drop", IN, "0")[0] == 0
     assert await dead_ids(backend) == ["tg:1", "tg:2"]
     assert command("dead", "drop", IN, "--all")[0] == 0

@@ -19,7 +19,7 @@ from service_kit.lifecycle import end_tasks
 from service_kit.queue.base import Delivery, Depth
 from service_kit.queue.producer import RedisProducer
 from service_kit.queue.redis_store import RedisStore
-from service_kit.queue.store import Failure, Lease, LeaseLostError
+from service_kit.queue.results import Failure, Lease, LeaseLostError
 from service_kit.testing.queue import IN, OUT, RedisBackend, options
 
 pytestmark = pytest.mark.integration
@@ -79,7 +79,7 @@ class World:
         chosen = options(slot=f"slot-{number}", max_attempts=10_000, max_crashes=10_000)
         store = RedisStore(self._settings, chosen)
         work = asyncio.create_task(store.run())
-        await store.enter(replace=True)
+        await store.join(replace=True)
         return Replica(store, work)
 
     async def _close(self, one):
@@ -100,7 +100,7 @@ class World:
         try:
             claimed = await one.store.claim(slots)
         except LeaseLostError:
-            await one.store.enter(replace=False)
+            await one.store.join(replace=False)
             return
         one.held += [(claimed.lease, delivery) for delivery in claimed.deliveries]
 

@@ -12,10 +12,10 @@ from service_kit.contracts.messages import IncomingMessage, OutgoingMessage
 from service_kit.health import Health
 from service_kit.queue.base import ConsumerOptions, Delivery, Depth, Offset, Reject, RetryLater
 from service_kit.queue.consumer import RedisConsumer
-from service_kit.queue.dead_letters import drop_letters_of
+from service_kit.queue.dead_letters import drop_user_dead_letters
 from service_kit.queue.producer import RedisProducer
 from service_kit.queue.redis_store import RedisStore
-from service_kit.queue.store import Failure, Fate, LeaseLostError
+from service_kit.queue.results import Failure, LeaseLostError, Outcome
 from service_kit.queue.sync_producer import SyncProducer
 from service_kit.testing.queue import IN, OUT, RedisBackend, consuming, options, until
 
@@ -45,7 +45,7 @@ async def a_store(redis_settings, **changes):
     store = RedisStore(redis_settings, options(**changes))
     work = asyncio.create_task(store.run())
     try:
-        await store.enter(replace=True)
+        await store.join(replace=True)
         yield store
     finally:
         work.cancel()
@@ -63,13 +63,13 @@ async def test_a_consumer_presumed_dead_publishes_nothing(backend, redis_setting
         (late,) = (await frozen.claim(2)).deliveries
         lease = frozen.lease
         await declare_dead(redis_client, frozen)
-        assert (await other.reap()).given_back == 2
+        assert (await other.reap()).requeued == 2
         (taken,) = (await other.claim(2)).deliveries
         assert taken.raw == late.raw
-        assert (await frozen.finish(lease, late, [b'{"id":"late"}'], closing=False)).fate is Fate.FENCED
+        assert (await frozen.finish(lease, late, [b'{"id":"late"}'], closing=False)).outcome is Outcome.FENCED
         assert await backend.messages(OUT) == []
         settled = await other.finish(other.lease, taken, [b'{"id":"good"}'], closing=False)
-        assert settled.fate is Fate.DONE
+        assert settled.outcome is Outcome.DONE
         assert settled.next.id == "tg:2"
     assert await ids(backend) == ["good"]
 
@@ -82,9 +82,9 @@ async def test_a_consumer_presumed_dead_can_claim_only_in_a_new_life(backend, re
         with pytest.raises(LeaseLostError):
             await frozen.claim(1)
         with pytest.raises(LeaseLostError):
-            await frozen.beat()
+            await frozen.heartbeat()
         assert await backend.producer().waiting(IN) == 1
-        await frozen.enter(replace=False)
+        await frozen.join(replace=False)
         assert len((await frozen.claim(1)).deliveries) == 1
 
 
@@ -124,7 +124,7 @@ async def test_a_new_process_of_a_slot_takes_over_at_once_and_in_order(backend, 
             assert await ids(backend, IN) == ["tg:0", "tg:2", "tg:4", "tg:1", "tg:3", "tg:5"]
 
 
-async def test_a_message_that_takes_its_consumer_down_too_often_is_buried(backend, redis_settings):
+async def test_a_message_that_takes_its_consumer_down_too_often_is_a_dead_letter(backend, redis_settings):
     await backend.producer().enqueue_many(IN, [(message(1), None), (message(2), None)])
     for _ in range(3):
         async with a_store(redis_settings, max_crashes=3) as store:
@@ -158,7 +158,7 @@ async def test_a_finish_that_is_repeated_publishes_once_and_recovers_the_next_on
         assert (await store.finish(store.lease, first, [b"{}"], closing=False)).next.id == "tg:2"
         store.lease.running.clear()  # the answer above is lost: nothing is known of tg:2
         repeated = await store.finish(store.lease, first, [b"{}"], closing=False)
-        assert (repeated.fate, repeated.next) == (Fate.DONE, None)
+        assert (repeated.outcome, repeated.next) == (Outcome.DONE, None)
         recovered = await store.claim(2)
         assert recovered.recovered
         assert [one.id for one in recovered.deliveries] == ["tg:2"]
@@ -173,7 +173,7 @@ async def test_a_duplicate_in_flight_elsewhere_is_answered_once(backend, redis_s
         (mine,) = (await one.claim(1)).deliveries
         (yours,) = (await two.claim(1)).deliveries
         await one.finish(one.lease, mine, [b"1"], closing=False)
-        assert (await two.finish(two.lease, yours, [b"2"], closing=False)).fate is Fate.DONE
+        assert (await two.finish(two.lease, yours, [b"2"], closing=False)).outcome is Outcome.DONE
     assert await backend.messages(OUT) == [b"1"]
 
 
@@ -198,7 +198,7 @@ async def test_who_has_an_answer_does_not_hear_that_there_is_none(backend, redis
         one, two = (await store.claim(2)).deliveries
         await store.finish(store.lease, one, [b"answer"], closing=False)
         gone = await store.fail(store.lease, two, Failure("broken", None, b"sorry"), closing=False)
-        assert gone.fate is Fate.DEAD
+        assert gone.outcome is Outcome.DEAD
     assert await backend.messages(OUT) == [b"answer"]
 
 
@@ -248,8 +248,8 @@ async def test_the_dead_letters_of_one_user_can_be_dropped(backend, redis_client
     async with consuming(backend.consumer(options(), handler)) as consumer:
         await until(lambda: backend.depth(IN), lambda depth: depth.dead == 251)
         await until(lambda: consumer.stats.dead >= 250)
-    assert await drop_letters_of(redis_client, IN, 2) == 125
-    assert await drop_letters_of(redis_client, IN, 2) == 0
+    assert await drop_user_dead_letters(redis_client, IN, 2) == 125
+    assert await drop_user_dead_letters(redis_client, IN, 2) == 0
     letters = await backend.dead(IN)
     assert len(letters) == 126
     assert {json.loads(one.raw)["user_id"] for one in letters if one.raw != b"broken"} == {1}

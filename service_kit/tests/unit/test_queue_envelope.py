@@ -1,9 +1,9 @@
 import pytest
 from pydantic import BaseModel
 
-from service_kit.queue.attempt import Failed, Served, attempt
 from service_kit.queue.base import Delivery, Reject, RetryLater
 from service_kit.queue.envelope import encode, id_of, short
+from service_kit.queue.handler_call import HandlerFailure, Success, call_handler
 
 
 class Message(BaseModel):
@@ -45,8 +45,8 @@ async def test_a_handlers_reasons_are_short_and_tell_no_secret():
     async def handler(delivery: Delivery):
         raise RuntimeError("Bearer abcdefghijklmnop " + "x" * 1000)
 
-    failed = await attempt(handler, DELIVERY, 1)
-    assert isinstance(failed, Failed)
+    failed = await call_handler(handler, DELIVERY, 1)
+    assert isinstance(failed, HandlerFailure)
     assert failed.reason.startswith("RuntimeError: Bearer ***")
     assert len(failed.reason) == 500
     assert isinstance(failed.error, RuntimeError)
@@ -63,17 +63,17 @@ async def test_what_a_handler_may_say():
                 raise RetryLater("busy", delay=3)
 
     async def outcome(name):
-        return await attempt(handler, Delivery(b"{}", name, "1"), 1)
+        return await call_handler(handler, Delivery(b"{}", name, "1"), 1)
 
-    assert await outcome("reply") == Served([b'{"id":"r","text":"hi"}'])
-    assert await outcome("reject") == Failed("no such user", final=True)
-    assert await outcome("retry") == Failed("busy", delay=3, waits=True)
+    assert await outcome("reply") == Success([b'{"id":"r","text":"hi"}'])
+    assert await outcome("reject") == HandlerFailure("no such user", final=True)
+    assert await outcome("retry") == HandlerFailure("busy", delay=3, is_wait=True)
 
 
 async def test_a_timeout_of_the_handlers_own_is_not_the_queues():
     async def handler(delivery: Delivery):
         raise TimeoutError("the model did not answer")
 
-    failed = await attempt(handler, DELIVERY, 1)
-    assert isinstance(failed, Failed)
+    failed = await call_handler(handler, DELIVERY, 1)
+    assert isinstance(failed, HandlerFailure)
     assert failed.reason == "TimeoutError: the model did not answer"

@@ -1,4 +1,4 @@
-"""What the moves of a consumer's messages return and raise: claims, settlements, the lease."""
+"""What `RedisStore` returns and raises: leases, claims, settlements."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -13,57 +13,57 @@ class QueueUnavailableError(TransientError):
 
 
 class LeaseLostError(Exception):
-    """This consumer was declared dead (it stood still for too long) and what it held was given away."""
+    """Others have declared this consumer dead (no heartbeat for too long) and requeued what it held."""
 
 
 @dataclass(slots=True, eq=False)
 class Lease:
-    """One life of a consumer in the queue. What was claimed under a lost one can no longer be settled."""
+    """A consumer's right to what it claims. What was claimed under a lost one can no longer be settled."""
 
     id: str
     running: Counter[bytes] = field(default_factory=Counter)
-    """What this process knows to hold, so that it can tell what it was given without learning it."""
+    """What this process knows to hold. Redis may hold more for it: claims whose answers were lost."""
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class Claim:
     """What one claim brought."""
 
     lease: Lease
     deliveries: list[Delivery]
     refused: list[Delivery] = field(default_factory=list)
-    """Buried because too many of their group wait; one per flood, for the notice to the user."""
+    """Dead letters, for too many of their group wait; one of each flood, for the notice to the user."""
     more: bool = False
     """Whether the ready list may hold more."""
     recovered: bool = False
-    """Claimed earlier, but the answer to that was lost."""
+    """Claimed earlier; the answer was lost."""
 
 
-class Fate(Enum):
+class Outcome(Enum):
     """What became of a delivery that was settled."""
 
     FENCED = 0
-    """It had been given to another consumer; nothing was published."""
+    """Another consumer has it by now; nothing was published."""
     DONE = 1
     DELAYED = 2
     DEAD = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class Settlement:
     """A settled delivery, and the next one of its group, which is now held in its place."""
 
-    fate: Fate
+    outcome: Outcome
     next: Delivery | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Reaped:
-    """What was taken from dead consumers."""
+class ReapResult:
+    """What became of the messages of dead consumers."""
 
-    given_back: int = 0
-    buried: tuple[Delivery, ...] = ()
-    """They went down with their consumer too often."""
+    requeued: int = 0
+    dead_letters: tuple[Delivery, ...] = ()
+    """Those whose consumers died too often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,8 @@ class Failure:
 
     reason: str
     delay: float | None
-    """Seconds until the next try; None: no further try."""
+    """Seconds until the next attempt; None: there is none."""
     notice: bytes = b""
-    """For the out queue, if this was the last try."""
+    """For the out queue, if this was the last attempt."""
     longest_wait: float | None = None
-    """Seconds that it may be put off for such reasons, all in all; None: it is an attempt that failed."""
+    """Seconds that it may wait for other services, all in all; None: this is a failed attempt."""

@@ -12,14 +12,14 @@ LONGEST_REASON = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class Success:
     """The handler returned."""
 
     replies: list[bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class HandlerFailure:
     """The handler raised."""
 
     reason: str
@@ -28,32 +28,33 @@ class Failed:
     """No further try can help."""
     delay: float | None = None
     """Seconds the handler asked for; None leaves it to the queue."""
-    waits: bool = False
-    """It waits for something else: RetryLater."""
+    is_wait: bool = False
+    """The handler raised RetryLater: it waits for something else."""
     error: BaseException | None = None
     """What nobody expected, for the log."""
 
 
-async def attempt(handler: Handler, delivery: Delivery, timeout: float) -> Served | Failed:  # noqa: ASYNC109 - the option's name
+async def call_handler(handler: Handler, delivery: Delivery, timeout: float) -> Success | HandlerFailure:  # noqa: ASYNC109 - the option's name
     """Call `handler` for at most `timeout` seconds; only the cancellation of this very task gets out."""
     limit = asyncio.timeout(timeout)
     try:
         async with limit:
             replies = await handler(delivery)
-        return Served([encode(reply) for reply in replies])
+        return Success([encode(reply) for reply in replies])
     except Reject as exc:
-        return Failed(_fit(exc.reason), final=True)
+        return HandlerFailure(_shorten(exc.reason), final=True)
     except RetryLater as exc:
-        return Failed(_fit(exc.reason), delay=exc.delay, waits=True)
+        return HandlerFailure(_shorten(exc.reason), delay=exc.delay, is_wait=True)
     except asyncio.CancelledError as exc:
+        # whoever cancels this task wants it to end; a handler that raises by itself has failed
         if (task := asyncio.current_task()) and task.cancelling():
             raise
-        return Failed("cancelled from within the handler", error=exc)
-    except Exception as exc:  # noqa: BLE001 - the queue's loop: every failure is retried or buried
+        return HandlerFailure("cancelled from within the handler", error=exc)
+    except Exception as exc:  # noqa: BLE001 - the queue's loop: every failure is retried or a dead letter
         if limit.expired():
-            return Failed(f"no result within {timeout:g} s")
-        return Failed(_fit(describe(exc)), error=exc)
+            return HandlerFailure(f"no result within {timeout:g} s")
+        return HandlerFailure(_shorten(describe(exc)), error=exc)
 
 
-def _fit(reason: str) -> str:
+def _shorten(reason: str) -> str:
     return redact_text(reason)[:LONGEST_REASON]

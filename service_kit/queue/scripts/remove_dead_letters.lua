@@ -1,9 +1,10 @@
 #!lua flags=allow-oom
--- Take dead letters out: back to the tail of the ready list as if new, or away for good.
+-- Requeue dead letters (to the tail of the ready list, as if new) or drop them.
 -- ARGV: group fields, index of the first (0 is the oldest), how many, 'requeue' | 'drop'.
 -- Returns how many there were.
 local first, count, action = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
-local TAKEN = '\0taken'
+-- marks an entry for LREM: removing by index would move those behind it
+local REMOVED = '\0removed'
 local letters = redis.call('LRANGE', DEAD, first, first + count - 1)
 for i, letter in ipairs(letters) do
   if action == 'requeue' then
@@ -11,11 +12,11 @@ for i, letter in ipairs(letters) do
     local group, id = identify(raw)
     if group then
       if id ~= '' then redis.call('DEL', DONE .. id) end
-      forget_counts(raw, id)
+      clear_counters(raw, id)
     end
     redis.call('RPUSH', Q, raw)
   end
-  redis.call('LSET', DEAD, first + i - 1, TAKEN)
+  redis.call('LSET', DEAD, first + i - 1, REMOVED)
 end
-redis.call('LREM', DEAD, 0, TAKEN)
+redis.call('LREM', DEAD, 0, REMOVED)
 return #letters
