@@ -18,10 +18,11 @@ from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from ops.embedded import ThrowAwayServers, find_binaries
+from ops.embedded import find_binaries
 from service_kit import redis as kit_redis
 from service_kit.settings import RedisSettings
 from service_kit.testing.limited_redis import LimitedRedis, limited_redis
+from service_kit.testing.servers import ThrowAwayServers
 
 E2E = "tests/e2e/"
 

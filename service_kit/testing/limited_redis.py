@@ -10,10 +10,11 @@ from pathlib import Path
 import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
-from ops.embedded import find_binaries, free_port
+from ops.embedded import find_binaries
 from service_kit.redis import connect
 from service_kit.settings import RedisSettings
 from service_kit.testing.queue import until
+from service_kit.testing.servers import free_port
 
 
 @dataclass(frozen=True, slots=True)

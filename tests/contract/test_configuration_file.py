@@ -9,13 +9,13 @@ import pytest
 import redis.asyncio as aioredis
 
 from ops import configuration
-from ops.embedded import free_port
 from ops.errors import OpsError
 from ops.project import Project
 from rest_service.app.seeding import DEFAULT, load_file
 from rest_service.tests.integration.test_process import environment, healthy, start
 from rest_service.tests.support import ADMIN_KEY, migrated_database, until
 from service_kit.settings import RedisSettings
+from service_kit.testing.servers import free_port
 
 pytestmark = pytest.mark.integration
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from ops.embedded import free_port
 from rest_service.tests.support import ADMIN_KEY, FERNET_KEY, SERVICE_KEY, migrated_database, until
 from service_kit.settings import RedisSettings
+from service_kit.testing.servers import free_port
 
 ROOT = Path(__file__).parents[2]
 LONG = os.environ.get("SCHEMATHESIS") == "long"

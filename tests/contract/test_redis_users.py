@@ -17,7 +17,7 @@ from assistant.src.services import usage
 from assistant.src.storage import conversation, provider_threads
 from google_calendar_service.src.schemas.auth import PendingConsent
 from google_calendar_service.src.services.redis_service import RedisService
-from ops.embedded import find_binaries, free_port, valkey_command, write_valkey_config
+from ops.embedded import find_binaries, valkey_command, write_valkey_config
 from ops.redis_users import SERVICES, password_of, rules
 from rest_service.app.announcements import Announcer
 from service_kit.changes import ChangeCounters, Topic
@@ -36,6 +36,7 @@ from service_kit.queue.producer import RedisProducer
 from service_kit.redis import connect_blocking
 from service_kit.settings import RedisSettings
 from service_kit.testing.queue import consuming, until
+from service_kit.testing.servers import free_port
 from tg_bot.src.services import progress, throttle, user_changes
 
 pytestmark = pytest.mark.integration

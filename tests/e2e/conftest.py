@@ -9,7 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from ops.embedded import ThrowAwayServers, find_binaries
+from ops.embedded import find_binaries
+from service_kit.testing.servers import ThrowAwayServers
 from tests.harness.chat import Person
 from tests.harness.rest_rows import Changes
 from tests.harness.suite import Suite

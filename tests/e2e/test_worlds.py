@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ops.embedded import ThrowAwayServers, find_binaries
+from ops.embedded import find_binaries
+from service_kit.testing.servers import ThrowAwayServers
 from tests.harness.chat import Person, wait_for
 from tests.harness.suite import BOT_TOKEN, OWNER_CODE, Suite
 

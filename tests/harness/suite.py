@@ -24,7 +24,7 @@ import psutil
 import redis
 
 from ops import redis_users
-from ops.embedded import free_port
+from service_kit.testing.servers import free_port
 
 ROOT = Path(__file__).parents[2]
 ADMIN_KEY = "test-admin-key-0123456789abcdef"

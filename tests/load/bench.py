@@ -22,7 +22,8 @@ from typing import Any
 import psutil
 import uvloop
 
-from ops.embedded import ThrowAwayServers, find_binaries
+from ops.embedded import find_binaries
+from service_kit.testing.servers import ThrowAwayServers
 from tests.harness.suite import Suite
 from tests.load.measure import HEADER, Figures, figures, row
 from tests.load.world import World

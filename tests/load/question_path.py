@@ -18,7 +18,8 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from ops.embedded import ThrowAwayServers, find_binaries
+from ops.embedded import find_binaries
+from service_kit.testing.servers import ThrowAwayServers
 from tests.harness.chat import Person
 from tests.harness.suite import Process, Suite
 

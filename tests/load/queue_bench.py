@@ -19,12 +19,13 @@ from urllib.parse import unquote, urlsplit
 import uvloop
 from pydantic import BaseModel
 
-from ops.embedded import ThrowAwayServers, find_binaries
+from ops.embedded import find_binaries
 from service_kit.queue.base import ConsumerOptions, Delivery
 from service_kit.queue.consumer import RedisConsumer
 from service_kit.queue.producer import RedisProducer
 from service_kit.redis import connect
 from service_kit.settings import RedisSettings
+from service_kit.testing.servers import ThrowAwayServers
 
 QUEUE, OUT = "queue:bench", "queue:bench_out"
 USERS = 200

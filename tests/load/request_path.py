@@ -18,10 +18,11 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import SecretStr
 
-from ops.embedded import ThrowAwayServers, find_binaries
+from ops.embedded import find_binaries
 from rest_service.app.main import create_app
 from rest_service.tests.support import Api, make_settings, migrated_database, running
 from service_kit.settings import RedisSettings
+from service_kit.testing.servers import ThrowAwayServers
 from tests.load.tracing.sitecustomize import calls, note
 
 COUNTED = ("rest_service/app/", "service_kit/")

@@ -24,10 +24,11 @@ from pathlib import Path
 import uvloop
 from sqlalchemy import create_engine, make_url
 
-from ops.embedded import ThrowAwayServers, find_binaries, free_port, wait_for_port
+from ops.embedded import find_binaries
 from rest_service.app.migrate import migrate
 from rest_service.app.models import metadata
 from rest_service.tests.support import ADMIN_KEY, FERNET_KEY, SERVICE_KEY, make_settings
+from service_kit.testing.servers import ThrowAwayServers, free_port, wait_for_port
 from tests.harness.rows import FAMILY, FIRST_TELEGRAM_ID, Amounts, assistant_id, fill
 from tests.load.http_load import Outcome, Request, get, load, post
 

@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 
 import uvloop
 
-from ops.embedded import ThrowAwayServers, place_postgres, postgres_command, server_account, valkey_command
+from ops.embedded import place_postgres, postgres_command, server_account, valkey_command
 from rest_service.tests.support import SERVICE_KEY
+from service_kit.testing.servers import ThrowAwayServers
 from tests.harness.rows import Amounts
 from tests.load.http_load import get, load
 from tests.load.rest_bench import full_servers, process

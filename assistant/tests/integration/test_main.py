@@ -17,12 +17,12 @@ from assistant.src.messages import partials
 from assistant.tests.fakes import assistant_row, tool_row, tree_of, user_row
 from assistant.tests.openai_standin import OpenAIStandIn, Says
 from assistant.tests.standin import Reply, RestStandIn, StandIn, chunk, completion, error, events
-from ops.embedded import free_port
 from service_kit.contracts.messages import STREAM_TO_TELEGRAM, IncomingMessage, PartialReply
 from service_kit.queue.base import ConsumerOptions
 from service_kit.queue.producer import RedisProducer
 from service_kit.queue.redis_store import RedisStore
 from service_kit.settings import RedisSettings
+from service_kit.testing.servers import free_port
 
 pytestmark = pytest.mark.integration
 

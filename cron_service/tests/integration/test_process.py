@@ -13,11 +13,11 @@ import redis.asyncio as aioredis
 
 from cron_service.tests.fake_rest import FakeRest
 from cron_service.tests.fakes import eventually
-from ops.embedded import free_port
 from service_kit import redis as kit_redis
 from service_kit.contracts.health import HealthBody
 from service_kit.contracts.messages import QUEUE_TO_TELEGRAM, OutgoingMessage
 from service_kit.settings import RedisSettings
+from service_kit.testing.servers import free_port
 
 pytestmark = pytest.mark.integration
 

@@ -15,8 +15,8 @@ import httpx2
 import pytest
 
 from google_calendar_service.tests.unit.conftest import USER
-from ops.embedded import free_port
 from service_kit import redis as kit_redis
+from service_kit.testing.servers import free_port
 
 pytestmark = pytest.mark.integration
 

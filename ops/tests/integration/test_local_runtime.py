@@ -21,7 +21,6 @@ import pytest
 import redis
 
 from ops import embedded, environment, local_servers, orphans
-from ops.embedded import free_port
 from ops.errors import OpsError
 from ops.local_runtime import LocalRuntime
 from ops.project import Project
@@ -29,6 +28,7 @@ from ops.python_env import PythonEnvs
 from ops.services import MIGRATION_MODULE
 from ops.shell import Shell
 from ops.supervisor import Supervisor, wait_until
+from service_kit.testing.servers import free_port
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[3]

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from ops import embedded
-from ops.embedded import ThrowAwayServers, find_binaries
+from ops.embedded import find_binaries
 from ops.python_env import PythonEnvs
 from ops.shell import Shell
+from service_kit.testing.servers import ThrowAwayServers
 
 pytestmark = pytest.mark.integration
 SITE_PACKAGES = Path(next(path for path in sys.path if path.endswith("site-packages")))

@@ -12,11 +12,11 @@ from ops import docker_runtime, envfile, ports
 from ops.container_env import render
 from ops.containers import parse, state_of
 from ops.docker_runtime import DockerRuntime
-from ops.embedded import free_port
 from ops.errors import OpsError
 from ops.project import Project
 from ops.services import MIGRATION_MODULE, SERVICES
 from ops.shell import Shell
+from service_kit.testing.servers import free_port
 
 FAKE_DOCKER = """#!/bin/sh
 cd {home}

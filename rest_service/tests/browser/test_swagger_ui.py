@@ -12,9 +12,9 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from ops.embedded import free_port
 from rest_service.app.config import Settings
 from rest_service.tests.support import ADMIN_KEY, until
+from service_kit.testing.servers import free_port
 from service_kit.web import serve
 from tests.harness.browser import Page, browser_page, find_chromium
 

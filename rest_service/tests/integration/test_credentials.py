@@ -17,7 +17,6 @@ from cryptography.fernet import Fernet
 from pydantic import SecretStr
 from sqlalchemy import create_engine, make_url, text
 
-from ops.embedded import free_port
 from rest_service.app import rotate as rotate_command
 from rest_service.app.credentials import CalendarKeys
 from rest_service.app.main import create_app
@@ -30,6 +29,7 @@ from rest_service.tests.support import (
     running,
     until,
 )
+from service_kit.testing.servers import free_port
 
 pytestmark = pytest.mark.integration
 

@@ -8,8 +8,8 @@ import sys
 import httpx2
 import pytest
 
-from ops.embedded import free_port
 from rest_service.tests.support import ADMIN_KEY, FERNET_KEY, SERVICE_KEY, own_database, until
+from service_kit.testing.servers import free_port
 
 pytestmark = pytest.mark.integration
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.embedded import find_binaries, free_port, valkey_command, write_valkey_config
+from ops.embedded import find_binaries, valkey_command, write_valkey_config
 from service_kit import redis as kit_redis
 from service_kit.contracts.messages import IncomingMessage, OutgoingMessage
 from service_kit.health import Health
@@ -27,6 +27,7 @@ from service_kit.queue.results import Outcome, QueueUnavailableError
 from service_kit.settings import RedisSettings
 from service_kit.testing.faulty_line import FaultyLine
 from service_kit.testing.queue import IN, OUT, RedisBackend, consuming, options, until
+from service_kit.testing.servers import free_port
 
 pytestmark = pytest.mark.integration
 

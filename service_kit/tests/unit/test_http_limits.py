@@ -8,11 +8,11 @@ from contextlib import suppress
 
 import pytest
 
-from ops.embedded import free_port
 from service_kit import http_limits
 from service_kit.contracts.errors import ErrorBody
 from service_kit.health import Health, HealthServer
 from service_kit.settings import ServiceSettings
+from service_kit.testing.servers import free_port
 from service_kit.web import serve
 
 LONG_HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"a" * 2 * http_limits.MAX_HEAD

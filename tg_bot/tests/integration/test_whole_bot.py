@@ -8,10 +8,10 @@ import httpx2
 import pytest
 from pydantic import SecretStr
 
-from ops.embedded import free_port
 from service_kit import changes
 from service_kit.contracts.messages import QUEUE_TO_SECRETARY, QUEUE_TO_TELEGRAM, OutgoingMessage, reply_id
 from service_kit.queue.producer import RedisProducer
+from service_kit.testing.servers import free_port
 from tg_bot.src.config.settings import Settings
 from tg_bot.src.main import run
 from tg_bot.src.services import lanes, user_changes
