@@ -45,6 +45,9 @@ def main(argv: Sequence[str]) -> int:
             f"manage.py: no permission for {exc.filename}: run as the owner of this folder", file=sys.stderr
         )
         return 1
+    except OSError as exc:  # a full disk, a folder where a file should be
+        print(f"manage.py: {exc.filename or 'this machine'}: {exc.strerror or exc}", file=sys.stderr)
+        return 1
 
 
 def _terminate(_number: int, _frame: object) -> None:

@@ -90,6 +90,9 @@ def values(lines: list[Line]) -> dict[str, str]:
 
 def read(path: Path) -> list[Line]:
     """The lines of the file at `path`; EnvFileError where it cannot be read."""
+    if path.exists() and not path.is_file():  # docker makes a folder where a file to mount is missing
+        msg = f"{path} is no file: move it away (a new one is made), or put your own file there"
+        raise EnvFileError(msg)
     try:
         return parse(path.read_text(encoding="utf-8"), source=path.name)
     except UnicodeDecodeError as exc:
@@ -144,7 +147,8 @@ def replaced(lines: list[Line], name: str, value: str) -> list[Line]:
 
 
 def write(path: Path, lines: list[Line]) -> None:
-    """Replace the file at once, readable by its owner only."""
+    """Replace the file at once, readable by its owner only; of a link, what it leads to."""
+    path = path.resolve()
     handle, temporary = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)  # mode 600
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -32,15 +32,24 @@ def _stays_here(host: str) -> bool:
         return "." not in host
 
 
-def _safe_endpoint(url: str) -> str:
-    parts = urlsplit(url)
+def _web_address(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("must be an http(s) URL")
+    return url
+
+
+def _safe_endpoint(url: str) -> str:
+    parts = urlsplit(_web_address(url))
     if parts.scheme == "http" and not _stays_here(parts.hostname):
         raise ValueError("must be https: secrets are sent there (http is for a stand-in on this machine)")
     return url
 
 
+WebAddress = Annotated[str, AfterValidator(_web_address)]
 Endpoint = Annotated[str, AfterValidator(_safe_endpoint)]
 
 
@@ -51,7 +60,7 @@ class GoogleSettings(ServiceSettings):
         default=None, description="OAuth client of type 'Web application', from Google Cloud Console."
     )
     google_client_secret: SecretStr | None = Field(default=None, description="Its secret.")
-    google_redirect_uri: str = Field(
+    google_redirect_uri: WebAddress = Field(
         default="http://127.0.0.1:8001/auth/callback",
         description="Where the browser comes back to; registered with the OAuth client, letter by letter.",
     )

@@ -17,11 +17,28 @@ def test_plain_http_is_for_this_machine_and_its_containers(url):
 
 
 @pytest.mark.parametrize(
-    "url", ["http://example.com/token", "http://10.0.0.1/token", "ftp://localhost/token", "https://", "token"]
+    "url",
+    [
+        "http://example.com/token",
+        "http://10.0.0.1/token",
+        "ftp://localhost/token",
+        "https://",
+        "token",
+        "http://[",
+    ],
 )
 def test_other_addresses_for_secrets_are_refused(url):
     with pytest.raises(ValidationError, match="http"):
         settings(google_token_url=url)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[", "localhost:8001/auth/callback", "ftp://localhost/", "https://", "x"]
+)
+def test_no_start_with_a_redirect_that_no_browser_follows(url):
+    with pytest.raises(ValidationError, match="must be an http"):
+        settings(google_redirect_uri=url)
+    assert settings(google_redirect_uri="https://calendar.example/callback").google_redirect_uri
 
 
 def test_googles_own_addresses_are_the_defaults(monkeypatch):

@@ -56,6 +56,22 @@ def run(argv: list[str], root: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     return cli.main([*argv[:at], "--runtime", "local", *argv[at:]])
 
 
+@pytest.mark.parametrize("name", [".env", ".local"])
+def test_what_stands_in_the_way_is_named_in_one_line(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    shutil.copy(ROOT / ".env.example", tmp_path)
+    if name == ".env":
+        (tmp_path / name).mkdir()
+    else:
+        (tmp_path / name).write_text("no folder")
+    assert run(["start", "--dry-run"], tmp_path, monkeypatch) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("manage.py: ")
+    assert str(tmp_path / name) in said
+    assert said.count("\n") == 1
+
+
 def files(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 

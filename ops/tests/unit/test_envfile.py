@@ -1,6 +1,8 @@
 """`.env`: parsing names the line that is wrong, writing keeps every value, completing loses nothing."""
 
+import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -140,6 +142,26 @@ def test_a_write_that_fails_leaves_no_copy_of_the_secrets(tmp_path: Path, monkey
         envfile.write(path, [Line("SECRET=2", "SECRET", "2")])
     assert [entry.name for entry in tmp_path.iterdir()] == [".env"]
     assert path.read_text() == "OLD=1"
+
+
+def test_a_link_stays_a_link(tmp_path: Path):
+    kept = tmp_path / "elsewhere" / "secrets.env"
+    kept.parent.mkdir()
+    kept.write_text("OLD=1")
+    link = tmp_path / ".env"
+    link.symlink_to(kept)
+    envfile.write(link, [Line("NEW=2", "NEW", "2")])
+    assert link.is_symlink()
+    assert kept.read_text() == "NEW=2\n"
+    assert [entry.name for entry in kept.parent.iterdir()] == ["secrets.env"]
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_is_no_file_is_named(tmp_path: Path, make: Callable[[Path], None]):
+    path = tmp_path / ".env"
+    make(path)
+    with pytest.raises(EnvFileError, match="is no file"):
+        envfile.read(path)
 
 
 def test_secrets_differ_and_fit_their_use():
