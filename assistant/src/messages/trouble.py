@@ -65,7 +65,7 @@ class Trouble:
         count = "the last answer" if self._failures == 1 else f"the last {self._failures} answers"
         return f"{count} failed: {self._last}"
 
-    async def failed(self, cause: str, model: str | None) -> list[OutgoingMessage]:
+    async def record_failure(self, cause: str, model: str | None) -> list[OutgoingMessage]:
         """A message got no answer."""
         now = asyncio.get_running_loop().time()
         self._since = self._since if self._failures else now
@@ -78,7 +78,7 @@ class Trouble:
             told += await self._note(cause, model)
         return told
 
-    async def answered(self, without_tools: Collection[str] = ()) -> list[OutgoingMessage]:
+    async def record_success(self, without_tools: Collection[str] = ()) -> list[OutgoingMessage]:
         """A message got its answer; by models that took no tools, where any are named."""
         self._failures = 0
         told: list[OutgoingMessage] = []

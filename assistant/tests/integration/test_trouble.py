@@ -166,14 +166,14 @@ async def test_a_model_without_tools_is_told_of_though_people_get_answers(redis_
     rest = rest_of()
     async with rest, _client(rest) as client:
         trouble = Trouble(redis_client, RestServiceClient(client))
-        first = [await trouble.answered({"ollama/tiny"}) for _ in range(3)]
+        first = [await trouble.record_success({"ollama/tiny"}) for _ in range(3)]
         assert [[one.text for one in told] for told in first] == [
             [say_trouble(NO_TOOLS, "ollama/tiny", "en")],
             [],
             [],
         ]
         assert await trouble.look() is None
-        assert [one.text for one in await trouble.answered()] == [say_mended(NO_TOOLS, "en")]
+        assert [one.text for one in await trouble.record_success()] == [say_mended(NO_TOOLS, "en")]
 
 
 async def test_the_health_page_says_how_many_failed_and_why(redis_client):
@@ -181,11 +181,11 @@ async def test_the_health_page_says_how_many_failed_and_why(redis_client):
     async with rest, _client(rest) as client:
         trouble = Trouble(redis_client, RestServiceClient(client))
         assert await trouble.look() is None
-        await trouble.failed(Text.KEY, "openai/m")
+        await trouble.record_failure(Text.KEY, "openai/m")
         assert await trouble.look() == "the last answer failed: key (openai/m)"
-        await trouble.failed(Text.TOO_SLOW, None)
+        await trouble.record_failure(Text.TOO_SLOW, None)
         assert await trouble.look() == "the last 2 answers failed: too_slow"
-        await trouble.answered()
+        await trouble.record_success()
         assert await trouble.look() is None
 
 
@@ -203,8 +203,8 @@ async def test_an_answer_does_not_wait_for_a_redis_that_hangs(redis_settings, re
         trouble = Trouble(redis, RestServiceClient(client))
         with capture_logs() as logs:
             async with asyncio.timeout(COMMAND_TIMEOUT / 2):
-                await trouble.failed(Text.KEY, "openai/m")
-                await trouble.answered()
+                await trouble.record_failure(Text.KEY, "openai/m")
+                await trouble.record_success()
     assert [line["event"] for line in logs] == ["trouble_not_told", "trouble_not_settled"]
 
 
