@@ -27,8 +27,8 @@ from .core import metrics
 from .core.model import ModelBackend
 from .core.providers.known import DEFAULT_PROVIDER
 from .core.routing.retry import Retrying
-from .core.routing.router import ModelResolver, ModelRouter, Rests
-from .core.routing.tools_backend import chat_backend
+from .core.routing.router import ModelCooldowns, ModelResolver, ModelRouter
+from .core.routing.tool_mode_backend import chat_backend
 from .core.threads.remote_assistants import RemoteAssistants
 from .messages.trouble import Trouble
 from .orchestrator import AssistantOrchestrator
@@ -187,7 +187,7 @@ def _models(
             window_of=providers.window_of,
         )
 
-    rests = Rests()
+    cooldowns = ModelCooldowns()
     protocol, provider = settings.openai_api_protocol, providers.usable.get(DEFAULT_PROVIDER)
     strict = DEFAULT_PROVIDER in providers.quirks and providers.quirks[DEFAULT_PROVIDER].strict_tools
     answering = resolver(stateless_backends(chat, protocol, provider, strict=strict))
@@ -195,17 +195,17 @@ def _models(
         protocol=protocol,
         provider=provider,
         resolver=answering,
-        stateless=ModelRouter(answering, retrying, rests),
+        stateless=ModelRouter(answering, retrying, cooldowns),
         threads=ProviderThreads(
             redis, rest, clock=SystemClock(), retention_s=settings.history_retention_days * 86_400
         ),
         remote=RemoteAssistants(redis),
         retrying=retrying,
         run_timeout=settings.openai_timeout,
-        rests=rests,
+        cooldowns=cooldowns,
         strict=strict,
     )
-    return ModelRouter(resolver(chat), retrying, rests), openai
+    return ModelRouter(resolver(chat), retrying, cooldowns), openai
 
 
 def _tool_services(settings: Settings, rest: AsyncRestClient, stack: AsyncExitStack) -> ToolServices:

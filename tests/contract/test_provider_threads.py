@@ -156,7 +156,9 @@ async def test_a_server_without_the_protocol_answers_over_chat(make_world, proto
         world.provider.requests.clear()
         assert await world.say(assistant, "How are you?", **more) == "3 over chat"
         assert world.provider.requests == [("POST", "/v1/chat/completions")]
-    told = [(entry["path"], entry["log_level"]) for entry in logs if entry["event"] == "protocol_not_spoken"]
+    told = [
+        (entry["path"], entry["log_level"]) for entry in logs if entry["event"] == "protocol_not_supported"
+    ]
     assert told == [(path, "warning") for path in lacks]
     assert len(world.provider.conversations) == len(knows)
 
@@ -169,7 +171,7 @@ async def test_a_server_without_conversations_is_asked_for_one_once(make_world):
         assert await world.say(assistant, "Hi") == "Hello"
         assert await world.say(assistant, "How are you?") == "Fine"
     assert [text_of(item) for item in world.provider.asked[1]["input"]] == ["Hi", "Hello", "How are you?"]
-    assert [entry["advice"] for entry in logs if entry["event"] == "protocol_not_spoken"] == [
+    assert [entry["advice"] for entry in logs if entry["event"] == "protocol_not_supported"] == [
         "OPENAI_API_PROTOCOL=responses"
     ]
     assert [target for _, target in world.provider.requests].count("/v1/conversations") == 1
@@ -319,7 +321,7 @@ async def test_an_answer_that_is_none_is_no_reason_to_rest(make_world):
 
 
 async def test_a_fallback_model_answers_with_the_whole_history(make_world, monkeypatch):
-    monkeypatch.setattr(router, "COOL_DOWN", 0.0)
+    monkeypatch.setattr(router, "COOLDOWN", 0.0)
     fallback = ScriptedBackend(said("From elsewhere"))
     world = await make_world(Says("Hello"), *[error(500)] * 3, Says("Back"))
     assistant = await world.assistant(fallback=fallback)

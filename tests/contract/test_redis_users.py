@@ -11,7 +11,7 @@ import redis.asyncio as aioredis
 from pydantic import SecretStr
 from redis.exceptions import NoPermissionError, RedisError
 
-from assistant.src.core.providers import cool_down
+from assistant.src.core.providers import cooldown
 from assistant.src.core.threads import remote_assistants
 from assistant.src.services import usage
 from assistant.src.storage import conversation, provider_threads
@@ -140,7 +140,7 @@ KEYS_OF = {
         TOOL_TYPES_KEY: "sadd",
         MODEL_PROVIDERS_KEY: "set",
         remote_assistants.KEY: "hset",
-        f"{cool_down.PREFIX}key": "set",
+        f"{cooldown.PREFIX}key": "set",
         usage.PENDING: "rpush",
         usage.POSTER: "set",
         provider_threads.FORGET: "sadd",

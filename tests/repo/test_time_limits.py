@@ -41,7 +41,7 @@ ANSWER_IN_HAND = {
 }
 ON_THE_WAY = {
     # and for what is looked up before
-    "assistant.src.core.providers.cool_down:REDIS_TIMEOUT": 0.5,
+    "assistant.src.core.providers.cooldown:REDIS_TIMEOUT": 0.5,
     "assistant.src.storage.provider_threads:REST_TIMEOUT": 3.0,
     "tg_bot.src.services.lanes:BATCH_TIMEOUT": 2.0,
     "tg_bot.src.services.user_changes:UPDATE_TIMEOUT": 1.5,

@@ -35,7 +35,7 @@ from ..core.model import (
 )
 from ..core.providers.refusals import is_unknown_path
 from ..core.routing.retry import Retrying, share_of_time, was_hurried
-from ..core.routing.router import RESTS
+from ..core.routing.router import IN_COOLDOWN
 from ..core.thread_backend import ThreadBackend
 from ..storage.provider_threads import KnownThread, ProviderThreads, digest_of
 
@@ -60,8 +60,8 @@ class NoThreadError(Exception):
 class Dialogue:
     """Implements `ModelBackend` for one run of one assistant with one user.
 
-    `known` is what was taken of the pair's conversation; where the provider `rests`, the fallback models
-    answer without one, if there are any.
+    `known` is what was taken of the pair's conversation; where the model is `in_cooldown`, the fallback
+    models answer without one, if there are any.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Dialogue:
         assistant_id: str,
         model: str,
         known: KnownThread | None,
-        rests: bool = False,
+        in_cooldown: bool = False,
     ) -> None:
         self._threads = threads
         self._backend = backend
@@ -91,7 +91,7 @@ class Dialogue:
         self._unproven = False
         """Whether the conversation was just made, and the model has said nothing in it."""
         self._locked = 0
-        self._rests = rests
+        self._in_cooldown = in_cooldown
         self._alone: tuple[str, ...] = ()
         """The models that the stateless backend asks for the rest of the run; none: there is no need to."""
         self.provider_failed = False
@@ -99,8 +99,8 @@ class Dialogue:
 
     async def complete(self, request: ModelRequest, *, on_text: TextSink | None = None) -> ModelAnswer:
         """The answer; raises as `ModelBackend.complete`."""
-        if self._rests and not self._alone and len(request.models) > 1:
-            self._fall_back(request, RESTS)
+        if self._in_cooldown and not self._alone and len(request.models) > 1:
+            self._fall_back(request, IN_COOLDOWN)
         unspoken = ""
         if not self._alone:
             share = share_of_time(request.deadline, len(request.models))

@@ -122,7 +122,7 @@ class OpenAIAssistant(ConversationAssistant):
             yield dialogue
         finally:
             if dialogue.provider_failed:
-                self._services.rests.begin(dialogue.name)
+                self._services.cooldowns.begin(dialogue.name)
         # not after a failure: what the provider holds then is not known to be what we stored
         await dialogue.settle()
 
@@ -146,7 +146,7 @@ class OpenAIAssistant(ConversationAssistant):
             assistant_id=self.assistant_id,
             model=target.model,
             known=await services.threads.take(user_id, self.assistant_id),
-            rests=services.rests.has(target.name),
+            in_cooldown=services.cooldowns.has(target.name),
         )
 
     async def _execute_tool_call(

@@ -16,14 +16,14 @@ from ..core.responses import conversations
 from ..core.responses.conversations import ConversationsBackend
 from ..core.routing.responses_or_chat import ResponsesOrChat
 from ..core.routing.retry import Retrying
-from ..core.routing.router import ModelResolver, Rests
-from ..core.routing.tools_backend import ToolsBackend
+from ..core.routing.router import ModelCooldowns, ModelResolver
+from ..core.routing.tool_mode_backend import ToolModeBackend
 from ..core.thread_backend import Identity, OpenAIProtocol, ThreadBackend
 from ..core.threads import backend as runs
 from ..core.threads.backend import RunsBackend
 from ..core.threads.remote_assistants import RemoteAssistants
 from ..core.threads.request import BETA
-from ..core.tools_way import ToolsWay
+from ..core.tool_mode import ToolMode
 from ..storage.provider_threads import ProviderThreads
 
 
@@ -42,7 +42,7 @@ class OpenAIServices:
     retrying: Retrying
     run_timeout: float = 60.0
     """Seconds for a run of the classic protocol, between two rounds of tools."""
-    rests: Rests = field(default_factory=Rests)
+    cooldowns: ModelCooldowns = field(default_factory=ModelCooldowns)
     strict: bool = True
     """Whether the provider can hold a model to a tool's schema."""
 
@@ -50,7 +50,7 @@ class OpenAIServices:
         """Where threads of this assistant are kept when its model is at `provider`; None: nowhere."""
         if self.provider is None or provider != self.provider.name:
             return None
-        lacks = self.provider.lacks
+        lacks = self.provider.unsupported_paths
         match self.protocol:
             case OpenAIProtocol.CONVERSATIONS if not lacks & {conversations.PATH, responses.PATH}:
                 return ConversationsBackend(self.provider, strict=self.strict)
@@ -61,7 +61,7 @@ class OpenAIServices:
 
     def takes_no_tools(self, model: str) -> bool:
         """Whether this model of the default provider refused them a while ago."""
-        return self.provider is not None and self.provider.ways.of(model) is ToolsWay.LEFT_OUT
+        return self.provider is not None and self.provider.tool_modes.of(model) is ToolMode.OMITTED
 
     async def delete_thread(self, thread_id: str) -> None:
         """Delete a thread at the provider, of whatever protocol it is.
@@ -91,4 +91,4 @@ def stateless_backends(
     if provider is None or protocol is OpenAIProtocol.THREADS:
         return others
     responses_or_chat = ResponsesOrChat(provider, others[provider.name], strict=strict)
-    return {**others, provider.name: ToolsBackend(provider, responses_or_chat)}
+    return {**others, provider.name: ToolModeBackend(provider, responses_or_chat)}

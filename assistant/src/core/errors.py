@@ -3,7 +3,7 @@
 AssistantError
 ├── ModelError                     the model's provider; the user gets a friendly sentence
 │   ├── ModelUnavailableError      worth another try: timeouts, refused connections, 408, 409, 429, 5xx
-│   │   ├── CoolDownError          not asked: the provider wants to be left alone yet
+│   │   ├── CooldownError          not asked: the provider wants to be left alone yet
 │   │   ├── ModelTimeoutError      connected, but it said nothing for too long
 │   │   ├── CutAnswerError         the connection or the stream ended before the answer did
 │   │   └── BadAnswerError         an answer that is none: not JSON, no choices, empty
@@ -29,7 +29,7 @@ AssistantError
         └── ToolTimeoutError       it was stopped: whether it had done its work is not known
 """
 
-from .tools_way import ToolsWay
+from .tool_mode import ToolMode
 
 
 class AssistantError(Exception):
@@ -69,7 +69,7 @@ class ModelUnavailableError(ModelError):
         self.retry_after = retry_after
 
 
-class CoolDownError(ModelUnavailableError):
+class CooldownError(ModelUnavailableError):
     """The provider was not asked; `retry_after` is what is left of the wait that it asked for."""
 
 
@@ -110,7 +110,7 @@ class AnswerTooLargeError(ModelRefusedError):
 
 
 class ToolsRefusedError(ModelRefusedError):
-    """The model takes no tools, or not in this way; `ways` are others that the refusal names, best first."""
+    """The model takes no tools, or not in this way; `modes` are others that the refusal names, best first."""
 
     def __init__(
         self,
@@ -118,10 +118,10 @@ class ToolsRefusedError(ModelRefusedError):
         *,
         status: int | None = None,
         code: str | None = None,
-        ways: tuple[ToolsWay, ...] = (),
+        modes: tuple[ToolMode, ...] = (),
     ) -> None:
         super().__init__(reason, status=status, code=code)
-        self.ways = ways
+        self.modes = modes
 
 
 class FieldRefusedError(ModelRefusedError):

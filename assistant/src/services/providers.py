@@ -11,9 +11,9 @@ from service_kit.contracts.providers import MODEL_PROVIDERS_KEY, ModelProviders
 from service_kit.logging import get_logger
 
 from ..config.models import ModelSettings, OwnProvider
-from ..core.providers.cool_down import CoolDown, account_of
+from ..core.providers.cooldown import AccountCooldown, account_of
 from ..core.providers.event_stream import Timeouts
-from ..core.providers.known import DEFAULT_PROVIDER, KNOWN, KnownProvider, known_at
+from ..core.providers.known import DEFAULT_PROVIDER, KNOWN, KnownProvider, find_known_provider
 from ..core.providers.provider import Provider
 from ..core.providers.quirks import Quirks
 
@@ -61,7 +61,7 @@ def providers_of(settings: ModelSettings, redis: aioredis.Redis | None = None) -
     usable: dict[str, Provider] = {}
     quirks: dict[str, Quirks] = {}
     lacking: dict[str, str] = {}
-    known = {**KNOWN, DEFAULT_PROVIDER: known_at(_default_url(settings))}
+    known = {**KNOWN, DEFAULT_PROVIDER: find_known_provider(_default_url(settings))}
     for name in sorted(known.keys() | settings.model_providers.keys()):
         about = known.get(name, KnownProvider())
         own = settings.model_providers.get(name, OwnProvider())
@@ -77,7 +77,7 @@ def providers_of(settings: ModelSettings, redis: aioredis.Redis | None = None) -
             api_key=key,
             timeouts=timeouts,
             concurrency=own.concurrency or settings.model_concurrency,
-            cool_down=CoolDown(account_of(url, key), redis),
+            cooldown=AccountCooldown(account_of(url, key), redis),
         )
     return Providers(usable, quirks, lacking)
 

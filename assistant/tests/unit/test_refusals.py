@@ -12,7 +12,7 @@ from assistant.src.core.errors import (
     NoCreditError,
     UnknownModelError,
 )
-from assistant.src.core.providers.refusals import refusal, refusal_in_body, wait_asked_for
+from assistant.src.core.providers.refusals import classify_error_body, classify_refusal, read_retry_after
 
 OVERFLOWS = [
     # as OpenAI, vLLM, DeepSeek, OpenRouter, Anthropic, Gemini, Mistral, Groq, xAI, llama.cpp, Ollama,
@@ -39,7 +39,7 @@ OVERFLOWS = [
 
 @pytest.mark.parametrize(("status", "words"), OVERFLOWS)
 def test_every_wording_of_too_long(status, words):
-    assert type(refusal(words, status=status)) is ContextOverflowError
+    assert type(classify_refusal(words, status=status)) is ContextOverflowError
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_every_wording_of_too_long(status, words):
     ],
 )
 def test_an_empty_account_is_not_asked_again(status, code, kind, words):
-    assert type(refusal(words, status=status, code=code, kind=kind)) is NoCreditError
+    assert type(classify_refusal(words, status=status, code=code, kind=kind)) is NoCreditError
 
 
 @pytest.mark.parametrize(
@@ -69,11 +69,11 @@ def test_an_empty_account_is_not_asked_again(status, code, kind, words):
     ],
 )
 def test_what_passes_is_worth_another_try(status, words):
-    assert type(refusal(words, status=status)) is ModelUnavailableError
+    assert type(classify_refusal(words, status=status)) is ModelUnavailableError
 
 
 def test_a_refusal_keeps_status_and_code():
-    error = refusal("locked", status=400, code="conversation_locked")
+    error = classify_refusal("locked", status=400, code="conversation_locked")
     assert (type(error), error.status, error.code) == (ModelRefusedError, 400, "conversation_locked")
 
 
@@ -99,11 +99,11 @@ def test_a_refusal_keeps_status_and_code():
     ids=str,
 )
 def test_bodies_of_several_makes(body, said):
-    assert said in str(refusal_in_body(body, status=400))
+    assert said in str(classify_error_body(body, status=400))
 
 
 def test_a_long_text_is_cut():
-    assert len(str(refusal("x" * 5000, status=400))) < 220
+    assert len(str(classify_refusal("x" * 5000, status=400))) < 220
 
 
 TOLD = {"messages": [{"role": "user", "content": "my card don't tell 4111"}]}
@@ -130,7 +130,7 @@ PROBLEM = {"type": "missing", "loc": ["body", "model"], "msg": "Field required",
 )
 @pytest.mark.parametrize("status", [400, 422, 500])
 def test_what_a_server_repeats_of_the_request_is_not_told(body, kept, status):
-    told = str(refusal_in_body(body, status=status))
+    told = str(classify_error_body(body, status=status))
     assert kept in told
     assert "card" not in told
     assert "4111" not in told
@@ -147,14 +147,14 @@ def test_what_a_server_repeats_of_the_request_is_not_told(body, kept, status):
     ],
 )
 def test_names_of_parameters_and_things_are_told(words):
-    assert str(refusal(words, status=400)).endswith(words)
+    assert str(classify_refusal(words, status=400)).endswith(words)
 
 
 def test_what_is_not_told_still_decides_what_it_is():
     words = "Refused: '" + "much text " * 50 + "' This model's maximum context length is 8192 tokens."
-    assert type(refusal(words, status=400)) is ContextOverflowError
+    assert type(classify_refusal(words, status=400)) is ContextOverflowError
     echo = {"detail": [PROBLEM | {"input": "what is a context window?"}]}
-    assert type(refusal_in_body(echo, status=422)) is ModelRefusedError
+    assert type(classify_error_body(echo, status=422)) is ModelRefusedError
 
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
@@ -181,12 +181,12 @@ NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
     ids=str,
 )
 def test_the_wait_a_provider_asks_for(headers, seconds):
-    assert wait_asked_for(headers, NOW) == seconds
+    assert read_retry_after(headers, NOW) == seconds
 
 
 def test_a_date_is_compared_with_the_clock_of_the_server_that_tells_it():
     headers = {"date": "Sun, 22 Nov 2009 12:00:00 GMT", "retry-after": "Sun, 22 Nov 2009 12:00:09 GMT"}
-    assert wait_asked_for(headers) == 9.0
+    assert read_retry_after(headers) == 9.0
 
 
 @pytest.mark.parametrize(
@@ -225,4 +225,4 @@ def test_a_date_is_compared_with_the_clock_of_the_server_that_tells_it():
     ],
 )
 def test_a_refusal_says_who_can_do_something(status, code, words, kind):
-    assert type(refusal(words, status=status, code=code)) is kind
+    assert type(classify_refusal(words, status=status, code=code)) is kind

@@ -12,7 +12,7 @@ from assistant.src.core.errors import FieldRefusedError, ModelRefusedError
 from assistant.src.core.model import ModelRequest, ToolSpec, UserMessage
 from assistant.src.core.providers.event_stream import Timeouts
 from assistant.src.core.providers.provider import Provider
-from assistant.src.core.providers.refusals import refusal
+from assistant.src.core.providers.refusals import classify_refusal
 from assistant.src.core.responses.backend import ResponsesBackend
 from assistant.tests.openai_standin import OpenAIStandIn, Says
 from assistant.tests.standin import Reply, Request, StandIn, chunk, completion, error, events
@@ -148,11 +148,11 @@ async def test_responses_leave_out_what_is_refused_too():
     "message", ["stream error: upstream closed it", "the temperature outside", "system overload"]
 )
 def test_a_failure_of_the_server_is_no_refusal_of_a_field(message: str):
-    assert not isinstance(refusal(message, status=500), FieldRefusedError)
+    assert not isinstance(classify_refusal(message, status=500), FieldRefusedError)
 
 
 def test_a_long_refusal_is_read_in_time_that_grows_with_it():
     started = time.process_time()
     for words in ("system role ", "stream ", "unsupported ", "role "):
-        refusal(words * 6000, status=400)
+        classify_refusal(words * 6000, status=400)
     assert time.process_time() - started < 2.0

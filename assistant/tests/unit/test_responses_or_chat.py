@@ -36,7 +36,7 @@ async def test_what_is_not_there_is_asked_once(status):
     async with backend_at(server) as (backend, provider):
         for _ in range(3):
             assert (await backend.complete(REQUEST)).text == "Hello"
-    assert provider.lacks == {"/responses"}
+    assert provider.unsupported_paths == {"/responses"}
     assert [target for _, target in server.requests].count("/v1/responses") == 1
 
 
@@ -58,7 +58,7 @@ async def test_other_refusals_say_nothing_of_the_protocol(refusal):
     async with backend_at(server) as (backend, provider):
         with pytest.raises(ModelRefusedError):
             await backend.complete(REQUEST)
-    assert (len(server.requests), provider.lacks) == (1, set())
+    assert (len(server.requests), provider.unsupported_paths) == (1, set())
 
 
 @pytest.mark.parametrize(
@@ -75,4 +75,4 @@ async def test_nothing_is_concluded_from_a_server_that_answers_nothing(
             await backend.complete(REQUEST)
         server.refuses = refusing()
         assert (await backend.complete(REQUEST)).text == "Hello"
-    assert provider.lacks == set()
+    assert provider.unsupported_paths == set()

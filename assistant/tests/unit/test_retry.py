@@ -6,7 +6,7 @@ import pytest
 from assistant.src.core.errors import (
     BadAnswerError,
     ContextOverflowError,
-    CoolDownError,
+    CooldownError,
     CutAnswerError,
     ModelError,
     ModelRefusedError,
@@ -89,7 +89,7 @@ async def test_answers_that_are_paid_for_nothing_are_counted():
 
 @pytest.mark.parametrize("how", [{}, {"within": 60}, {"within": 60, "alone": False}], ids=str)
 async def test_who_was_not_let_through_has_not_tried(how):
-    attempts = Attempts(*[CoolDownError("left alone", retry_after=0.0)] * 20, BUSY, BUSY)
+    attempts = Attempts(*[CooldownError("left alone", retry_after=0.0)] * 20, BUSY, BUSY)
     assert (await outcome(attempts, **how), attempts.count) == ("done", 23)
 
 

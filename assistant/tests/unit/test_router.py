@@ -15,18 +15,20 @@ from assistant.src.core.errors import (
 from assistant.src.core.model import ModelAnswer, ModelRequest
 from assistant.src.core.routing import retry
 from assistant.src.core.routing.retry import Retrying
-from assistant.src.core.routing.router import COOL_DOWN, ModelResolver, ModelRouter, Rests
+from assistant.src.core.routing.router import COOLDOWN, ModelCooldowns, ModelResolver, ModelRouter
 from assistant.tests.fakes import ScriptedBackend, said
 
 
-def router_of(backend: ScriptedBackend, rests: Rests | None = None, **more: ScriptedBackend) -> ModelRouter:
+def router_of(
+    backend: ScriptedBackend, cooldowns: ModelCooldowns | None = None, **more: ScriptedBackend
+) -> ModelRouter:
     resolver = ModelResolver(
         {"openai": backend, **more},
         default_provider="openai",
         default_model="openai/big-1",
         lacking={"gemini": "set GEMINI_API_KEY"},
     )
-    return ModelRouter(resolver, Retrying(3, backoff=lambda _attempt: 0.0), rests)
+    return ModelRouter(resolver, Retrying(3, backoff=lambda _attempt: 0.0), cooldowns)
 
 
 def request_of(*models: str) -> ModelRequest:
@@ -186,7 +188,7 @@ async def test_a_model_that_failed_rests_while_another_can_answer(monkeypatch):
     with pytest.raises(ModelUnavailableError):
         await router.complete(request_of("m1"))  # alone it is asked all the same
     assert len(broken.requests) == 6
-    later = asyncio.get_running_loop().time() + COOL_DOWN
+    later = asyncio.get_running_loop().time() + COOLDOWN
     monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: later)
     broken.steps = [said("back")]
     assert (await router.complete(request_of("m1", "local/m2"))).text == "back"
@@ -194,9 +196,9 @@ async def test_a_model_that_failed_rests_while_another_can_answer(monkeypatch):
 
 async def test_a_model_rests_for_all_routers_of_the_process():
     broken, other = ScriptedBackend(ModelUnavailableError("refused")), ScriptedBackend(said("other"))
-    rests = Rests()
+    cooldowns = ModelCooldowns()
     for _ in range(2):
-        await router_of(broken, rests, local=other).complete(request_of("m1", "local/m2"))
+        await router_of(broken, cooldowns, local=other).complete(request_of("m1", "local/m2"))
     assert len(broken.requests) == 3
 
 

@@ -17,7 +17,7 @@ from assistant.src.core.errors import (
     ThreadLostError,
     UnknownProviderError,
 )
-from assistant.src.core.providers.refusals import refusal
+from assistant.src.core.providers.refusals import classify_refusal
 from assistant.src.messages.texts import Text, say, text_for
 
 WITHOUT_INCIDENT = {Text.RESET_DONE, Text.DONE_BEFORE, Text.NO_ACCESS}
@@ -29,14 +29,14 @@ WITHOUT_INCIDENT = {Text.RESET_DONE, Text.DONE_BEFORE, Text.NO_ACCESS}
         (ModelUnavailableError("429", status=429), Text.BUSY),
         (ModelUnavailableError("no answer in 60 s"), Text.BUSY),
         (BadAnswerError("not JSON"), Text.FAILED),
-        (refusal("wrong key", status=401), Text.KEY),
-        (refusal("pay", status=402), Text.NO_CREDIT),
-        (refusal("no", status=403), Text.KEY),
-        (refusal("the model `m` does not exist", status=404, code="model_not_found"), Text.NO_MODEL),
-        (refusal("quota", status=429, code="insufficient_quota"), Text.NO_CREDIT),
-        (refusal("against our content policy", status=400), Text.CONTENT),
-        (refusal("unknown field", status=400), Text.OPERATOR),
-        (refusal("not found", status=404), Text.OPERATOR),
+        (classify_refusal("wrong key", status=401), Text.KEY),
+        (classify_refusal("pay", status=402), Text.NO_CREDIT),
+        (classify_refusal("no", status=403), Text.KEY),
+        (classify_refusal("the model `m` does not exist", status=404, code="model_not_found"), Text.NO_MODEL),
+        (classify_refusal("quota", status=429, code="insufficient_quota"), Text.NO_CREDIT),
+        (classify_refusal("against our content policy", status=400), Text.CONTENT),
+        (classify_refusal("unknown field", status=400), Text.OPERATOR),
+        (classify_refusal("not found", status=404), Text.OPERATOR),
         (AnswerTooLargeError("600 MB"), Text.ANSWER_TOO_LONG),
         (ModelRefusedError("no room for a word"), Text.OPERATOR),
         (ContextOverflowError("8192", status=400), Text.TOO_LONG),

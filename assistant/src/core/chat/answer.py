@@ -13,7 +13,7 @@ from ..errors import BadAnswerError, ContentRefusedError, CutAnswerError, ModelR
 from ..model import ModelAnswer, TextSink
 from ..providers import bounds
 from ..providers.quirks import Quirks
-from ..providers.refusals import error_in_answer, refusal_in_body
+from ..providers.refusals import classify_error_body, find_error
 from ..wire.parsing import decode_json, drop_surrogates, read_usage, validate_as
 from ..wire.text_collector import TextCollector
 from ..wire.tool_calls import Call, RawCall, read_tool_calls
@@ -112,7 +112,7 @@ class AnswerReader:
         )
 
     def _read(self, value: object, event: str) -> None:
-        error = error_in_answer(value) or (refusal_in_body(value, status=None) if event == "error" else None)
+        error = find_error(value) or (classify_error_body(value, status=None) if event == "error" else None)
         if error is not None:
             raise error
         part = validate_as(Completion, value, "a chat completion")

@@ -8,13 +8,13 @@ import httpx2
 import openai
 
 from ..errors import BadAnswerError, ModelUnavailableError
-from .refusals import refusal_in_body, wait_asked_for
+from .refusals import classify_error_body, read_retry_after
 
 REDIRECT = "a redirect, which is not followed; the provider's base URL must be the address it leads to"
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Around whatever the client or its connection does; see `refusals` for what a server refuses."""
     try:
         yield
@@ -22,10 +22,10 @@ def translated() -> Iterator[None]:
         msg = f"{type(exc).__name__}: {type(exc.__cause__).__name__}"
         raise ModelUnavailableError(msg) from exc
     except openai.APIStatusError as exc:
-        raise refusal_in_body(
+        raise classify_error_body(
             REDIRECT if 300 <= exc.status_code < 400 else exc.body,
             status=exc.status_code,
-            retry_after=wait_asked_for(exc.response.headers),
+            retry_after=read_retry_after(exc.response.headers),
         ) from exc
     except (httpx2.RequestError, aiohttp.ClientError) as exc:
         # an error's body and a stream's are read outside the client's own mapping, and its transport lets

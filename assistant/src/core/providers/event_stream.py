@@ -10,7 +10,7 @@ import httpx2
 
 from ..errors import AnswerTooLargeError, ModelTimeoutError, ModelUnavailableError
 from . import bounds
-from .client_errors import translated
+from .client_errors import translate_errors
 from .sse import SSE, SSEDecoder
 
 DRAIN = 0.1
@@ -30,33 +30,33 @@ class Timeouts:
     whole: float = 60.0
 
 
-class Patience:
+class StreamDeadline:
     """How long one stream may still take to say something."""
 
     def __init__(self, timeouts: Timeouts) -> None:
         self._timeouts = timeouts
         self._loop = asyncio.get_running_loop()
         self._since = self._started = self._loop.time()
-        self._limit = self._within(timeouts.first_token)
+        self._until = self._within(timeouts.first_token)
 
     def _within(self, seconds: float) -> float:
         return min(self._since + seconds, self._started + self._timeouts.whole)
 
-    def heard(self) -> None:
+    def restart(self) -> None:
         """An event came."""
         self._since = self._loop.time()
-        self._limit = self._within(self._timeouts.stall)
+        self._until = self._within(self._timeouts.stall)
 
-    def no_stream(self) -> None:
+    def allow_whole(self) -> None:
         """The server answers in one piece."""
-        self._limit = self._within(self._timeouts.whole)
+        self._until = self._within(self._timeouts.whole)
 
     @asynccontextmanager
-    async def while_waiting(self) -> AsyncIterator[None]:
+    async def limit(self) -> AsyncIterator[None]:
         """Around each wait for the server; raises our errors."""
         try:
-            with translated():
-                async with asyncio.timeout_at(self._limit):
+            with translate_errors():
+                async with asyncio.timeout_at(self._until):
                     yield
         except TimeoutError as exc:
             now = self._loop.time()
@@ -64,25 +64,25 @@ class Patience:
             raise ModelTimeoutError(msg) from exc
 
 
-async def events_of(response: httpx2.Response, patience: Patience) -> AsyncGenerator[SSE, None]:
+async def events_of(response: httpx2.Response, deadline: StreamDeadline) -> AsyncGenerator[SSE, None]:
     """The events as they arrive; one with `whole` from a server that does not stream.
 
     Raises:
         ModelUnavailableError: on a stall, a disconnect, and after the whole time.
         AnswerTooLargeError: the stream, or one event of it, has no end.
     """
-    async with aclosing(_chunks(response, patience)) as chunks:
+    async with aclosing(_chunks(response, deadline)) as chunks:
         head = await _head(chunks)
         # no line of an event stream begins like this, whatever the content type says
         if head.startswith((b"{", b"[")):
-            patience.no_stream()
+            deadline.allow_whole()
             yield SSE("", await _whole(head, chunks), whole=True)
             return
         count = 0
-        async with aclosing(_decoded(head, chunks, patience)) as events:
+        async with aclosing(_decoded(head, chunks, deadline)) as events:
             async for event in events:
                 yield event
-                patience.heard()
+                deadline.restart()
                 count += 1
                 bounds.check_size(count, bounds.EVENTS, "events")
                 if count % bounds.EVENTS_A_TURN == 0:
@@ -97,11 +97,11 @@ async def drain(events: AsyncIterator[SSE]) -> None:
                 pass
 
 
-async def _chunks(response: httpx2.Response, patience: Patience) -> AsyncGenerator[bytes, None]:
+async def _chunks(response: httpx2.Response, deadline: StreamDeadline) -> AsyncGenerator[bytes, None]:
     """The bytes as they arrive, decompressed; other tasks get their turn after each piece."""
     chunks, size = response.aiter_bytes(), 0
     while True:
-        async with patience.while_waiting():
+        async with deadline.limit():
             chunk = await anext(chunks, None)
             await asyncio.sleep(0)  # chunks that are there already are given without a pause
         if chunk is None:
@@ -133,7 +133,7 @@ async def _head(chunks: AsyncIterator[bytes]) -> bytes:
 
 
 async def _decoded(
-    head: bytes, chunks: AsyncIterator[bytes], patience: Patience
+    head: bytes, chunks: AsyncIterator[bytes], deadline: StreamDeadline
 ) -> AsyncGenerator[SSE, None]:
     decoder = SSEDecoder()
     chunk: bytes | None = head
@@ -142,7 +142,7 @@ async def _decoded(
         for event in decoder.feed(chunk):
             yield event
         if decoder.lines > lines:
-            patience.heard()  # a comment: the server is still at work (OpenRouter, while it queues)
+            deadline.restart()  # a comment: the server is still at work (OpenRouter, while it queues)
         chunk = await anext(chunks, None)
     for event in decoder.finish():
         yield event

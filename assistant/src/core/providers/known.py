@@ -92,7 +92,7 @@ KNOWN: Mapping[str, KnownProvider] = {
 }
 
 
-def known_at(url: str) -> KnownProvider:
+def find_known_provider(url: str) -> KnownProvider:
     """The default provider at the address that the operator chose: its quirks are those of who is there."""
     host = urlsplit(url).hostname or ""
     if host.endswith(_OPENAI_HOSTS):

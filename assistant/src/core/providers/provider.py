@@ -23,12 +23,12 @@ import openai
 
 from service_kit.logging import get_logger
 
-from ..errors import CoolDownError, ModelRefusedError, ModelTimeoutError, ModelUnavailableError
-from ..tools_way import ToolsWay
+from ..errors import CooldownError, ModelRefusedError, ModelTimeoutError, ModelUnavailableError
+from ..tool_mode import ToolMode
 from . import bounds
-from .client_errors import translated
-from .cool_down import CoolDown
-from .event_stream import Patience, Timeouts, drain, events_of
+from .client_errors import translate_errors
+from .cooldown import AccountCooldown
+from .event_stream import StreamDeadline, Timeouts, drain, events_of
 from .learned import Learned
 from .sse import SSE
 
@@ -47,7 +47,7 @@ class Provider:
     """One provider for the service's lifetime; connects on first use, closed with `aclose`.
 
     Requests beyond `concurrency` wait for a slot; that wait does not count as the provider's time and
-    ends when the caller is cancelled. While `cool_down` lasts, requests are refused here, as the provider
+    ends when the caller is cancelled. While `cooldown` lasts, requests are refused here, as the provider
     would refuse them: with 429 and the wait that is left.
     """
 
@@ -59,13 +59,13 @@ class Provider:
         api_key: str | None = None,
         timeouts: Timeouts,
         concurrency: int = 512,
-        cool_down: CoolDown | None = None,
+        cooldown: AccountCooldown | None = None,
     ) -> None:
         self.name = name
-        self.lacks: set[str] = set()
+        self.unsupported_paths: set[str] = set()
         """Paths at which it turned out to have nothing: protocols that it does not speak."""
-        self.ways = Learned[ToolsWay]()
-        """How its models turned out to take tools (`tools_backend`)."""
+        self.tool_modes = Learned[ToolMode]()
+        """How its models turned out to take tools (`tool_mode_backend`)."""
         self.refused_fields = Learned[frozenset[str]]()
         """What its models turned out not to take (`asking`)."""
         self._base_url = base_url
@@ -73,14 +73,14 @@ class Provider:
         self._timeouts = timeouts
         self._concurrency = concurrency
         self._slots = asyncio.Semaphore(concurrency)
-        self._cool_down = cool_down or CoolDown()
+        self._cooldown = cooldown or AccountCooldown()
         self._client: openai.AsyncOpenAI | None = None
 
-    def note_lack(self, path: str, reason: str, *, advice: str) -> None:
+    def mark_unsupported(self, path: str, reason: str, *, advice: str) -> None:
         """It has nothing at `path`: nobody asks there again; `advice` is what to set instead."""
-        if path not in self.lacks:
-            self.lacks.add(path)
-            log.warning("protocol_not_spoken", provider=self.name, path=path, reason=reason, advice=advice)
+        if path not in self.unsupported_paths:
+            self.unsupported_paths.add(path)
+            log.warning("protocol_not_supported", provider=self.name, path=path, reason=reason, advice=advice)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -104,7 +104,7 @@ class Provider:
         """
         async with self._slot():
             try:
-                with translated():
+                with translate_errors():
                     # the client's own timeout is per read: a server that drips bytes would hold us for ever
                     async with asyncio.timeout(self._timeouts.whole):
                         response = await self._send(method, path, body, headers or {})
@@ -136,11 +136,11 @@ class Provider:
         raises ModelUnavailableError on a stall, a disconnect, and after the whole time.
         """
         async with self._slot():
-            patience = Patience(self._timeouts)
-            async with patience.while_waiting():
+            deadline = StreamDeadline(self._timeouts)
+            async with deadline.limit():
                 response = await self._open(path, body, headers or {})
             try:
-                async with aclosing(events_of(response, patience)) as events:
+                async with aclosing(events_of(response, deadline)) as events:
                     yield events
                     await drain(events)
             finally:
@@ -150,20 +150,20 @@ class Provider:
     async def _slot(self) -> AsyncIterator[None]:
         """Around one request; what the provider asks for meanwhile holds for everybody."""
         async with self._slots:
-            if (seconds := await self._cool_down.seconds_left()) > 0:
+            if (seconds := await self._cooldown.seconds_left()) > 0:
                 msg = f"{self.name} wants to be left alone for {seconds:.1f} s yet"
-                raise CoolDownError(msg, status=429, retry_after=seconds)
+                raise CooldownError(msg, status=429, retry_after=seconds)
             try:
                 yield
             except ModelUnavailableError as exc:
                 if exc.retry_after is not None:
-                    await self._cool_down.begin(exc.retry_after)
+                    await self._cooldown.begin(exc.retry_after)
                 raise
 
     async def _send(
         self, method: Method, path: str, body: Mapping[str, Any] | None, headers: Headers
     ) -> httpx2.Response:
-        client, options = self._connected(), _options(headers)
+        client, options = self._connect(), _options(headers)
         if method == "GET":
             return await client.get(path, options=options, cast_to=httpx2.Response)
         if method == "DELETE":
@@ -172,7 +172,7 @@ class Provider:
 
     async def _open(self, path: str, body: Mapping[str, Any], headers: Headers) -> httpx2.Response:
         """The response, its body still to be read; the client's own reader of streams is not used."""
-        stream = await self._connected().post(
+        stream = await self._connect().post(
             path,
             content=_json(body),
             options=_options({"Accept": "text/event-stream", **headers}),
@@ -182,7 +182,7 @@ class Provider:
         )
         return stream.response
 
-    def _connected(self) -> openai.AsyncOpenAI:
+    def _connect(self) -> openai.AsyncOpenAI:
         if self._client is None:
             limits = httpx2.Limits(max_connections=self._concurrency, keepalive_expiry=KEEPALIVE)
             timeouts = httpx2.Timeout(self._timeouts.whole, connect=self._timeouts.connect)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ..tools_way import ToolsWay, reasons, tools_way
+from ..tool_mode import ToolMode, is_reasoning_model, tool_mode_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,9 @@ class Quirks:
 def with_model_quirks(body: dict[str, Any]) -> dict[str, Any]:
     """The request as the model it names takes it, at whatever provider."""
     model = body["model"]
-    if "tools" in body and tools_way(model) is ToolsWay.WITHOUT_REASONING:
+    if "tools" in body and tool_mode_of(model) is ToolMode.WITHOUT_REASONING:
         body = {"reasoning_effort": "none", **body}
-    if reasons(model):
+    if is_reasoning_model(model):
         # gateways in front of such models pass both on as they come
         body = {name: value for name, value in body.items() if name != "temperature"}
         if "max_tokens" in body:

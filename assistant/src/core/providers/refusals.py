@@ -23,7 +23,7 @@ from ..errors import (
     ToolsRefusedError,
     UnknownModelError,
 )
-from ..tools_way import ToolsWay
+from ..tool_mode import ToolMode
 from .request_fields import fields_named
 
 _RETRYABLE = frozenset({408, 409, 425, 429, 498, 499})
@@ -131,7 +131,7 @@ _QUOTED = re.compile(r"""(?<!\w)(["'`])(.*?)(?:\1(?!\w)|$)""")
 _LONGEST_NAME = 64
 
 
-def refusal(
+def classify_refusal(
     message: str,
     *,
     status: int | None = None,
@@ -145,14 +145,14 @@ def refusal(
     `status` is the HTTP status (None: an error in the middle of a stream), `code`, `kind` and `param` the
     error object's `code`, `type` and `param`, `retry_after` the wait it asks for in seconds.
     """
-    text = f"{status or 'in the stream'} {code or kind or ''}: {_told(message)}"
+    text = f"{status or 'in the stream'} {code or kind or ''}: {_redact(message)}"
     words = message.lower()
     if {code, kind} & _QUOTA_CODES or any(some in words for some in _QUOTA_WORDS):
         return NoCreditError(text, status=status, code=code)
     if _is_overflow(status, {code, kind}, words):
         return ContextOverflowError(text, status=status, code=code)
-    if ways := _other_ways_for_tools(status, _REPEATED.sub("", words)):
-        return ToolsRefusedError(text, status=status, code=code, ways=ways)
+    if modes := _other_tool_modes(status, _REPEATED.sub("", words)):
+        return ToolsRefusedError(text, status=status, code=code, modes=modes)
     if kind_of := _refusal_kind(status, {code, kind}, _REPEATED.sub("", words)):
         return kind_of(text, status=status, code=code)
     if fields := fields_named(status, param, _REPEATED.sub("", words)):
@@ -162,7 +162,7 @@ def refusal(
     return ModelRefusedError(text, status=status, code=code)
 
 
-def _told(message: str) -> str:
+def _redact(message: str) -> str:
     """The message for the log; in quotes it names parameters, models and the like, or repeats a text."""
     text = _QUOTED.sub(_name_or_nothing, _REPEATED.sub("…", " ".join(message.split())))
     return shorten(text, LONGEST_REASON, "…")
@@ -192,20 +192,20 @@ def _is_overflow(status: int | None, codes: set[str | None], words: str) -> bool
     return status in {None, 400, 422, 500} and any(some in words for some in _OVERFLOW_WORDS)
 
 
-def _other_ways_for_tools(status: int | None, words: str) -> tuple[ToolsWay, ...]:
+def _other_tool_modes(status: int | None, words: str) -> tuple[ToolMode, ...]:
     """How the tools might be taken, where the refusal is one of them; nothing where it is not."""
     if status not in _OF_TOOLS:
         return ()
     if "reasoning_effort" in words and "none" in words:
         if "tools" in words:
-            return (ToolsWay.WITHOUT_REASONING, ToolsWay.RESPONSES)
-        return (ToolsWay.RESPONSES,) if "support" in words else ()
+            return (ToolMode.WITHOUT_REASONING, ToolMode.RESPONSES)
+        return (ToolMode.RESPONSES,) if "support" in words else ()
     if "v1/responses" in words:
-        return (ToolsWay.RESPONSES,)
-    return (ToolsWay.LEFT_OUT,) if _NO_TOOLS.search(words) else ()
+        return (ToolMode.RESPONSES,)
+    return (ToolMode.OMITTED,) if _NO_TOOLS.search(words) else ()
 
 
-def refusal_in_body(body: object, *, status: int | None, retry_after: float | None = None) -> ModelError:
+def classify_error_body(body: object, *, status: int | None, retry_after: float | None = None) -> ModelError:
     """The error in a decoded error body: an object with `error`, or a list of such (Gemini), or text.
 
     Of FastAPI's `detail` (vLLM, Mistral) places, messages and types count, for it repeats the input too; of
@@ -216,8 +216,8 @@ def refusal_in_body(body: object, *, status: int | None, retry_after: float | No
     if isinstance(body, Mapping):
         body = body.get("error", body)
     if not isinstance(body, Mapping):
-        return refusal(_message(body), status=status, retry_after=retry_after)
-    return refusal(
+        return classify_refusal(_message(body), status=status, retry_after=retry_after)
+    return classify_refusal(
         _message(body.get("message", body)),
         status=status,
         code=_word(body.get("code")),
@@ -232,7 +232,7 @@ def is_unknown_path(refusal: ModelRefusedError) -> bool:
     return refusal.status in {404, 405} and "model" not in str(refusal).lower()
 
 
-def error_in_answer(answer: object) -> ModelError | None:
+def find_error(answer: object) -> ModelError | None:
     """The error that came with status 200, or in mid-stream, in the place of an answer; None: it is none.
 
     Its `code` may be the status that it would have had.
@@ -243,7 +243,7 @@ def error_in_answer(answer: object) -> ModelError | None:
     if not error and "error" not in {answer.get("object"), answer.get("type")}:
         return None
     code = error.get("code") if isinstance(error, Mapping) else answer.get("code")
-    return refusal_in_body(answer, status=code if isinstance(code, int) else None)
+    return classify_error_body(answer, status=code if isinstance(code, int) else None)
 
 
 def _message(said: object) -> str:
@@ -266,7 +266,7 @@ def _word(value: object) -> str | None:
     return value if isinstance(value, str) and 0 < len(value) <= _LONGEST_NAME else None
 
 
-def wait_asked_for(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+def read_retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
     """Seconds that `Retry-After` (seconds or a date, RFC 9110 10.2.3) or its like in milliseconds asks for.
 
     A date is compared with the server's own `Date`, for its clock may differ from ours. None where it is

@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field
 from ..errors import BadAnswerError, ContentRefusedError, ModelRefusedError
 from ..model import ModelAnswer, ToolCall
 from ..providers import bounds
-from ..providers.refusals import error_in_answer, refusal
+from ..providers.refusals import classify_refusal, find_error
 from ..wire.parsing import (
     AsObject,
     AsObjects,
@@ -58,7 +58,7 @@ def parse_response(value: object) -> Response:
         ModelError: it is an error of the provider.
     """
     is_response = isinstance(value, dict) and value.get("status")
-    if not is_response and (error := error_in_answer(value)) is not None:
+    if not is_response and (error := find_error(value)) is not None:
         raise error
     return validate_as(Response, drop_surrogates(value), "a response")
 
@@ -74,7 +74,7 @@ def answer_of(response: Response, *, model: str, provider: str) -> ModelAnswer:
     """
     if response.status == "failed":
         error = response.error or Failure()
-        raise refusal(
+        raise classify_refusal(
             error.message, status=None if error.code in _FAULTS_OF_THE_SERVER else 400, code=error.code
         )
     if response.status not in {"completed", "incomplete", ""}:

@@ -13,7 +13,7 @@ from ..model import ModelAnswer, ModelRequest, TextSink, ignore_text
 from ..providers import bounds
 from ..providers.asking import ask_without_refused
 from ..providers.provider import Provider
-from ..providers.refusals import error_in_answer, refusal_in_body
+from ..providers.refusals import classify_error_body, find_error
 from ..providers.request_fields import STREAM
 from ..providers.sse import SSE, events_of_body
 from ..wire.parsing import decode_json, read_text
@@ -105,8 +105,8 @@ async def _streamed(events: AsyncIterator[SSE], text: TextCollector, on_text: Te
             case kind if kind in _TERMINAL:
                 return _finished(event.get("response"), items)
             case "error":
-                raise error_in_answer(event) or refusal_in_body(event, status=None)
-            case _ if (error := error_in_answer(event)) is not None:
+                raise find_error(event) or classify_error_body(event, status=None)
+            case _ if (error := find_error(event)) is not None:
                 raise error
         bounds.check_size(text.size, bounds.TEXT, "characters")
         bounds.check_size(size, bounds.BODY, "bytes")

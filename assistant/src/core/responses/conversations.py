@@ -76,7 +76,7 @@ class ConversationsBackend:
 
     def give_up(self, reason: str) -> None:
         """The server has no conversations."""
-        self._provider.note_lack(PATH, reason, advice="OPENAI_API_PROTOCOL=responses")
+        self._provider.mark_unsupported(PATH, reason, advice="OPENAI_API_PROTOCOL=responses")
 
     async def delete(self, thread_id: str) -> None:
         """Delete the conversation; one that is gone already is deleted."""

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from ...utils.text import compact_json
 from ..model import AssistantMessage, Message, ModelRequest, ToolCall, ToolMessage, ToolSpec, UserMessage
-from ..tools_way import reasons
+from ..tool_mode import is_reasoning_model
 from ..wire.parsing import Wire
 from ..wire.strict import strict_schema
 from ..wire.tool_calls import UniqueCallIds
@@ -45,7 +45,7 @@ def response_body(
     if request.tools:
         body["tools"] = [_tool(tool, strict=strict) for tool in request.tools]
         body["tool_choice"] = request.tool_choice
-    if request.temperature is not None and not reasons(model):
+    if request.temperature is not None and not is_reasoning_model(model):
         body["temperature"] = request.temperature
     if request.max_output_tokens is not None:
         body["max_output_tokens"] = max(request.max_output_tokens, LEAST_OUTPUT)

@@ -1,6 +1,7 @@
-"""Which of OpenAI's protocols a server speaks, as its refusals tell; kept for the process (`Provider.lacks`).
+"""Responses where a server speaks them, Chat Completions where its refusals tell that it does not.
 
-Compatible servers all have Chat Completions; of the rest many have none, or a part.
+`Provider.unsupported_paths` keeps that for the process. Compatible servers all have Chat Completions; of the
+rest many have none, or a part.
 """
 
 from ..errors import ModelRefusedError
@@ -21,7 +22,7 @@ class ResponsesOrChat:
 
     async def complete(self, request: ModelRequest, *, on_text: TextSink | None = None) -> ModelAnswer:
         """The answer to one attempt; raises as `ModelBackend.complete`."""
-        if responses.PATH in self._provider.lacks:
+        if responses.PATH in self._provider.unsupported_paths:
             return await self._chat.complete(request, on_text=on_text)
         try:
             return await self._responses.complete(request, on_text=on_text)
@@ -31,5 +32,7 @@ class ResponsesOrChat:
             reason = str(exc)
         answer = await self._chat.complete(request, on_text=on_text)
         # only now it is sure that the protocol was to blame, not the model or a gateway with nobody behind
-        self._provider.note_lack(responses.PATH, reason, advice="assistant_type llm for these assistants")
+        self._provider.mark_unsupported(
+            responses.PATH, reason, advice="assistant_type llm for these assistants"
+        )
         return answer

@@ -9,7 +9,7 @@ are counted instead:
 - Whatever fails while another model could answer, which serves the user better than a wait above MAX_WAIT.
 - Whatever has no deadline.
 
-Whoever was not let through to the provider (CoolDownError) has not tried: that is not counted at all.
+Whoever was not let through to the provider (CooldownError) has not tried: that is not counted at all.
 
 A model that did not answer in time gets another try only with as much time as it has used up in vain.
 """
@@ -22,7 +22,7 @@ from service_kit.backoff import Backoff
 from service_kit.logging import get_logger
 
 from .. import metrics
-from ..errors import BadAnswerError, CoolDownError, ModelError, ModelTimeoutError, ModelUnavailableError
+from ..errors import BadAnswerError, CooldownError, ModelError, ModelTimeoutError, ModelUnavailableError
 from ..model import ModelAnswer
 
 log = get_logger(__name__)
@@ -80,7 +80,7 @@ class Retrying:
             started = loop.time()
             try:
                 async with asyncio.timeout_at(None if alone and last is None else until) as limit:
-                    return await _measured(attempt, provider, model)
+                    return await _measure(attempt, provider, model)
             except TimeoutError as exc:
                 if not limit.expired():
                     raise
@@ -88,7 +88,7 @@ class Retrying:
                     raise last from exc
                 msg = f"no answer in {within or 0:.1f} s, its share of the message's time"
                 raise ModelTimeoutError(msg) from exc
-            except CoolDownError as exc:
+            except CooldownError as exc:
                 last = exc
             except ModelUnavailableError as exc:
                 last = exc
@@ -156,7 +156,7 @@ def was_hurried(failure: ModelError, share: float | None) -> bool:
     return isinstance(failure, ModelTimeoutError) and share is not None and share < FAIR_SHARE
 
 
-async def _measured(attempt: Callable[[], Awaitable[T]], provider: str, model: str) -> T:
+async def _measure(attempt: Callable[[], Awaitable[T]], provider: str, model: str) -> T:
     try:
         with metrics.model_call(provider, model) as call:
             answer = await attempt()

@@ -3,7 +3,7 @@
 A failure is retried as `retry` says. A refusal is never repeated, but the next model may take it; a
 conversation that is too long is the caller's to shorten, whatever the model. A model that did not
 answer in time is not asked a second time where there is another one; its time is its share of what is left
-until the request's deadline. One that failed for good rests for COOL_DOWN: while it does, messages go to
+until the request's deadline. One that failed for good has a COOLDOWN: during it, messages go to
 the next at once. Where all have failed, those whose failure may pass are asked again, round after round,
 while the message has time.
 """
@@ -33,9 +33,9 @@ from .retry import Retrying, share_of_time, was_hurried
 
 log = get_logger(__name__)
 
-COOL_DOWN = 15.0
-"""Seconds that a model rests which used up its attempts."""
-RESTS = "it failed a moment ago and rests"
+COOLDOWN = 15.0
+"""Seconds in which a model that used up its attempts is not asked."""
+IN_COOLDOWN = "it failed a moment ago and is in its cooldown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,33 +101,35 @@ class ModelResolver:
         return self._window_of(target.provider, target.model)
 
 
-class Rests:
-    """Which models rest, by `provider/model`; one for the process."""
+class ModelCooldowns:
+    """Which models are in their cooldown, by `provider/model`; one for the process."""
 
     def __init__(self) -> None:
         self._until: dict[str, float] = {}
         """On the event loop's clock."""
 
     def begin(self, model: str) -> None:
-        """The model rests from now on."""
-        self._until[model] = asyncio.get_running_loop().time() + COOL_DOWN
+        """The model's cooldown begins now."""
+        self._until[model] = asyncio.get_running_loop().time() + COOLDOWN
 
     def end(self, model: str) -> None:
         """The model answers again."""
         self._until.pop(model, None)
 
     def has(self, model: str) -> bool:
-        """Whether the model rests."""
+        """Whether the model is in its cooldown."""
         return self._until.get(model, 0.0) > asyncio.get_running_loop().time()
 
 
 class ModelRouter:
     """Implements `ModelBackend` over all providers; tries `request.models` in order."""
 
-    def __init__(self, resolver: ModelResolver, retrying: Retrying, rests: Rests | None = None) -> None:
+    def __init__(
+        self, resolver: ModelResolver, retrying: Retrying, cooldowns: ModelCooldowns | None = None
+    ) -> None:
         self._resolver = resolver
         self._retrying = retrying
-        self._rests = rests or Rests()
+        self._cooldowns = cooldowns or ModelCooldowns()
 
     async def complete(self, request: ModelRequest, *, on_text: TextSink | None = None) -> ModelAnswer:
         """The first answer that any of the models gives; raises as `ModelBackend.complete`."""
@@ -140,9 +142,9 @@ class ModelRouter:
                 failure = exc
                 log.warning("model_left_out", model=name, reason=str(exc))
         for rounds in count(1):
-            awake, alone, wait = self._awake(targets), len(targets) == 1, inf
-            for number, target in enumerate(awake, 1):
-                following = len(awake) - number
+            ready, alone, wait = self._skip_cooldowns(targets), len(targets) == 1, inf
+            for number, target in enumerate(ready, 1):
+                following = len(ready) - number
                 try:
                     return await self._ask(target, request, on_text, following=following, alone=alone)
                 except ContextOverflowError:
@@ -154,17 +156,17 @@ class ModelRouter:
                     else:
                         wait = min(wait, self._retrying.wait_after(exc, rounds))
                 if following:
-                    _fall_back(awake[number], failed=target, reason=str(failure))
-            if not targets or not await _waited(0.0 if wait == inf else wait, request.deadline):
+                    _fall_back(ready[number], failed=target, reason=str(failure))
+            if not targets or not await _wait_for_round(0.0 if wait == inf else wait, request.deadline):
                 break
         raise failure
 
-    def _awake(self, targets: list[ResolvedModel]) -> list[ResolvedModel]:
-        """The models without those that rest; all of them where all rest (a copy)."""
-        awake = [target for target in targets if not self._rests.has(target.name)]
-        if awake and awake[0] is not targets[0]:
-            _fall_back(awake[0], failed=targets[0], reason=RESTS)
-        return awake or list(targets)
+    def _skip_cooldowns(self, targets: list[ResolvedModel]) -> list[ResolvedModel]:
+        """The models without those in their cooldown; all of them where all are (a copy)."""
+        ready = [target for target in targets if not self._cooldowns.has(target.name)]
+        if ready and ready[0] is not targets[0]:
+            _fall_back(ready[0], failed=targets[0], reason=IN_COOLDOWN)
+        return ready or list(targets)
 
     async def _ask(
         self,
@@ -189,9 +191,9 @@ class ModelRouter:
             raise  # it may be this conversation's fault
         except ModelUnavailableError as exc:
             if not was_hurried(exc, share):
-                self._rests.begin(target.name)
+                self._cooldowns.begin(target.name)
             raise
-        self._rests.end(target.name)
+        self._cooldowns.end(target.name)
         return answer
 
 
@@ -202,7 +204,7 @@ def _is_worth_a_round(failure: ModelError) -> TypeGuard[ModelUnavailableError]:
     )
 
 
-async def _waited(seconds: float, deadline: float | None) -> bool:
+async def _wait_for_round(seconds: float, deadline: float | None) -> bool:
     """Waits before another round; whether there is time for one."""
     share = share_of_time(deadline, 1)
     if share is None or seconds >= share:

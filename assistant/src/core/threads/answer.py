@@ -7,7 +7,7 @@ from pydantic import Field
 from ..errors import BadAnswerError, ContextOverflowError, ModelRefusedError, ModelUnavailableError
 from ..model import ModelAnswer, ToolCall
 from ..providers import bounds
-from ..providers.refusals import error_in_answer, refusal
+from ..providers.refusals import classify_refusal, find_error
 from ..wire.parsing import (
     AsObject,
     AsObjects,
@@ -105,7 +105,7 @@ def parse_run(payload: bytes) -> ThreadRun:
         ModelError: it is an error of the provider.
     """
     value = drop_surrogates(decode_json(payload))
-    if (error := error_in_answer(value)) is not None:
+    if (error := find_error(value)) is not None:
         raise error
     return validate_as(ThreadRun, value, "a run")
 
@@ -155,4 +155,4 @@ def _failure(run: ThreadRun) -> Exception:
     error = run.last_error or Failure()
     # `rate_limit_exceeded` and `server_error` may pass; `invalid_prompt` and an empty account will not
     code = "insufficient_quota" if _NO_QUOTA in error.message.lower() else error.code
-    return refusal(error.message, status=400 if error.code == "invalid_prompt" else None, code=code)
+    return classify_refusal(error.message, status=400 if error.code == "invalid_prompt" else None, code=code)

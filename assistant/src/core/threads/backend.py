@@ -24,7 +24,7 @@ from ..errors import (
 from ..model import Message, ModelAnswer, ModelRequest, TextSink
 from ..providers import bounds
 from ..providers.provider import Provider
-from ..providers.refusals import refusal_in_body
+from ..providers.refusals import classify_error_body
 from ..providers.sse import SSE
 from ..thread_backend import Definition, Identity, kept_if_whole
 from ..wire.parsing import Made, decode_json, parse_as, validate_as
@@ -123,7 +123,7 @@ class RunsBackend:
 
     def give_up(self, reason: str) -> None:
         """The server has no threads."""
-        self._provider.note_lack(PATH, reason, advice="OPENAI_API_PROTOCOL=conversations")
+        self._provider.mark_unsupported(PATH, reason, advice="OPENAI_API_PROTOCOL=conversations")
 
     async def delete(self, thread_id: str) -> None:
         """Delete the thread; one that is gone already is deleted."""
@@ -255,4 +255,4 @@ def _error(data: bytes) -> ModelError:
         body: object = json.loads(data)
     except ValueError:
         body = data.decode("utf-8", "replace")
-    return refusal_in_body(body, status=None)
+    return classify_error_body(body, status=None)

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from assistant.src.assistants.openai_services import stateless_backends
 from assistant.src.assistants.tool_loop import LoopLimits, ModelChoice, ToolLoop
-from assistant.src.core import tools_way
+from assistant.src.core import tool_mode
 from assistant.src.core.chat.request import request_body
 from assistant.src.core.errors import ModelUnavailableError, ToolsRefusedError
 from assistant.src.core.model import ModelRequest, ToolSpec, Usage, UserMessage
@@ -19,10 +19,10 @@ from assistant.src.core.providers import learned
 from assistant.src.core.providers.event_stream import Timeouts
 from assistant.src.core.providers.provider import Provider
 from assistant.src.core.providers.quirks import Quirks
-from assistant.src.core.providers.refusals import refusal
-from assistant.src.core.routing.tools_backend import ToolsBackend, chat_backend
+from assistant.src.core.providers.refusals import classify_refusal
+from assistant.src.core.routing.tool_mode_backend import ToolModeBackend, chat_backend
 from assistant.src.core.thread_backend import OpenAIProtocol
-from assistant.src.core.tools_way import ToolsWay
+from assistant.src.core.tool_mode import ToolMode
 from assistant.tests.fakes import FunctionTool, context_of
 from assistant.tests.openai_standin import OpenAIStandIn, Says, calls
 from assistant.tests.standin import Reply, Request, chunk, completion, error, events
@@ -86,13 +86,13 @@ def takes(**wanted: Any) -> Callable[[dict[str, Any]], Reply]:
 @pytest.mark.parametrize(
     ("model", "way"),
     [
-        ("gpt-4o", "as_usual"),
-        ("gpt-4.1-mini", "as_usual"),
-        ("gpt-35-turbo", "as_usual"),
-        ("gpt-5", "as_usual"),
-        ("gpt-5.2", "as_usual"),
-        ("gpt-5.4-mini", "as_usual"),
-        ("gpt-5.5", "as_usual"),
+        ("gpt-4o", "default"),
+        ("gpt-4.1-mini", "default"),
+        ("gpt-35-turbo", "default"),
+        ("gpt-5", "default"),
+        ("gpt-5.2", "default"),
+        ("gpt-5.4-mini", "default"),
+        ("gpt-5.5", "default"),
         ("gpt-5.6", "without_reasoning"),
         ("gpt-5.6-sol", "without_reasoning"),
         ("gpt-5.10", "without_reasoning"),
@@ -105,14 +105,14 @@ def takes(**wanted: Any) -> Callable[[dict[str, Any]], Reply]:
         ("gpt-6.1-sol", "responses"),
         ("gpt-6.1", "responses"),
         ("gpt-7-sol", "responses"),
-        ("gpt-oss-120b", "as_usual"),
-        ("o3-mini", "as_usual"),
-        ("llama3.2", "as_usual"),
-        ("openai/gpt-6.1-sol", "as_usual"),
+        ("gpt-oss-120b", "default"),
+        ("o3-mini", "default"),
+        ("llama3.2", "default"),
+        ("openai/gpt-6.1-sol", "default"),
     ],
 )
 async def test_the_generation_says_how_tools_are_taken(model, way):
-    assert tools_way.tools_way(model) == way
+    assert tool_mode.tool_mode_of(model) == way
     body = request_body(model, asking(model), Quirks())
     assert body.get("reasoning_effort") == ("none" if way == "without_reasoning" else None)
     assert "reasoning_effort" not in request_body(model, asking(model, tools=()), Quirks())
@@ -120,8 +120,8 @@ async def test_the_generation_says_how_tools_are_taken(model, way):
 
 @pytest.mark.parametrize("model", ["gpt-5", "gpt-6.1-sol", "gpt-7", "o3-mini"])
 def test_models_of_later_generations_reason_too(model):
-    assert tools_way.reasons(model)
-    assert not tools_way.reasons("gpt-4.1")
+    assert tool_mode.is_reasoning_model(model)
+    assert not tool_mode.is_reasoning_model("gpt-4.1")
 
 
 async def test_a_turn_with_tools_goes_over_responses_unnoticed():
@@ -264,7 +264,7 @@ async def test_nothing_is_learned_where_calling_was_forbidden_anyway():
     async with provider_at(server) as provider:
         backend = chat_backend(provider, Quirks())
         assert (await backend.complete(replace(asking(), tool_choice="none"))).text == "Hello"
-        assert provider.ways.of("m") is None
+        assert provider.tool_modes.of("m") is None
 
 
 async def test_what_was_learned_of_one_model_says_nothing_of_another():
@@ -280,7 +280,7 @@ async def test_nothing_is_learned_from_a_model_that_refuses_in_any_way():
     async with provider_at(server) as provider:
         with pytest.raises(ToolsRefusedError):
             await chat_backend(provider, Quirks()).complete(asking())
-        assert provider.ways.of("m") is None
+        assert provider.tool_modes.of("m") is None
     assert len(server.chats) == 2
 
 
@@ -289,11 +289,11 @@ async def test_a_response_with_tools_is_refused_too():
     server = Server(lambda _body: error(500))
     server.refuses = lambda request: NO_TOOLS if b'"tools"' in request.body else None
     async with provider_at(server) as provider:
-        others = {"openai": ToolsBackend(provider, chat_backend(provider, Quirks()))}
+        others = {"openai": ToolModeBackend(provider, chat_backend(provider, Quirks()))}
         backend = stateless_backends(others, OpenAIProtocol.RESPONSES, provider, strict=True)["openai"]
         answer = await backend.complete(asking())
         assert (answer.text, answer.without_tools) == ("Hello", True)
-        assert provider.ways.of("m") is ToolsWay.LEFT_OUT
+        assert provider.tool_modes.of("m") is ToolMode.OMITTED
 
 
 @pytest.mark.parametrize(
@@ -314,11 +314,11 @@ async def test_a_response_with_tools_is_refused_too():
     ],
 )
 def test_other_refusals_say_nothing_of_tools(status, words):
-    assert not isinstance(refusal(words, status=status), ToolsRefusedError)
+    assert not isinstance(classify_refusal(words, status=status), ToolsRefusedError)
 
 
 def test_a_busy_server_is_no_refusal_of_tools():
-    assert type(refusal("tools are not available", status=503)) is ModelUnavailableError
+    assert type(classify_refusal("tools are not available", status=503)) is ModelUnavailableError
 
 
 async def test_the_text_of_a_stream_is_told_once():

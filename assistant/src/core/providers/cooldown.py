@@ -1,4 +1,4 @@
-"""While a provider wants to be left alone, nobody asks it who uses the same key there.
+"""The wait that a provider asks for holds for everybody who uses the same key there.
 
 Key: `cool_down:<account>`, gone when the wait is over. The account stands for the address and the key, and
 tells neither; another key begins anew. What one replica is told holds for all of them; without Redis, each
@@ -28,7 +28,7 @@ def account_of(url: str, key: str | None) -> str:
     return blake2b(f"{url}\n{key or ''}".encode(), digest_size=12).hexdigest()
 
 
-class CoolDown:
+class AccountCooldown:
     """Until when one account must not be used; for replicas that share `redis`, or for this process."""
 
     def __init__(self, account: str = "", redis: aioredis.Redis | None = None) -> None:
@@ -57,7 +57,7 @@ class CoolDown:
                 pipe.pexpire(self._key, milliseconds, gt=True)
                 await pipe.execute()
         except (RedisError, OSError, TimeoutError) as exc:
-            log.warning("cool_down_not_shared", reason=type(exc).__name__)
+            log.warning("cooldown_not_shared", reason=type(exc).__name__)
 
     async def _seconds_left_elsewhere(self) -> float:
         if self._redis is None:
@@ -66,7 +66,7 @@ class CoolDown:
             async with asyncio.timeout(REDIS_TIMEOUT):
                 seconds = await self._redis.pttl(self._key) / 1000
         except (RedisError, OSError, TimeoutError) as exc:
-            log.warning("cool_down_not_read", reason=type(exc).__name__)
+            log.warning("cooldown_not_read", reason=type(exc).__name__)
             return 0.0
         if seconds <= 0:  # no such key
             return 0.0

@@ -9,8 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from assistant.src.core.errors import ModelUnavailableError
-from assistant.src.core.providers import cool_down
-from assistant.src.core.providers.cool_down import LONGEST, PREFIX, CoolDown, account_of
+from assistant.src.core.providers import cooldown
+from assistant.src.core.providers.cooldown import LONGEST, PREFIX, AccountCooldown, account_of
 from assistant.src.core.providers.event_stream import Timeouts
 from assistant.src.core.providers.provider import Provider
 from assistant.tests.standin import Reply, StandIn, completion, error
@@ -22,8 +22,8 @@ PATH = "/chat/completions"
 
 
 @asynccontextmanager
-async def provider_at(server: StandIn, shared: CoolDown | None = None) -> AsyncIterator[Provider]:
-    provider = Provider("p", base_url=server.url, timeouts=Timeouts(2, 5, 5, 5), cool_down=shared)
+async def provider_at(server: StandIn, shared: AccountCooldown | None = None) -> AsyncIterator[Provider]:
+    provider = Provider("p", base_url=server.url, timeouts=Timeouts(2, 5, 5, 5), cooldown=shared)
     async with aclosing(provider):
         yield provider
 
@@ -68,13 +68,13 @@ async def test_a_failure_without_a_wait_holds_nobody_up():
 
 
 async def test_the_longer_of_two_waits_counts(redis_client):
-    known, other = (CoolDown("a", redis_client) for _ in range(2))
+    known, other = (AccountCooldown("a", redis_client) for _ in range(2))
     await known.begin(60)
     await known.begin(1)
     assert await known.seconds_left() > 50
     assert await other.seconds_left() > 50
     await known.begin(600)
-    assert await CoolDown("a", redis_client).seconds_left() > 500
+    assert await AccountCooldown("a", redis_client).seconds_left() > 500
 
 
 async def test_replicas_share_it_and_another_key_begins_anew(redis_client):
@@ -82,9 +82,9 @@ async def test_replicas_share_it_and_another_key_begins_anew(redis_client):
     server = StandIn(limited(Retry_After="30"), completion("Hello"))
     async with (
         server,
-        provider_at(server, CoolDown(account, redis_client)) as one,
-        provider_at(server, CoolDown(account, redis_client)) as two,
-        provider_at(server, CoolDown(account_of("http://host/v1", "sk-two"), redis_client)) as other,
+        provider_at(server, AccountCooldown(account, redis_client)) as one,
+        provider_at(server, AccountCooldown(account, redis_client)) as two,
+        provider_at(server, AccountCooldown(account_of("http://host/v1", "sk-two"), redis_client)) as other,
     ):
         await refused(one)
         await refused(two)
@@ -93,7 +93,7 @@ async def test_replicas_share_it_and_another_key_begins_anew(redis_client):
 
 
 async def test_it_ends_in_redis_by_itself_and_lasts_an_hour_at_most(redis_client):
-    await CoolDown("a", redis_client).begin(1e6)
+    await AccountCooldown("a", redis_client).begin(1e6)
     left = await redis_client.pttl(f"{PREFIX}a")
     assert LONGEST - 60 < left / 1000 <= LONGEST
 
@@ -106,16 +106,16 @@ def test_an_account_tells_neither_address_nor_key():
 
 
 async def test_without_redis_each_process_obeys_what_it_was_told(redis_settings, monkeypatch):
-    monkeypatch.setattr(cool_down, "REDIS_TIMEOUT", 0.2)
+    monkeypatch.setattr(cooldown, "REDIS_TIMEOUT", 0.2)
     async with FaultyLine(redis_settings.redis_host, redis_settings.redis_port) as line:
         redis = connect(redis_settings.model_copy(update={"redis_port": line.port}))
         await redis.ping()
         line.lose_answers()
-        mine = CoolDown("a", redis)
+        mine = AccountCooldown("a", redis)
         with capture_logs() as logs:
             async with asyncio.timeout(5):
                 assert await mine.seconds_left() == 0
                 await mine.begin(30)
                 assert await mine.seconds_left() > 0
         await redis.aclose()
-    assert [entry["event"] for entry in logs] == ["cool_down_not_read", "cool_down_not_shared"]
+    assert [entry["event"] for entry in logs] == ["cooldown_not_read", "cooldown_not_shared"]
