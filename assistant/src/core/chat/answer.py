@@ -64,7 +64,7 @@ class AnswerReader:
             for value in _values(data):
                 self._read(value, event)
         elif event == "error":  # a proxy wrote it
-            raise refusal_in_body(data.decode("utf-8", "replace"), status=None)
+            raise classify_error_body(data.decode("utf-8", "replace"), status=None)
 
     def show(self, on_text: TextSink) -> None:
         """Tell the text so far, if there is enough new."""
