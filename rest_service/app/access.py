@@ -30,7 +30,7 @@ class Scope(StrEnum):
     """What a route is about."""
 
     BOT = "bot"
-    """Say which bot plays."""
+    """Set the current bot."""
     USER = "user"
     """Read one user."""
     PROFILE = "profile"
@@ -155,7 +155,7 @@ def require(scope: Scope, scopes: Collection[Scope]) -> None:
     """Raises ForbiddenError where `scope` is not among the caller's `scopes`."""
     if scope not in scopes:
         reaching = [role for role in Role if role is not Role.SERVICE and scope in SCOPES[role]]
-        msg = f"This key does not reach so far: this needs the key of {' or '.join(reaching)}."
+        msg = f"This key is not allowed to do this. Use the key of {' or '.join(reaching)}."
         raise ForbiddenError(msg)
 
 

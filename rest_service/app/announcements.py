@@ -1,4 +1,4 @@
-"""Tells the other services what a commit has changed, before the commit is answered.
+"""Announces to the other services what a commit has changed, before the commit is answered.
 
 Each topic has a counter in Redis, which readers compare (`service_kit.changes`). While Redis is away a
 change is answered without waiting, and one task announces it as soon as Redis is back.
@@ -27,7 +27,7 @@ class Announcer:
         self._redis = redis
         # a predecessor may have died between a commit and its announcement
         self._pending = set(Topic)
-        self._away = False
+        self._is_away = False
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -41,17 +41,17 @@ class Announcer:
             await end_tasks([self._task])
 
     async def announce(self, topics: Iterable[Topic]) -> None:
-        """Return when the readers are told, or when Redis is known to be away. Never fails."""
+        """Return when the counters have moved, or when Redis is known to be away. Never fails."""
         topics = frozenset(topics)
         if not topics:
             return
-        told = False
+        is_announced = False
         try:
-            if not self._away:
-                told = await announce(self._redis, *topics)
-                self._away = not told
+            if not self._is_away:
+                is_announced = await announce(self._redis, *topics)
+                self._is_away = not is_announced
         finally:  # also when the request is cancelled meanwhile
-            if not told:
+            if not is_announced:
                 self._pending |= topics
                 self._wake.set()
 
@@ -63,10 +63,10 @@ class Announcer:
             while self._pending:
                 topics, self._pending = frozenset(self._pending), set()
                 if await announce(self._redis, *topics):
-                    self._away, attempt = False, 0
+                    self._is_away, attempt = False, 0
                     log.info("changes_announced", topics=sorted(topics))
                     continue
-                self._away = True
+                self._is_away = True
                 self._pending |= topics
                 await asyncio.sleep(RETRY_DELAYS[min(attempt, len(RETRY_DELAYS) - 1)])
                 attempt += 1

@@ -150,16 +150,16 @@ class Settings(DatabaseSettings, RedisSettings):
 
 def parse_fernet_keys(keys: SecretStr) -> list[Fernet]:
     """The keys in `keys`; raises ValueError, which names the wrong one by its number and shows none."""
-    given = split(keys.get_secret_value())
-    if not given:
-        msg = "no key given; make one with ./manage.py start or `openssl rand -base64 32 | tr +/ -_`"
+    items = split(keys.get_secret_value())
+    if not items:
+        msg = "there is no key; make one with ./manage.py start or `openssl rand -base64 32 | tr +/ -_`"
         raise ValueError(msg)
     parsed = []
-    for number, key in enumerate(given, start=1):
+    for number, key in enumerate(items, start=1):
         try:
             parsed.append(Fernet(key))
         except ValueError:
-            msg = f"key {number} of {len(given)} is not a Fernet key (32 bytes in URL-safe base64)"
+            msg = f"key {number} of {len(items)} is not a Fernet key (32 bytes in URL-safe base64)"
             raise ValueError(msg) from None
     return parsed
 

@@ -46,7 +46,7 @@ class CalendarKeys:
     async def box(self) -> TokenBox:
         """What opens the tokens; raises CalendarKeysError."""
         if self._box is None:
-            self._box = await self._checked()
+            self._box = await self._check_keys()
         return self._box
 
     async def problem(self) -> str | None:
@@ -59,16 +59,16 @@ class CalendarKeys:
             return None  # the check of the database says it
         return None
 
-    async def _checked(self) -> TokenBox:
+    async def _check_keys(self) -> TokenBox:
         try:
             box = TokenBox(self._keys or SecretStr(""))
         except ValueError as exc:
             msg = f"CREDENTIALS_ENCRYPTION_KEYS cannot be used: {exc}. Correct it in .env, then start again."
             raise CalendarKeysError(msg) from exc
         async with self._database.read_unit() as unit:
-            closed = await unit.connection.run_sync(unreadable, box)
-        if closed:
-            log.error("credentials_unreadable", users=closed, advice="link these calendars again")
+            unreadable = await unit.connection.run_sync(find_unreadable, box)
+        if unreadable:
+            log.error("credentials_unreadable", users=unreadable, advice="link these calendars again")
         return box
 
 
@@ -82,7 +82,7 @@ class Rotation:
     misplaced: list[int] = field(default_factory=list)
 
 
-def unreadable(connection: Connection, box: TokenBox) -> list[int]:
+def find_unreadable(connection: Connection, box: TokenBox) -> list[int]:
     """Users among the newest whose tokens no key opens.
 
     Raises:
@@ -92,15 +92,15 @@ def unreadable(connection: Connection, box: TokenBox) -> list[int]:
         _table.c.updated_at.desc()
     )
     rows = connection.execute(newest.limit(SAMPLE)).all()
-    closed = [row.user_id for row in rows if not _opens(row, box)]
-    if rows and len(closed) == len(rows):
+    unreadable = [row.user_id for row in rows if not _opens(row, box)]
+    if rows and len(unreadable) == len(rows):
         msg = (
             "CREDENTIALS_ENCRYPTION_KEYS opens none of the calendar tokens in the database: it is not the "
             "key they were encrypted with. Put that key back into .env (behind others, after a comma), or, "
             "where it is lost, let them go: ./manage.py rotate-keys --forget."
         )
         raise CalendarKeysError(msg)
-    return closed
+    return unreadable
 
 
 def rotate(connection: Connection, box: TokenBox) -> Rotation:
@@ -147,6 +147,6 @@ def _opens(row: Row[tuple[object, ...]], box: TokenBox) -> bool:
             _clear(box, row, column, stored)
     except UnknownKeyError:
         return False
-    except MisplacedTokenError:  # opened it was; whoever reads it is told
+    except MisplacedTokenError:  # the key is right; an error follows when the token is used
         return True
     return True

@@ -3,8 +3,8 @@
 SCHEMA = 7_301_000
 """Migrations and default rows: one process at a time."""
 ASSISTANT_GRAPH = 7_301_001
-"""Who asks whom: one change at a time."""
+"""Which assistant asks which: one change at a time."""
 SECRETARIES = 7_301_002
 """Which secretary is the default: one change at a time."""
 BOTS = 7_301_003
-"""Which bot plays: one change at a time."""
+"""The current bot: one change at a time."""

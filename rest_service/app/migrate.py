@@ -15,7 +15,7 @@ from service_kit.settings import load
 
 from .api_role import grant
 from .config import ApiRole, DatabaseSettings, MigrationSettings
-from .schema import alembic_config, unanswered
+from .schema import alembic_config, unreachable_message
 from .seeding import seed
 
 log = get_logger(__name__)
@@ -51,7 +51,7 @@ def _wait(engine: Engine, settings: DatabaseSettings) -> None:
             engine.connect().close()
         except OperationalError as exc:
             if time.monotonic() >= deadline:
-                raise SystemExit(f"{unanswered(settings)}\n{exc.orig}") from None
+                raise SystemExit(f"{unreachable_message(settings)}\n{exc.orig}") from None
             log.info("waiting_for_database")
             time.sleep(min(1.0, max(0.05, settings.db_wait_seconds / 20)))
         else:

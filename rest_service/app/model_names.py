@@ -27,7 +27,7 @@ class ModelNames:
     def __init__(self, redis: aioredis.Redis) -> None:
         self._redis = redis
 
-    async def saved(self, row: AssistantRead) -> AssistantSaved:
+    async def add_warnings(self, row: AssistantRead) -> AssistantSaved:
         """The row with what is to be said of its models."""
         return AssistantSaved(**dict(row), warnings=await self.warnings([row]))
 

@@ -30,7 +30,7 @@ class QueryWatch:
 
     def install(self, engine: Engine) -> None:
         """Look at all that goes through `engine`."""
-        event.listen(engine, "handle_error", self._failed)
+        event.listen(engine, "handle_error", self._count_error)
         if self.slow_ms:
             event.listen(engine, "before_cursor_execute", self._begin)
             event.listen(engine, "after_cursor_execute", self._end)
@@ -60,7 +60,7 @@ class QueryWatch:
             self.slow += 1
             log.warning("slow_query", ms=round(took), statement=" ".join(statement.split())[:LONGEST])
 
-    def _failed(self, context: ExceptionContext) -> None:
+    def _count_error(self, context: ExceptionContext) -> None:
         self.count(context.original_exception)
 
     def count(self, error: BaseException) -> None:

@@ -27,7 +27,7 @@ def _refusal(status: int, description: str) -> Responses:
 
 ALWAYS: Responses = {
     **_refusal(401, "The key is missing or wrong."),
-    **_refusal(403, "The key does not reach so far."),
+    **_refusal(403, "The key is not allowed to do this."),
     **_refusal(422, "A field, parameter or filter is wrong; `details` names each."),
     **_refusal(500, "A defect; the log has details under `incident_id`."),
     **_refusal(503, "The database is away or busy; try again."),
@@ -39,7 +39,7 @@ BODY: Responses = {
 }
 LARGE = _refusal(413, "The body is larger than 16 MiB.")
 MISSING = _refusal(404, "There is no such row.")
-CLASH = _refusal(409, "It clashes with what is there; the sentence says with what.")
+CLASH = _refusal(409, "It conflicts with stored data; the message says with what.")
 TOTAL: Responses = {
     200: {
         "headers": {
@@ -52,7 +52,7 @@ TOTAL: Responses = {
 }
 
 
-class CarefulRoute(APIRoute):
+class StrictRoute(APIRoute):
     """Refuses what FastAPI would not look at: unknown parameters, other media types, deep nesting."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -61,14 +61,14 @@ class CarefulRoute(APIRoute):
         known = frozenset(_parameters(self.dependant))
         reads_body = self.body_field is not None
 
-        async def careful(request: Request) -> Response:
+        async def handle_strictly(request: Request) -> Response:
             if request.scope["query_string"]:
                 _refuse_unknown(request, known)
             if reads_body:
                 _refuse_nesting(await _json(request))
             return await handle(request)
 
-        return careful
+        return handle_strictly
 
 
 def _parameters(dependant: Dependant) -> Iterator[str]:
@@ -95,7 +95,7 @@ async def _json(request: Request) -> bytes:
     body = await request.body()
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if body and media_type != "application/json":
-        msg = f"The body is sent as {media_type[:64] or 'nothing in particular'!r}. "
+        msg = f"The body has the content type {media_type[:64] or 'none'!r}. "
         raise MediaTypeError(msg + "Send JSON with the header `Content-Type: application/json`.")
     return body
 
@@ -120,4 +120,4 @@ def nests_deeper(body: bytes, limit: int) -> bool:
 
 def router(prefix: str, tag: str) -> APIRouter:
     """A router whose routes read bodies safely and document their refusals."""
-    return APIRouter(prefix=prefix, tags=[tag], route_class=CarefulRoute, responses=ALWAYS)
+    return APIRouter(prefix=prefix, tags=[tag], route_class=StrictRoute, responses=ALWAYS)

@@ -45,7 +45,7 @@ async def require_head(settings: DatabaseSettings) -> None:
         async with database.engine.connect() as connection:
             found = await connection.run_sync(revision)
     except UnavailableError as exc:
-        raise SystemExit(unanswered(settings)) from exc
+        raise SystemExit(unreachable_message(settings)) from exc
     finally:
         await database.aclose()
     wanted = head()
@@ -57,7 +57,7 @@ async def require_head(settings: DatabaseSettings) -> None:
         raise SystemExit(msg)
 
 
-def unanswered(settings: DatabaseSettings) -> str:
+def unreachable_message(settings: DatabaseSettings) -> str:
     """What to say when the database does not answer."""
     return (
         f"PostgreSQL does not answer at {settings.database_url.render_as_string()} "

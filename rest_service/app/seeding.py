@@ -10,7 +10,7 @@ from service_kit.contracts.transfer import Configuration
 from .errors.api import ApiError
 from .locks import SCHEMA
 from .models import assistants
-from .transfer import Stored, bring_in, check
+from .transfer import Stored, check, import_document
 
 DEFAULT = Path(__file__).parent / "seed" / "default.json"
 
@@ -45,7 +45,7 @@ def seed(connection: Connection, path: Path | None = None) -> bool:
         return False
     path = path or DEFAULT
     try:
-        bring_in(connection, load_file(path))
+        import_document(connection, load_file(path))
     except ApiError as exc:
         raise SystemExit(f"The default rows in {path} are wrong: {exc.message}") from exc
     return True

@@ -10,7 +10,7 @@ class FieldError(BaseModel):
         description="Where, as a path: `name`, `settings.temperature`, `query.limit`.", examples=["name"]
     )
     message: str = Field(
-        description="What is wrong with it and what to write instead.", examples=["is required; add it"]
+        description="What is wrong with it and what to write instead.", examples=["Required"]
     )
 
 
@@ -22,7 +22,7 @@ class ErrorBody(BaseModel):
     )
     message: str = Field(
         description="A sentence for a person: what happened and what to do.",
-        examples=["name is required; add it."],
+        examples=["name is required."],
     )
     field: str | None = Field(
         default=None, description="The offending field, where there is one.", examples=["name"]

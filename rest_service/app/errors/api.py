@@ -4,7 +4,7 @@ ApiError
 ├── BadRequestError      400  the body cannot be read
 ├── NotFoundError        404
 ├── ConflictError        409  it clashes with what is there
-├── ForbiddenError       403  the key does not reach so far
+├── ForbiddenError       403  the key is not allowed to do this
 ├── MediaTypeError       415  the body is not JSON
 ├── InvalidError         422  a field is wrong
 └── UnavailableError     503  the database is away or busy: try again
@@ -40,7 +40,7 @@ class BadRequestError(ApiError):
 
 
 class ForbiddenError(ApiError):
-    """The key is right, but does not reach so far."""
+    """The key is right, but not allowed to do this."""
 
     status = 403
     code = "forbidden"
@@ -54,7 +54,7 @@ class NotFoundError(ApiError):
 
 
 class ConflictError(ApiError):
-    """It clashes with what is there."""
+    """It conflicts with stored data."""
 
     status = 409
     code = "conflict"

@@ -19,7 +19,7 @@ class Rule:
     message: str
     field: str | None = None
 
-    def refusal(self) -> ApiError:
+    def to_error(self) -> ApiError:
         """The error to answer with."""
         return self.error(self.message, field=self.field)
 
@@ -33,13 +33,13 @@ def _empty(field: str) -> Rule:
 
 
 def _unknown(field: str) -> Rule:
-    return Rule(InvalidError, f"{field} is none of the known values.", field)
+    return Rule(InvalidError, f"{field} is not one of the known values.", field)
 
 
 RULES: dict[str, Rule] = {
     # assistants
     "uq_assistants_name": Rule(
-        ConflictError, "There is an assistant of this name already. Choose another name.", "name"
+        ConflictError, "An assistant with this name already exists. Choose another name.", "name"
     ),
     "ck_assistants_name_given": _empty("name"),
     "ck_assistants_model_given": _empty("model"),
@@ -50,12 +50,14 @@ RULES: dict[str, Rule] = {
         "is_default",
     ),
     "uq_assistants_one_default": Rule(
-        ConflictError, "Somebody else has just changed the default secretary. Try again.", "is_default"
+        ConflictError,
+        "Another request has just changed the default secretary. Try again.",
+        "is_default",
     ),
     "ck_assistants_settings_object": Rule(InvalidError, "settings must be an object.", "settings"),
     # tools
     "uq_tools_name": Rule(
-        ConflictError, "There is a tool of this name already. Choose another name.", "name"
+        ConflictError, "A tool with this name already exists. Choose another name.", "name"
     ),
     "ck_tools_name_callable": Rule(
         InvalidError, "A tool's name has 1 to 64 letters, digits, '_' or '-'.", "name"
@@ -69,7 +71,7 @@ RULES: dict[str, Rule] = {
     "fk_tools_assistant_id": _missing("assistant_id", _ASSISTANT_GONE),
     # links
     "uq_assistant_tool_links_assistant_id_tool_id": Rule(
-        ConflictError, "This assistant has this tool already. Change the link that is there.", "tool_id"
+        ConflictError, "This assistant already has this tool. Change the existing link.", "tool_id"
     ),
     "fk_assistant_tool_links_assistant_id": _missing("assistant_id", _ASSISTANT_GONE),
     "fk_assistant_tool_links_tool_id": _missing(
@@ -79,19 +81,21 @@ RULES: dict[str, Rule] = {
     # users
     "uq_telegram_users_telegram_id_bot_id": Rule(
         ConflictError,
-        "There is a user with this telegram_id already. Read it at /api/users/by-telegram-id/{telegram_id}.",
+        "A user with this telegram_id already exists. Read it at /api/users/by-telegram-id/{telegram_id}.",
         "telegram_id",
     ),
     "uq_telegram_users_one_owner": Rule(
-        ConflictError, "There is an owner already, and there can be only one.", "role"
+        ConflictError, "An owner already exists, and there can be only one.", "role"
     ),
     "uq_telegram_bots_one_current": Rule(
-        ConflictError, "Another bot has just begun to play. Try again.", "is_current"
+        ConflictError, "Another bot has just become the current one. Try again.", "is_current"
     ),
     "ck_telegram_users_role_known": _unknown("role"),
     # threads
     "uq_user_assistant_threads_user_id_assistant_id": Rule(
-        ConflictError, "This user has a thread with this assistant already. Change that one.", "assistant_id"
+        ConflictError,
+        "This user already has a thread with this assistant. Change that one.",
+        "assistant_id",
     ),
     "ck_user_assistant_threads_thread_id_given": _empty("thread_id"),
     "fk_user_assistant_threads_user_id": _missing("user_id", _USER_GONE),
@@ -113,11 +117,13 @@ RULES: dict[str, Rule] = {
     "ck_cron_jobs_message_given": _empty("message"),
     "fk_cron_jobs_user_id": _missing("user_id", _USER_GONE),
     "uq_cron_jobs_user_id_idempotency_key": Rule(
-        ConflictError, "That user has a job that was made with the key of this one. Delete one.", "user_id"
+        ConflictError,
+        "That user already has a job with this idempotency_key. Delete one of them.",
+        "user_id",
     ),
     # firings
     "uq_cron_job_records_cron_job_id_scheduled_for": Rule(
-        ConflictError, "This firing is claimed already.", "scheduled_for"
+        ConflictError, "This firing is already claimed.", "scheduled_for"
     ),
     "ck_cron_job_records_status_known": _unknown("status"),
     "fk_cron_job_records_cron_job_id": _missing(

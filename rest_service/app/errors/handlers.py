@@ -67,7 +67,7 @@ async def _http(request: Request, exc: Exception) -> JSONResponse:
         case 400:
             message = "The body cannot be read: send JSON in UTF-8."
         case 404:
-            message = f"There is nothing at {request.url.path}. See /docs for what there is."
+            message = f"There is no address {request.url.path}. See /docs for all addresses."
         case 405:
             return _not_possible(request)
         case _:
@@ -107,19 +107,19 @@ async def _too_slow(_request: Request, exc: Exception) -> JSONResponse:
 
 async def _database(_request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, DBAPIError)  # noqa: S101 - as registered
-    refusal = refusal_of(exc)
+    refusal = to_api_error(exc)
     if refusal is None:
         raise exc
     return respond(refusal)
 
 
-def refusal_of(exc: DBAPIError) -> ApiError | None:
+def to_api_error(exc: DBAPIError) -> ApiError | None:
     """What the database's error means for the caller; None where it is a defect of ours."""
     state = str(getattr(exc.orig, "sqlstate", None) or "")
     cause = exc.orig.__cause__ if exc.orig is not None else None
     if state.startswith("23"):
         rule = RULES.get(getattr(cause, "constraint_name", None) or "")
-        return rule.refusal() if rule else ConflictError("This clashes with what is stored already.")
+        return rule.to_error() if rule else ConflictError("This conflicts with stored data.")
     if exc.connection_invalidated or state.startswith(_AWAY):
         log.warning("database_connection_lost", sqlstate=state)
         return UnavailableError()

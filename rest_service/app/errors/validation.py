@@ -1,4 +1,8 @@
-"""pydantic's findings as sentences that say what to do, without the vocabulary of the library."""
+"""pydantic's errors as sentences that say what to do, without the vocabulary of the library.
+
+A sentence is written as what follows its field: "name is required". In `details` the field stands beside it,
+so there it stands alone: "Required".
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -19,7 +23,7 @@ _YES_OR_NO = "must be true or false"
 _OBJECT = 'must be an object: {"field": "value", …}'
 
 _SENTENCES = {
-    "missing": "is required; add it",
+    "missing": "is required",
     "uuid_parsing": _ID,
     "uuid_type": _ID,
     "int_parsing": _WHOLE,
@@ -70,13 +74,20 @@ _PARTS = {
 
 def body_of(errors: Sequence[Mapping[str, Any]]) -> ErrorBody:
     """One answer for all findings; the first of them stands in `message` and `field`."""
-    details = [FieldError(field=_field(error), message=_sentence(error)) for error in errors[:SHOWN]] or [
-        FieldError(field="body", message="is wrong")
-    ]
-    first = details[0]
+    found = [(_field(error), _sentence(error)) for error in errors[:SHOWN]] or [("body", "is wrong")]
+    field, sentence = found[0]
     more = f" ({len(errors) - 1} more in details)" if len(errors) > 1 else ""
-    message = f"{_subject(first.field)} {first.message}{more}."
-    return ErrorBody(code="invalid", message=message, field=first.field, details=details)
+    return ErrorBody(
+        code="invalid",
+        message=f"{_subject(field)} {sentence}{more}.",
+        field=field,
+        details=[FieldError(field=name, message=_stand_alone(text)) for name, text in found],
+    )
+
+
+def _stand_alone(sentence: str) -> str:
+    text = sentence.removeprefix("is ")
+    return text[:1].upper() + text[1:]
 
 
 def _field(error: Mapping[str, Any]) -> str:
@@ -91,7 +102,7 @@ def _field(error: Mapping[str, Any]) -> str:
 
 
 def _subject(field: str) -> str:
-    """How a sentence begins: `query.limit` is an address for programs."""
+    """The field as a person reads it; `query.limit` is its form for programs."""
     if field == "body":
         return "The body"
     where, _, name = field.partition(".")

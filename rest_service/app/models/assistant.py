@@ -14,7 +14,7 @@ from sqlmodel import Field
 
 from service_kit.contracts.assistants import AssistantType
 
-from .base import TIMESTAMP, BaseModel, by_default, given
+from .base import TIMESTAMP, BaseModel, by_default, not_empty
 
 TOOL_LEADS_SOMEWHERE = "sub_assistant_has_assistant"
 MADE_BY_DATABASE = {"server_default": text("gen_random_uuid()")}
@@ -28,9 +28,9 @@ class Assistant(BaseModel, table=True):
         UniqueConstraint("name"),
         Index(None, "created_at", "id"),
         Index("ix_assistants_is_secretary", "is_secretary", postgresql_where=text("is_secretary")),
-        given("name"),
-        given("model"),
-        given("instructions"),
+        not_empty("name"),
+        not_empty("model"),
+        not_empty("instructions"),
         CheckConstraint("jsonb_typeof(settings) = 'object'", name="settings_object"),
         CheckConstraint("NOT is_default OR (is_secretary AND is_active)", name="default_answers"),
         Index("uq_assistants_one_default", "is_default", unique=True, postgresql_where=text("is_default")),
@@ -63,7 +63,7 @@ class Tool(BaseModel, table=True):
         UniqueConstraint("name"),
         Index(None, "assistant_id"),
         CheckConstraint("name ~ '^[a-zA-Z0-9_-]{1,64}$'", name="name_callable"),
-        given("description"),
+        not_empty("description"),
         CheckConstraint(
             "(tool_type = 'sub_assistant') = (assistant_id IS NOT NULL)", name=TOOL_LEADS_SOMEWHERE
         ),
@@ -105,7 +105,7 @@ class UserAssistantThread(BaseModel, table=True):
         Index(None, "assistant_id"),
         Index(None, "created_at", "id"),
         Index(None, "thread_id"),
-        given("thread_id"),
+        not_empty("thread_id"),
     )
 
     id: UUID = Field(default_factory=uuid4, primary_key=True, sa_column_kwargs=MADE_BY_DATABASE)

@@ -46,7 +46,7 @@ def by_default(value: str) -> dict[str, Any]:
     return {"server_default": value}
 
 
-def given(column: str) -> CheckConstraint:
+def not_empty(column: str) -> CheckConstraint:
     """`column` is not the empty string."""
     return CheckConstraint(f"{column} <> ''", name=f"{column}_given")
 

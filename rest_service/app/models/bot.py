@@ -1,4 +1,4 @@
-"""The bots that have played here."""
+"""The bots that this suite has run as."""
 
 from sqlalchemy import BigInteger, Index, String, text
 from sqlmodel import Field
@@ -7,7 +7,7 @@ from .base import BaseModel
 
 
 class TelegramBot(BaseModel, table=True):
-    """A bot, known by its account at Telegram. At most one plays now; the people of the others wait."""
+    """A bot, known by its account at Telegram. At most one is current; the users of the others wait."""
 
     __tablename__ = "telegram_bots"
     __table_args__ = (

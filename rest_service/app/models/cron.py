@@ -7,7 +7,7 @@ from sqlmodel import Field
 
 from service_kit.contracts.cron import CronJobStatus, CronJobType, FiringStatus, Priority
 
-from .base import TIMESTAMP, BaseModel, by_default, given, one_of
+from .base import TIMESTAMP, BaseModel, by_default, not_empty, one_of
 
 
 class CronJob(BaseModel, table=True):
@@ -19,8 +19,8 @@ class CronJob(BaseModel, table=True):
         one_of("type", CronJobType),
         one_of("priority", Priority),
         one_of("status", CronJobStatus),
-        given("name"),
-        given("message"),
+        not_empty("name"),
+        not_empty("message"),
         # for repeats, and for the jobs of a user: PostgreSQL counts null keys as different
         UniqueConstraint("user_id", "idempotency_key"),
         Index("ix_cron_jobs_running", "id", postgresql_where=text("is_active AND status = 'active'")),

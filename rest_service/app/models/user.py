@@ -15,7 +15,7 @@ ONE_OWNER = "uq_telegram_users_one_owner"
 class TelegramUser(BaseModel, table=True):
     """A person, known by the account at Telegram and the bot they talk to. Each bot has at most one owner.
 
-    The bot is 0 as long as nobody has said which one plays; the first that does takes these people over.
+    The bot is 0 until a first bot is set as the current one; that one takes these users over.
     """
 
     __tablename__ = "telegram_users"

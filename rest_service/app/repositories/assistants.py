@@ -30,19 +30,19 @@ class AssistantRepository(Repository[AssistantRead]):
 
     async def create(self, body: AssistantCreate) -> AssistantRead:
         """A new assistant; the first active secretary becomes the default."""
-        values = _whole(body)
+        values = _column_values(body)
         if not body.is_secretary:
             return await self.insert(values)
         before = await self.unit.connection.run_sync(secretaries.lock)
         if body.is_default:
-            await self.unit.connection.run_sync(secretaries.step_back)
+            await self.unit.connection.run_sync(secretaries.clear_default)
         made = await self.insert(values)
-        await self.unit.connection.run_sync(secretaries.settle, before)
+        await self.unit.connection.run_sync(secretaries.ensure_default, before)
         return await self.get(made.id)
 
     async def replace(self, assistant_id: UUID, body: AssistantCreate) -> AssistantRead:
         """All columns anew; raises NotFoundError, and ConflictError as `patch`."""
-        return await self._change(assistant_id, _whole(body))
+        return await self._change(assistant_id, _column_values(body))
 
     async def patch(self, assistant_id: UUID, body: AssistantUpdate) -> AssistantRead:
         """The columns in `body`; within `settings` too, what is not sent stays.
@@ -63,11 +63,11 @@ class AssistantRepository(Repository[AssistantRead]):
             return await self.update(assistant_id, values)
         before = await self.unit.connection.run_sync(secretaries.lock)
         if values.get("is_default") and before != assistant_id:
-            await self.unit.connection.run_sync(secretaries.step_back)
+            await self.unit.connection.run_sync(secretaries.clear_default)
         elif before == assistant_id:
-            _step_down(values)
+            _resign_default(values)
         await self.update(assistant_id, values)
-        await self.unit.connection.run_sync(secretaries.settle, before)
+        await self.unit.connection.run_sync(secretaries.ensure_default, before)
         return await self.get(assistant_id)
 
     async def remove(self, assistant_id: UUID) -> None:
@@ -82,18 +82,18 @@ class AssistantRepository(Repository[AssistantRead]):
         locked = select(assistants.c.name).where(assistants.c.id == assistant_id).with_for_update()
         name = await self.unit.connection.scalar(locked)
         if name is None:
-            raise self.missing(assistant_id)
-        used_by = await self._used_by(assistant_id)
-        if used_by:
+            raise self.not_found(assistant_id)
+        references = await self._find_references(assistant_id)
+        if references:
             msg = (
-                f"Assistant {name!r} is still asked by {', '.join(used_by)}. "
+                f"Assistant {name!r} is still asked by {', '.join(references)}. "
                 "Delete these or let them ask another assistant first."
             )
             raise ConflictError(msg)
         await self.delete(assistant_id)
-        await self.unit.connection.run_sync(secretaries.settle, before)
+        await self.unit.connection.run_sync(secretaries.ensure_default, before)
 
-    async def _used_by(self, assistant_id: UUID) -> list[str]:
+    async def _find_references(self, assistant_id: UUID) -> list[str]:
         leading = select(tools.c.name).where(tools.c.assistant_id == assistant_id).order_by(tools.c.name)
         overriding = (
             select(tools.c.name, assistants.c.name)
@@ -110,16 +110,16 @@ class AssistantRepository(Repository[AssistantRead]):
         return by_tools + by_links
 
 
-def _whole(body: AssistantCreate) -> Values:
+def _column_values(body: AssistantCreate) -> Values:
     settings: dict[str, Any] = body.settings.model_dump(mode="json", exclude_unset=True)
     values = body.model_dump(exclude={"settings"}) | {"settings": settings}
-    if values["is_default"] is None:  # not sent: decided by `secretaries.settle`
+    if values["is_default"] is None:  # not sent: left to `secretaries.ensure_default`
         del values["is_default"]
     return values
 
 
-def _step_down(values: Values) -> None:
-    """The default secretary changes by `values`: where it can no longer be it, it no longer is."""
+def _resign_default(values: Values) -> None:
+    """Take the default away in `values` where the default secretary can no longer answer."""
     if values.get("is_default") is False:
         msg = "This is the default secretary. Make another one the default instead (is_default: true)."
         raise ConflictError(msg, field="is_default")

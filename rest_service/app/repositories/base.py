@@ -54,7 +54,7 @@ class Repository(Generic[R]):
         Raises:
             NotFoundError: there is none.
         """
-        return self._one(await self._fetch(self._select().where(self._key == key)), key)
+        return self._parse_found(await self._fetch(self._select().where(self._key == key)), key)
 
     async def page(
         self,
@@ -86,7 +86,7 @@ class Repository(Generic[R]):
     async def insert(self, values: Values) -> R:
         """A new row. What the database refuses is answered by `errors.constraints`."""
         row = await self._fetch(insert(self.table).values(values).returning(*self.table.columns))
-        self._changed(values)
+        self._mark_changed(values)
         return self._parse(row or {})
 
     async def update(self, key: UUID | int, values: Values) -> R:
@@ -99,8 +99,8 @@ class Repository(Generic[R]):
             return await self.get(key)
         statement = update(self.table).where(self._key == key).values(values).returning(*self.table.columns)
         row = await self._fetch(statement)
-        changed = self._one(row, key)
-        self._changed(values)
+        changed = self._parse_found(row, key)
+        self._mark_changed(values)
         return changed
 
     async def delete(self, key: UUID | int) -> None:
@@ -111,10 +111,10 @@ class Repository(Generic[R]):
         """
         result = await self.unit.connection.execute(delete(self.table).where(self._key == key))
         if result.rowcount == 0:
-            raise self.missing(key)
-        self._changed({})
+            raise self.not_found(key)
+        self._mark_changed({})
 
-    def missing(self, key: object) -> NotFoundError:
+    def not_found(self, key: object) -> NotFoundError:
         """The refusal for a row that is not there."""
         return NotFoundError(f"There is no {self.noun} {key}. It may have been deleted; look at the list.")
 
@@ -126,25 +126,25 @@ class Repository(Generic[R]):
         """Conditions for the filters that were given."""
         return [self.table.c[name] == value for name, value in wanted.items() if value is not None]
 
-    def named(self, part: str | None) -> list[Condition]:
+    def name_contains(self, part: str | None) -> list[Condition]:
         """The condition that the name has `part` in it, in any case."""
         return [] if part is None else [self.table.c.name.icontains(part, autoescape=True)]
 
     @staticmethod
-    def whether(condition: Condition, wanted: bool | None) -> list[Condition]:
+    def match(condition: Condition, wanted: bool | None) -> list[Condition]:
         """The condition or its contrary, where the filter was given."""
         return [] if wanted is None else [condition if wanted else not_(condition)]
 
-    def _changed(self, _values: Values) -> None:
+    def _mark_changed(self, _values: Values) -> None:
         if self.topic is not None:
             self.unit.mark_changed(self.topic)
 
     def _parse(self, row: Mapping[Any, Any]) -> R:
         return self.read.model_validate(dict(row))
 
-    def _one(self, row: Mapping[Any, Any] | None, key: object) -> R:
+    def _parse_found(self, row: Mapping[Any, Any] | None, key: object) -> R:
         if row is None:
-            raise self.missing(key)
+            raise self.not_found(key)
         return self._parse(row)
 
     async def _fetch(

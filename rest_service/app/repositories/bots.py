@@ -1,7 +1,7 @@
-"""Which bot plays: people, and the jobs of people, are seen through it.
+"""The current bot: only its users, and only their jobs, are visible.
 
-The table says it, so all processes and whoever writes SQL by hand mean the same bot; the function
-`current_bot()` of the database is the one place that asks.
+The table says which it is, so all processes and all SQL written by hand mean the same bot. The database
+function `current_bot()` is the one place that reads it.
 """
 
 from sqlalchemy import ColumnElement, func, literal_column, select, update
@@ -17,18 +17,18 @@ from .base import Condition, Repository
 
 log = get_logger(__name__)
 
-# as a subquery it is asked once a statement, not once a row
+# as a subquery it is called once a statement, not once a row
 _CURRENT = select(func.current_bot()).scalar_subquery()
 _people = users.alias()
-PLAYS: Condition = users.c.bot_id == _CURRENT
-"""The user belongs to the bot that plays."""
+OF_CURRENT_BOT: Condition = users.c.bot_id == _CURRENT
+"""The condition that a row of `users` belongs to the current bot."""
 NO_BOT = 0
 _NEW: ColumnElement[bool] = literal_column("xmax = 0")
 
 
-def of_people_here(user_id: ColumnElement[int]) -> Condition:
-    """The condition that this user belongs to the bot that plays."""
-    # by the key of each row: a join would read all users for a page of jobs
+def has_current_bot(user_id: ColumnElement[int]) -> Condition:
+    """The condition that the user with this id belongs to the current bot."""
+    # looked up by the key of each row: a join would read all users for a page of jobs
     return select(_people.c.bot_id).where(_people.c.id == user_id).scalar_subquery() == _CURRENT
 
 
@@ -40,8 +40,8 @@ class BotRepository(Repository[BotRead]):
     noun = "bot"
     order = (bots.c.id,)
 
-    async def play(self, bot: BotPut) -> BotRead:
-        """This bot plays from now on. A new one takes over the people who have had no bot so far."""
+    async def set_current(self, bot: BotPut) -> BotRead:
+        """Make this bot the current one. A new bot takes over the users who have had no bot so far."""
         run = self.unit.connection.execute
         await run(select(func.pg_advisory_xact_lock(locks.BOTS)))
         before = await self.unit.connection.scalar(select(bots.c.id).where(bots.c.is_current))

@@ -45,7 +45,7 @@ class CalendarRepository(Repository[CalendarRead]):
         """
         row = await self._fetch(select(_table).where(_table.c.user_id == user_id))
         if row is None:
-            raise self.missing(user_id)
+            raise self.not_found(user_id)
         try:
             clear = {
                 column: box.decrypt(row[column], user_id=user_id, column=column)
@@ -76,4 +76,4 @@ class CalendarRepository(Repository[CalendarRead]):
         kept = func.coalesce(new.excluded.refresh_token, _table.c.refresh_token)
         columns = {name: new.excluded[name] for name in values if name not in {"user_id", _REFRESH}}
         statement = new.on_conflict_do_update(index_elements=["user_id"], set_=columns | {_REFRESH: kept})
-        return self._one(await self._fetch(statement.returning(*_table.columns)), user_id)
+        return self._parse_found(await self._fetch(statement.returning(*_table.columns)), user_id)

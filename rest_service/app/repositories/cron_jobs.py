@@ -17,7 +17,7 @@ from service_kit.schedule import Schedule
 from ..errors.api import InvalidError
 from ..models import cron_jobs, users
 from .base import Condition, Repository, Values
-from .bots import of_people_here
+from .bots import has_current_bot
 
 _OVER = frozenset({CronJobStatus.DONE, CronJobStatus.FAILED})
 _TIMES = frozenset({"cron_expression", "run_at"})
@@ -31,22 +31,22 @@ _person = users.alias("person")
 _MAY = _person.c.is_active & (_person.c.role != literal_column(f"'{UserRole.BLOCKED}'"))
 
 
-def gets_messages(user_id: ColumnElement[int]) -> Condition:
+def is_reachable(user_id: ColumnElement[int]) -> Condition:
     """The condition that this user is active and not blocked."""
-    # by the key of each row, as in `of_people_here`
+    # by the key of each row, as in `has_current_bot`
     return select(_MAY).where(_person.c.id == user_id).scalar_subquery()
 
 
-REACHABLE: Condition = gets_messages(cron_jobs.c.user_id) & of_people_here(cron_jobs.c.user_id)
-"""The job's user gets messages of the bot that plays. All other jobs keep their `next_run_at`, and so fire
+REACHABLE: Condition = is_reachable(cron_jobs.c.user_id) & has_current_bot(cron_jobs.c.user_id)
+"""The job's user gets messages of the current bot. All other jobs keep their `next_run_at`, and so fire
 when the user is back."""
 PAST_GRACE = timedelta(minutes=1)
 """How far `run_at` may lie back when it is set: "now" takes a while to arrive, and people name minutes."""
 _NEW: ColumnElement[bool] = literal_column("xmax = 0")
 """Of a row that an insert answers: no other transaction has touched it, so it was made just now."""
 _OVER_SENTENCE = (
-    "This job's time, {run_at}, is over. Send a new run_at along; for a recurring job a cron_expression, and "
-    "null for run_at."
+    "This job's time, {run_at}, is in the past. Send a new run_at along; for a recurring job a "
+    "cron_expression, and null for run_at."
 )
 SHOWN = 3
 """Firings that the answer to one job foretells."""
@@ -60,8 +60,8 @@ class CronJobRepository(Repository[CronJobRead]):
     noun = "job"
     order = (cron_jobs.c.id,)
     topic = Topic.JOBS
-    of_people_here = of_people_here(cron_jobs.c.user_id)
-    reachable = gets_messages(cron_jobs.c.user_id)
+    has_current_bot = has_current_bot(cron_jobs.c.user_id)
+    reachable = is_reachable(cron_jobs.c.user_id)
     by_time = (cron_jobs.c.next_run_at,)
 
     def _select(self) -> Select[Any]:
@@ -73,7 +73,7 @@ class CronJobRepository(Repository[CronJobRead]):
         job = await super().get(key)
         if job.cron_expression is None:
             return job
-        return job.model_copy(update={"next_firings": self._foretold(job)})
+        return job.model_copy(update={"next_firings": self._next_firings(job)})
 
     def due(self, start: datetime | None, end: datetime | None) -> list[Condition]:
         """The conditions that a job fires next within these times, both inclusive."""
@@ -98,7 +98,7 @@ class CronJobRepository(Repository[CronJobRead]):
             values["next_run_at"] = self._next(values | {"status": CronJobStatus.ACTIVE, "last_run_at": None})
         except InvalidError:
             # a repeat may come when the time is over that was ahead at first
-            known = await self._made_before(body)
+            known = await self._find_by_key(body)
             if known is None:
                 raise
             return known, False
@@ -110,7 +110,7 @@ class CronJobRepository(Repository[CronJobRead]):
         )
         job_id, is_new = (await self.unit.connection.execute(made.returning(cron_jobs.c.id, _NEW))).one()
         if is_new:
-            self._changed(values)
+            self._mark_changed(values)
         return await self.get(job_id), is_new
 
     async def replace(self, job_id: int, body: CronJobCreate) -> CronJobRead:
@@ -121,23 +121,23 @@ class CronJobRepository(Repository[CronJobRead]):
         """The columns in `body`; raises NotFoundError, InvalidError."""
         return await self._change(job_id, self.changes(body))
 
-    async def locked(self, job_id: int) -> Mapping[Any, Any]:
+    async def lock(self, job_id: int) -> Mapping[Any, Any]:
         """The row, held until the transaction ends; raises NotFoundError."""
         row = await self._fetch(select(cron_jobs).where(cron_jobs.c.id == job_id).with_for_update())
         if row is None:
-            raise self.missing(job_id)
+            raise self.not_found(job_id)
         return row
 
-    async def row(self, job_id: int) -> Mapping[Any, Any]:
+    async def read_columns(self, job_id: int) -> Mapping[Any, Any]:
         """The row, with `is_reachable`; raises NotFoundError."""
         found = await self._fetch(
             select(cron_jobs, REACHABLE.label("is_reachable")).where(cron_jobs.c.id == job_id)
         )
         if found is None:
-            raise self.missing(job_id)
+            raise self.not_found(job_id)
         return found
 
-    async def _made_before(self, body: CronJobCreate) -> CronJobRead | None:
+    async def _find_by_key(self, body: CronJobCreate) -> CronJobRead | None:
         if body.idempotency_key is None:
             return None
         same = self.equal(user_id=body.user_id, idempotency_key=body.idempotency_key)
@@ -147,7 +147,7 @@ class CronJobRepository(Repository[CronJobRead]):
     async def _change(self, job_id: int, values: Values) -> CronJobRead:
         if values:
             # held, because next_run_at depends on columns that another change may be writing
-            stored = await self.locked(job_id)
+            stored = await self.lock(job_id)
             has_new_time = any(values.get(name, stored[name]) != stored[name] for name in _TIMES)
             if has_new_time and stored["status"] in _OVER:
                 values.setdefault("status", CronJobStatus.ACTIVE)
@@ -158,7 +158,7 @@ class CronJobRepository(Repository[CronJobRead]):
             await self.unit.connection.execute(
                 update(cron_jobs).where(cron_jobs.c.id == job_id).values(values)
             )
-            self._changed(values)
+            self._mark_changed(values)
         return await self.get(job_id)
 
     def _next(self, job: Mapping[str, Any]) -> datetime | None:
@@ -178,11 +178,11 @@ class CronJobRepository(Repository[CronJobRead]):
         # a firing that was claimed a moment early, by another clock, is not due again
         following = schedule.after(max(now, fired or now))
         if following is None:
-            msg = "There is no such day any more: this job would never fire."
+            msg = "No such day is left: this job would never fire."
             raise InvalidError(msg, field="cron_expression")
         return following if is_on(job) else None
 
-    def _foretold(self, job: CronJobRead) -> list[datetime]:
+    def _next_firings(self, job: CronJobRead) -> list[datetime]:
         if job.next_run_at is None or job.cron_expression is None:
             return []
         try:

@@ -25,8 +25,8 @@ from ..database import UnitOfWork
 from ..errors.api import ConflictError, NotFoundError
 from ..models import cron_job_records, cron_jobs
 from .base import Repository, Values
-from .bots import of_people_here
-from .cron_jobs import REACHABLE, RUNNING, CronJobRepository, gets_messages, is_on, schedule_of
+from .bots import has_current_bot
+from .cron_jobs import REACHABLE, RUNNING, CronJobRepository, is_on, is_reachable, schedule_of
 
 _records = cron_job_records
 _user_id = (
@@ -45,8 +45,8 @@ class FiringRepository(Repository[FiringRead]):
     read = FiringRead
     noun = "firing"
     order = (_records.c.id,)
-    of_people_here = of_people_here(_user_id)
-    reachable = gets_messages(_user_id)
+    has_current_bot = has_current_bot(_user_id)
+    reachable = is_reachable(_user_id)
 
     def __init__(self, unit: UnitOfWork) -> None:
         super().__init__(unit)
@@ -59,18 +59,18 @@ class FiringRepository(Repository[FiringRead]):
             NotFoundError: there is no such job.
             ConflictError: it is not the job's next firing, or the job does not fire now.
         """
-        job = await self._jobs.row(job_id)
+        job = await self._jobs.read_columns(job_id)
         if job["next_run_at"] == claim.scheduled_for:
             firing = await self._take(job, claim)
             if firing is not None:
                 return firing, True
-            job = await self._jobs.row(job_id)  # somebody was faster
+            job = await self._jobs.read_columns(job_id)  # somebody was faster
         known = await self._fetch(
             select(_records).where(*self.equal(cron_job_id=job_id, scheduled_for=claim.scheduled_for))
         )
         if known is None or claim.claimed_by is None or known["claimed_by"] != claim.claimed_by:
             raise ConflictError(_refusal(job, claim, is_taken=known is not None), field="scheduled_for")
-        return _claimed(known, job["next_run_at"]), False
+        return _answer_claim(known, job["next_run_at"]), False
 
     async def _take(self, job: Row, claim: FiringClaim) -> FiringClaimed | None:
         """The firing; None where the job is off, unreachable, or not as it was when it was read."""
@@ -97,7 +97,7 @@ class FiringRepository(Repository[FiringRead]):
         taken = await self._fetch(
             insert(_records).from_select(list(values), select(*values.values())).returning(*_records.columns)
         )
-        return None if taken is None else _claimed(taken, following)
+        return None if taken is None else _answer_claim(taken, following)
 
     async def report(self, job_id: int, firing_id: int, change: FiringUpdate) -> FiringRead:
         """Say how it went; the same report twice changes nothing.
@@ -106,10 +106,10 @@ class FiringRepository(Repository[FiringRead]):
             NotFoundError: there is no such firing of this job.
             ConflictError: a firing that stands as this one cannot become that.
         """
-        job = await self._jobs.locked(job_id)
+        job = await self._jobs.lock(job_id)
         firing = await self.get(firing_id)
         if firing.cron_job_id != job_id:
-            raise self.missing(firing_id)
+            raise self.not_found(firing_id)
         if firing.status == change.status:
             return firing
         possible = FIRING_TRANSITIONS[firing.status]
@@ -128,7 +128,7 @@ class FiringRepository(Repository[FiringRead]):
             await self._set_job(job_id, {"status": over, "next_run_at": None})
         return reported
 
-    def missing(self, key: object) -> NotFoundError:
+    def not_found(self, key: object) -> NotFoundError:
         """The refusal for a firing that is not there."""
         return NotFoundError(f"This job has no firing {key}.")
 
@@ -142,16 +142,16 @@ def _following(job: Row, fired: datetime) -> datetime | None:
     return schedule_of(job["cron_expression"], job["timezone"]).after(fired)
 
 
-def _claimed(firing: Row, following: datetime | None) -> FiringClaimed:
+def _answer_claim(firing: Row, following: datetime | None) -> FiringClaimed:
     return FiringClaimed.model_validate(dict(firing) | {"next_run_at": following})
 
 
 def _refusal(job: Row, claim: FiringClaim, *, is_taken: bool) -> str:
     at = claim.scheduled_for.isoformat()
     if is_taken:
-        return f"The firing of job {job['id']} at {at} is claimed already."
+        return f"The firing of job {job['id']} at {at} is already claimed."
     if not is_on(job):
-        return f"Job {job['id']} does not fire: it is switched off or over."
+        return f"Job {job['id']} does not fire: it is switched off or finished."
     if not job["is_reachable"]:
         return (
             f"Job {job['id']} does not fire now: its user is blocked, cannot be reached, or has another bot."

@@ -22,8 +22,8 @@ Node = TypeVar("Node", bound=Hashable)
 
 EDGES = (
     select(
-        links.c.assistant_id.label("asking"),
-        func.coalesce(links.c.sub_assistant_id, tools.c.assistant_id).label("asked"),
+        links.c.assistant_id.label("caller_id"),
+        func.coalesce(links.c.sub_assistant_id, tools.c.assistant_id).label("callee_id"),
     )
     .join_from(links, tools, tools.c.id == links.c.tool_id)
     .where(tools.c.tool_type == ToolType.SUB_ASSISTANT.value)
@@ -39,24 +39,21 @@ async def lock_graph(unit: UnitOfWork) -> None:
 async def refuse_cycle(unit: UnitOfWork, start: UUID) -> None:
     """Raises ConflictError, naming the path, where an assistant reachable from `start` asks itself."""
     edges: dict[UUID, list[UUID]] = defaultdict(list)
-    for asking, asked in await unit.connection.execute(_reachable_edges(start)):
-        edges[asking].append(asked)
+    for caller_id, callee_id in await unit.connection.execute(_reachable_edges(start)):
+        edges[caller_id].append(callee_id)
     cycle = find_cycle(edges)
     if cycle:
         names = await _names(unit, cycle)
         path = " → ".join(repr(names[assistant_id]) for assistant_id in cycle)
-        msg = (
-            f"This would make assistants ask each other in a circle: {path}. "
-            "Let one of them ask somebody else."
-        )
+        msg = f"Assistants would ask each other in a circle: {path}. Let one of them ask somebody else."
         raise ConflictError(msg)
 
 
 def _reachable_edges(start: UUID) -> Select[Any]:
     edges = EDGES.subquery("edges")
-    reached = select(edges).where(edges.c.asking == start).cte("reached", recursive=True)
+    reached = select(edges).where(edges.c.caller_id == start).cte("reached", recursive=True)
     further = EDGES.subquery("further")
-    return select(reached.union(select(further).join(reached, further.c.asking == reached.c.asked)))
+    return select(reached.union(select(further).join(reached, further.c.caller_id == reached.c.callee_id)))
 
 
 async def _names(unit: UnitOfWork, ids: Iterable[UUID]) -> dict[UUID, str]:

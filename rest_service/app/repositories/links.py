@@ -30,20 +30,20 @@ class LinkRepository(Repository[AssistantToolRead]):
     async def create(self, body: AssistantToolCreate) -> AssistantToolRead:
         """A new link; raises ConflictError where it would close a cycle."""
         await lock_graph(self.unit)
-        return await self._checked(await self.insert(body.model_dump()))
+        return await self._check(await self.insert(body.model_dump()))
 
     async def replace(self, link_id: UUID, body: AssistantToolCreate) -> AssistantToolRead:
         """All columns anew; raises NotFoundError, and as `create`."""
         await lock_graph(self.unit)
-        return await self._checked(await self.update(link_id, body.model_dump()))
+        return await self._check(await self.update(link_id, body.model_dump()))
 
     async def patch(self, link_id: UUID, body: AssistantToolUpdate) -> AssistantToolRead:
         """The columns in `body`; raises NotFoundError, and as `create`."""
         values = self.changes(body)
         await lock_graph(self.unit)
-        return await self._checked(await self.update(link_id, values))
+        return await self._check(await self.update(link_id, values))
 
-    async def _checked(self, link: AssistantToolRead) -> AssistantToolRead:
+    async def _check(self, link: AssistantToolRead) -> AssistantToolRead:
         tool_type = await self.unit.connection.scalar(
             select(tools.c.tool_type).where(tools.c.id == link.tool_id)
         )

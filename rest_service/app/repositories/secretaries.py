@@ -1,9 +1,9 @@
 """Exactly one active secretary is the default: the one that answers people.
 
-The database sees to "at most one, and only one that can answer" (`uq_assistants_one_default`,
-`ck_assistants_default_answers`). "At least one, while there is any" is seen to here: whatever may
-change it takes the lock, writes, and lets `settle` look afterwards, in one transaction. Plain
-`Connection`s, so that the import and the default rows of a first start share it.
+The database guarantees "at most one, and only one that can answer" (`uq_assistants_one_default`,
+`ck_assistants_default_answers`). This module guarantees "at least one, while any secretary is active": a
+change takes the lock, writes, and calls `ensure_default`, in one transaction. It works on a plain
+`Connection`, because the import and the default rows of a first start use it too.
 """
 
 from uuid import UUID
@@ -18,22 +18,22 @@ _ANSWERS = assistants.c.is_secretary & assistants.c.is_active
 
 
 def lock(connection: Connection) -> UUID | None:
-    """Until the transaction ends, nobody else changes the default; which one it is."""
+    """Hold the lock of the default until the transaction ends; return the default's id."""
     connection.execute(select(func.pg_advisory_xact_lock(SECRETARIES)))
     found: UUID | None = connection.scalar(select(assistants.c.id).where(assistants.c.is_default))
     return found
 
 
-def step_back(connection: Connection) -> None:
-    """There is no default for the moment: the caller names another one next."""
+def clear_default(connection: Connection) -> None:
+    """Leave no default; the caller sets another one next."""
     connection.execute(update(assistants).where(assistants.c.is_default).values(is_default=False))
 
 
-def settle(connection: Connection, before: UUID | None) -> None:
-    """Where the default has gone, the oldest active secretary becomes it.
+def ensure_default(connection: Connection, before: UUID | None) -> None:
+    """Make the oldest active secretary the default where there is none.
 
     Raises:
-        ConflictError: there was a default before, and now nobody could be it.
+        ConflictError: there was a default before, and no active secretary is left.
     """
     if connection.scalar(select(assistants.c.id).where(assistants.c.is_default)) is not None:
         return
@@ -44,7 +44,7 @@ def settle(connection: Connection, before: UUID | None) -> None:
         connection.execute(update(assistants).where(assistants.c.id == oldest).values(is_default=True))
     elif before is not None:
         msg = (
-            "This is the only active secretary, and people would get no answer any more. "
+            "This is the only active secretary: without it users would get no answers. "
             "Create or activate another secretary first."
         )
         raise ConflictError(msg)

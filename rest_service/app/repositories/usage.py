@@ -23,16 +23,16 @@ _SUMMED = ("input_tokens", "cached_tokens", "output_tokens", "model_calls", "dur
 K = TypeVar("K")
 
 _COLUMNS = tuple(UsageCreate.model_fields)
-_GIVEN = (
+_INPUT = (
     func.unnest(*(bindparam(name, type_=ARRAY(_records.c[name].type)) for name in _COLUMNS))
-    .table_valued(*(column(name, _records.c[name].type) for name in _COLUMNS), name="given")
+    .table_valued(*(column(name, _records.c[name].type) for name in _COLUMNS), name="input")
     .render_derived()
 )
 # an array a column for all of them: a row of values each costs a millisecond of processor time a record.
 # In one order, so that two who send the same records wait for each other, not in a circle.
 _STORE = (
     insert(_records)
-    .from_select([*_COLUMNS], select(*(_GIVEN.c[name] for name in _COLUMNS)).order_by(_GIVEN.c.id))
+    .from_select([*_COLUMNS], select(*(_INPUT.c[name] for name in _COLUMNS)).order_by(_INPUT.c.id))
     .on_conflict_do_nothing(index_elements=["id"])
 )
 
@@ -49,8 +49,8 @@ class UsageRepository(Repository[UsageRead]):
         """Store those that are not known yet, and say how many; who is gone is not named in them."""
         if not records:
             return 0
-        user_ids = await self._held(users.c.id, {record.user_id for record in records})
-        assistant_ids = await self._held(
+        user_ids = await self._lock_existing(users.c.id, {record.user_id for record in records})
+        assistant_ids = await self._lock_existing(
             assistants.c.id, {record.assistant_id for record in records if record.assistant_id is not None}
         )
         rows = [
@@ -85,7 +85,7 @@ class UsageRepository(Repository[UsageRead]):
         at = _records.c.at
         return ([] if since is None else [at >= since]) + ([] if until is None else [at < until])
 
-    async def _held(self, column: ColumnElement[K], wanted: Collection[K]) -> set[K]:
+    async def _lock_existing(self, column: ColumnElement[K], wanted: Collection[K]) -> set[K]:
         """Which of these rows are there; none of them can be deleted until the transaction ends."""
         statement: Any = select(column).where(column.in_(wanted)).order_by(column)
         return set(await self.unit.connection.scalars(statement.with_for_update(read=True, key_share=True)))

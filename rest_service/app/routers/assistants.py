@@ -43,7 +43,9 @@ async def list_assistants(
         is_secretary=query.is_secretary, is_active=query.is_active, assistant_type=query.assistant_type
     )
     first = DEFAULT_FIRST if query.is_secretary else ()
-    rows, total = await assistants.page(query.window, wanted + assistants.named(query.search), first=first)
+    rows, total = await assistants.page(
+        query.window, wanted + assistants.name_contains(query.search), first=first
+    )
     set_total(response, total)
     return rows
 
@@ -51,7 +53,7 @@ async def list_assistants(
 @router.post("", status_code=201, dependencies=ADMIN, responses=BODY | CLASH)
 async def create_assistant(parts: PartsDep, unit: WriteUnit, body: AssistantCreate) -> AssistantSaved:
     """A new assistant. Give it tools at `/api/assistant-tools`."""
-    return await parts.model_names.saved(await AssistantRepository(unit).create(body))
+    return await parts.model_names.add_warnings(await AssistantRepository(unit).create(body))
 
 
 @router.get("/{assistant_id}", dependencies=CONFIGURATION, responses=MISSING)
@@ -73,7 +75,7 @@ async def replace_assistant(
     parts: PartsDep, unit: WriteUnit, assistant_id: UUID, body: AssistantCreate
 ) -> AssistantSaved:
     """The whole assistant anew; what is not sent takes its default."""
-    return await parts.model_names.saved(await AssistantRepository(unit).replace(assistant_id, body))
+    return await parts.model_names.add_warnings(await AssistantRepository(unit).replace(assistant_id, body))
 
 
 @router.patch("/{assistant_id}", dependencies=ADMIN, responses=BODY | MISSING | CLASH)
@@ -81,7 +83,7 @@ async def update_assistant(
     parts: PartsDep, unit: WriteUnit, assistant_id: UUID, body: AssistantUpdate
 ) -> AssistantSaved:
     """The fields that are sent; the others stay, within `settings` too."""
-    return await parts.model_names.saved(await AssistantRepository(unit).patch(assistant_id, body))
+    return await parts.model_names.add_warnings(await AssistantRepository(unit).patch(assistant_id, body))
 
 
 @router.delete("/{assistant_id}", status_code=204, dependencies=ADMIN, responses=MISSING | CLASH)

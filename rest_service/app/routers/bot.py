@@ -1,4 +1,4 @@
-"""`/api/bot`: which bot plays."""
+"""`/api/bot`: the current bot."""
 
 from service_kit.contracts.bots import BotPut, BotRead
 
@@ -12,10 +12,10 @@ router = new_router("/bot", "users")
 
 
 @router.put("", dependencies=BOT, responses=BODY)
-async def play_bot(unit: WriteUnit, body: BotPut) -> BotRead:
-    """This bot plays from now on: only its people are known, and only their jobs fire.
+async def set_current_bot(unit: WriteUnit, body: BotPut) -> BotRead:
+    """Make this bot the current one: only its users are known, and only their jobs fire.
 
-    The people of other bots, with all they have, are kept until their bot plays again. The first bot of all
-    takes over the people who were there before it.
+    The users of other bots, with all they have, are kept until their bot is the current one again. The
+    first bot of all takes over the users who were there before it.
     """
-    return await BotRepository(unit).play(body)
+    return await BotRepository(unit).set_current(body)

@@ -87,15 +87,15 @@ async def list_cron_jobs(
 ) -> list[CronJobRead]:
     """Jobs, by id; with `due_from` or `due_until` those that fire next, by time.
 
-    Those of the people of another bot than the one that plays are left out, and do not fire.
+    Jobs of the users of another bot than the current one are left out, and do not fire.
     """
     jobs = CronJobRepository(unit)
     wanted = jobs.equal(
         user_id=query.user_id, is_active=query.is_active, status=query.status, type=query.type
     )
     due = jobs.due(query.due_from, query.due_until)
-    wanted += [jobs.of_people_here, *jobs.whether(jobs.reachable, query.is_reachable), *due]
-    wanted += jobs.after(query.after_id) + jobs.named(query.search)
+    wanted += [jobs.has_current_bot, *jobs.match(jobs.reachable, query.is_reachable), *due]
+    wanted += jobs.after(query.after_id) + jobs.name_contains(query.search)
     first = jobs.by_time if due else ()
     if query.after_id is not None:  # for programs, which would pay for a number they do not look at
         return await jobs.rows(query.window, wanted, first=first)
@@ -120,9 +120,9 @@ async def create_cron_job(unit: WriteUnit, response: Response, body: CronJobCrea
 async def list_firings(
     unit: ReadUnit, response: Response, query: Annotated[FiringFilter, Query()]
 ) -> list[FiringRead]:
-    """Firings of all jobs, oldest first; `status=running` shows those that were never reported on."""
+    """Firings of all jobs, oldest first; `status=running` shows those without a report."""
     firings = FiringRepository(unit)
-    wanted = [firings.of_people_here, *firings.whether(firings.reachable, query.is_reachable)]
+    wanted = [firings.has_current_bot, *firings.match(firings.reachable, query.is_reachable)]
     rows, total = await firings.page(query.window, wanted + firings.equal(status=query.status))
     set_total(response, total)
     return rows
@@ -148,7 +148,7 @@ async def update_cron_job(unit: WriteUnit, job_id: RowPath, body: CronJobUpdate)
 
 @router.delete("/{job_id}", status_code=204, dependencies=JOBS, responses=MISSING)
 async def delete_cron_job(unit: WriteUnit, job_id: RowPath) -> None:
-    """The job and the record of its firings."""
+    """The job and its firings."""
     await CronJobRepository(unit).delete(job_id)
 
 
@@ -163,7 +163,7 @@ async def list_firings_of_job(
     await CronJobRepository(unit).get(job_id)
     firings = FiringRepository(unit)
     wanted = firings.equal(cron_job_id=job_id, status=query.status)
-    wanted += firings.whether(firings.reachable, query.is_reachable)
+    wanted += firings.match(firings.reachable, query.is_reachable)
     rows, total = await firings.page(query.window, wanted)
     set_total(response, total)
     return rows

@@ -36,7 +36,7 @@ async def list_tools(
     wanted = tools.equal(
         tool_type=query.tool_type, is_active=query.is_active, assistant_id=query.assistant_id
     )
-    rows, total = await tools.page(query.window, wanted + tools.named(query.search))
+    rows, total = await tools.page(query.window, wanted + tools.name_contains(query.search))
     set_total(response, total)
     return rows
 

@@ -50,7 +50,7 @@ async def import_configuration(
     known = await parts.tool_types.known()
 
     def run(connection: Connection) -> ImportResult:
-        return transfer.bring_in(connection, body, known, dry_run=query.dry_run)
+        return transfer.import_document(connection, body, known, dry_run=query.dry_run)
 
     result = await unit.connection.run_sync(run)
     if result.changes and not query.dry_run:

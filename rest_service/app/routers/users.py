@@ -9,7 +9,7 @@ from service_kit.contracts.users import TelegramId, UserCreate, UserRead, UserRo
 
 from ..access import ADMIN, MEMBERS, PROFILE, USER, CallerScopes, Scope, require
 from ..dependencies import Page, ReadUnit, RowPath, WriteUnit, set_total
-from ..repositories.bots import PLAYS
+from ..repositories.bots import OF_CURRENT_BOT
 from ..repositories.users import UserRepository
 from ..routing import BODY, CLASH, MISSING, TOTAL
 from ..routing import router as new_router
@@ -30,7 +30,7 @@ class UserFilter(Page):
         default=None,
         ge=1,
         le=2**52,
-        description="The people of this bot, instead of those of the one that plays.",
+        description="The users of this bot, instead of those of the current one.",
     )
 
 
@@ -41,7 +41,7 @@ async def list_users(
     """Users, by id."""
     users = UserRepository(unit)
     wanted = users.equal(role=query.role, telegram_id=query.telegram_id, is_active=query.is_active)
-    wanted += [PLAYS] if query.bot_id is None else users.equal(bot_id=query.bot_id)
+    wanted += [OF_CURRENT_BOT] if query.bot_id is None else users.equal(bot_id=query.bot_id)
     rows, total = await users.page(query.window, wanted)
     set_total(response, total)
     return rows
@@ -49,7 +49,7 @@ async def list_users(
 
 @router.post("", status_code=201, dependencies=MEMBERS, responses=BODY | CLASH)
 async def create_user(unit: WriteUnit, body: UserCreate) -> UserRead:
-    """A new user of the bot that plays. There is one row a Telegram account, and at most one owner."""
+    """A new user of the current bot. Each Telegram account has one row, and there is at most one owner."""
     return await UserRepository(unit).insert(body.model_dump())
 
 
@@ -61,7 +61,7 @@ async def get_user_by_telegram_id(unit: ReadUnit, telegram_id: TelegramId) -> Us
 
 @router.get("/owner", dependencies=USER, responses=MISSING)
 async def get_owner(unit: ReadUnit) -> UserRead:
-    """The owner of the bot that plays: who is told what needs an operator."""
+    """The owner of the current bot, who gets the messages for an operator."""
     return await UserRepository(unit).owner()
 
 

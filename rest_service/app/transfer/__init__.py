@@ -4,8 +4,8 @@ Everything here is plain `Connection`, so that the API (through `run_sync`) and 
 first start run the same code.
 """
 
-from .apply import bring_in
+from .apply import import_document
 from .checks import check
 from .stored import Stored, read, read_snapshot
 
-__all__ = ["Stored", "bring_in", "check", "read", "read_snapshot"]
+__all__ = ["Stored", "check", "import_document", "read", "read_snapshot"]

@@ -37,7 +37,7 @@ Values = dict[str, Any]
 E = TypeVar("E", bound=BaseModel)
 
 
-def bring_in(
+def import_document(
     connection: Connection,
     document: Configuration,
     tool_types: frozenset[str] | None = None,
@@ -76,14 +76,14 @@ class _Import:
     def run(self, document: Configuration, *, dry_run: bool) -> ImportResult:
         named = next((assistant.name for assistant in document.assistants if assistant.is_default), None)
         if named is not None and named != self._default_name:
-            secretaries.step_back(self._connection)
+            secretaries.clear_default(self._connection)
         for assistant in document.assistants:
             self._assistant(assistant)
         for tool in document.tools:
             self._tool(tool)
         for link in document.links:
             self._link(link)
-        self._settle_default()
+        self._ensure_default()
         self._refuse_contradictions()
         created = sum(change.action == ImportAction.CREATED for change in self._changes)
         return ImportResult(
@@ -157,9 +157,9 @@ class _Import:
         action = ImportAction.CREATED if known is None else ImportAction.CHANGED
         self._changes.append(ImportChange(kind=kind, name=name, action=action, fields=differences))
 
-    def _settle_default(self) -> None:
+    def _ensure_default(self) -> None:
         """Exactly one default; a move is told like any other change, on both sides."""
-        secretaries.settle(self._connection, self._default_before)
+        secretaries.ensure_default(self._connection, self._default_before)
         now = self._connection.scalar(select(assistants.c.id).where(assistants.c.is_default))
         if now == self._default_before:
             return
@@ -178,13 +178,13 @@ class _Import:
 
     def _refuse_contradictions(self) -> None:
         edges: dict[UUID, list[UUID]] = defaultdict(list)
-        for asking, asked in self._connection.execute(EDGES):
-            edges[asking].append(asked)
+        for caller_id, callee_id in self._connection.execute(EDGES):
+            edges[caller_id].append(callee_id)
         cycle = find_cycle(edges)
         if cycle:
             names = {row_id: name for name, row_id in self._stored.assistant_ids.items()}
             path = " → ".join(repr(names[row_id]) for row_id in cycle)
-            msg = f"This would make assistants ask each other in a circle: {path}."
+            msg = f"Assistants would ask each other in a circle: {path}."
             raise ConflictError(msg)
         overriding = (
             select(tools.c.name)

@@ -48,8 +48,8 @@ def read(connection: Connection) -> Stored:
     for row in connection.execute(select(tools).order_by(tools.c.name)).mappings():
         tool_names[row["id"]] = row["name"]
         stored.tool_ids[row["name"]] = row["id"]
-        asked = {"assistant": names.get(row["assistant_id"])}
-        stored.tools[row["name"]] = _entry(ToolEntry, dict(row) | asked)
+        callee = {"assistant": names.get(row["assistant_id"])}
+        stored.tools[row["name"]] = _entry(ToolEntry, dict(row) | callee)
     entries: dict[LinkKey, LinkEntry] = {}
     for row in connection.execute(select(links)).mappings():
         key = (names[row["assistant_id"]], tool_names[row["tool_id"]])

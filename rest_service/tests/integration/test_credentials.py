@@ -84,7 +84,7 @@ def with_other_keys(api, *keys):
     [
         ([NEW_KEY], "opens none of the calendar tokens"),
         (["short"], "key 1 of 1 is not a Fernet key"),
-        ([], "no key given"),
+        ([], "there is no key"),
     ],
 )
 async def test_with_lost_keys_the_calendar_says_so_and_all_else_works(api, keys, reason):

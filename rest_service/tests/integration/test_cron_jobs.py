@@ -98,7 +98,7 @@ async def test_a_firing_is_claimed_once(api, user):
     # the same moment, written in another zone
     again = await claim(api, job, "2026-11-23T10:00:00+01:00")
     assert (again.status_code, again.json()["field"]) == (409, "scheduled_for")
-    assert "is claimed already" in again.json()["message"]
+    assert "is already claimed" in again.json()["message"]
     assert (await claim(api, await stored(api, job))).status_code == 201, "the next one"
 
 
@@ -241,7 +241,7 @@ async def test_a_one_shot_that_has_fired_becomes_active_only_with_a_time_to_come
     path = f"/api/cron-jobs/{job['id']}"
     refused = await api.patch(path, change)
     assert (refused.status_code, refused.json()["field"]) == (422, "run_at"), refused.text
-    assert "is over. Send a new run_at" in refused.json()["message"]
+    assert "is in the past. Send a new run_at" in refused.json()["message"]
     assert await stored(api, job) == over
     again = await api.patch(path, change | {"run_at": "2026-11-22T12:10:00Z"})
     assert (again.json()["status"], again.json()["next_run_at"]) == ("active", "2026-11-22T12:10:00Z")
@@ -356,7 +356,7 @@ async def test_a_job_that_was_switched_off_by_hand_does_not_fire(api, user, empt
     engine.dispose()
     refused = await claim(api, job)
     assert refused.status_code == 409
-    assert "switched off or over" in refused.json()["message"]
+    assert "switched off or finished" in refused.json()["message"]
 
 
 async def test_edits_are_announced_and_firings_are_not(api, user, redis_client):

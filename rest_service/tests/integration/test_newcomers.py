@@ -57,15 +57,15 @@ MISTAKES: dict[str, tuple[Any, Any]] = {
     ),
     "missing field": (
         ("POST", "/api/assistants", {"name": "Ada", "model": "default"}),
-        (422, "invalid", "instructions", "instructions is required; add it."),
+        (422, "invalid", "instructions", "instructions is required."),
     ),
     "two missing fields": (
         ("POST", "/api/assistants", {"name": "Ada"}),
-        (422, "invalid", "model", "model is required; add it (1 more in details)."),
+        (422, "invalid", "model", "model is required (1 more in details)."),
     ),
     "no body": (
         ("POST", "/api/assistants", b""),
-        (422, "invalid", "body", "The body is required; add it."),
+        (422, "invalid", "body", "The body is required."),
     ),
     "broken JSON": (
         ("POST", "/api/assistants", b'{"name": "Ada" "model": "default"}'),
@@ -278,7 +278,7 @@ MISTAKES: dict[str, tuple[Any, Any]] = {
     ),
     "wrong place": (
         ("GET", "/api/assistant", None),
-        (404, "not_found", None, "There is nothing at /api/assistant. See /docs for what there is."),
+        (404, "not_found", None, "There is no address /api/assistant. See /docs for all addresses."),
     ),
     "wrong method": (
         ("DELETE", "/api/users", None),
@@ -313,7 +313,8 @@ async def test_a_body_that_is_not_sent_as_json(api):
     answer = await api.ask(
         "POST", "/api/users", content=b"telegram_id=1", headers={"Content-Type": "text/plain"}
     )
-    sentence = "The body is sent as 'text/plain'. Send JSON with the header `Content-Type: application/json`."
+    hint = "Send JSON with the header `Content-Type: application/json`."
+    sentence = f"The body has the content type 'text/plain'. {hint}"
     judged(answer, 415, "unsupported_media_type", None, sentence)
 
 
@@ -326,15 +327,15 @@ async def test_names_that_are_taken(api):
             "/api/assistants",
             ASSISTANT,
             "name",
-            "There is an assistant of this name already. Choose another name.",
+            "An assistant with this name already exists. Choose another name.",
         ),
-        ("/api/tools", TOOL, "name", "There is a tool of this name already. Choose another name."),
+        ("/api/tools", TOOL, "name", "A tool with this name already exists. Choose another name."),
         (
             "/api/users",
             {"telegram_id": 1},
             "telegram_id",
             (
-                "There is a user with this telegram_id already. Read it at "
+                "A user with this telegram_id already exists. Read it at "
                 "/api/users/by-telegram-id/{telegram_id}."
             ),
         ),
@@ -359,8 +360,7 @@ async def test_an_assistant_that_others_ask(api):
         409,
         "conflict",
         None,
-        "This would make assistants ask each other in a circle: 'Bob' → 'Bob'. "
-        "Let one of them ask somebody else.",
+        "Assistants would ask each other in a circle: 'Bob' → 'Bob'. Let one of them ask somebody else.",
     )
 
 

@@ -118,6 +118,7 @@ async def test_what_is_not_there(api):
 
 async def test_all_findings_are_listed(api):
     body = refusal(await api.post("/api/assistants", {"name": "", "is_active": "perhaps", "nmae": 1}), 422)
+    assert {detail.message for detail in body.details if detail.field == "instructions"} == {"Required"}
     assert {detail.field for detail in body.details} == {"name", "model", "instructions", "is_active", "nmae"}
     nested = {"name": "a", "model": "m", "instructions": "i", "settings": {"temperature": 5}}
     assert refusal(await api.post("/api/assistants", nested), 422).field == "settings.temperature"

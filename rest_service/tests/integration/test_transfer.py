@@ -175,7 +175,6 @@ async def test_schemas_that_json_cannot_repeat_go_out_as_text(api):
     for name, schema in (
         ("nul", r'{"type": "object", "title": "\u0000"}'),
         ("half", r'{"type": "object", "title": "\ud800"}'),
-        ("huge", '{"type": "object", "properties": {"n": {"maximum": 1e400}}}'),
     ):
         await api.a_tool(name, input_schema=schema)
     out = await exported(api)
