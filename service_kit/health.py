@@ -15,7 +15,7 @@ from typing import Self
 from service_kit.contracts.health import HealthBody
 from service_kit.errors import KitError
 from service_kit.hosts import AllowedHosts
-from service_kit.lifecycle import heed_cancellation
+from service_kit.lifecycle import raise_if_cancelled
 from service_kit.thread_server import BoundedHandler, BoundedServer, refusal
 
 Check = Callable[[], Awaitable[None]]
@@ -88,7 +88,7 @@ class Health:
         """Beat and run the checks, for ever; a service runs this as one of its tasks."""
         last_check = float("-inf")
         while True:
-            heed_cancellation()
+            raise_if_cancelled()
             self.beat()
             if time.monotonic() - last_check >= CHECK_EVERY:
                 await asyncio.gather(

@@ -27,14 +27,14 @@ def run(main: Main) -> None:
     SIGTERM and SIGINT set `stop`; a second signal ends the process at once with exit code 1, for a
     person who does not want to wait. An exception of `main` leaves as it is: the supervisor restarts.
     """
-    _calm_garbage_collector()
+    _tune_garbage_collector()
     bypass_proxies()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_with_signals(main))
 
 
-def _calm_garbage_collector() -> None:
-    """Collect seldom, and without what the imports made, which lives as long as the process.
+def _tune_garbage_collector() -> None:
+    """Collect seldom, and leave out what the imports made: it lives as long as the process.
 
     A full collection over that stops everything for a third of a second (rest_service: 160,000 objects).
     With the usual threshold of 700 objects, collecting is a fifth of the assistant's work while hundreds
@@ -68,8 +68,8 @@ async def sleep_unless(stop: asyncio.Event, seconds: float) -> bool:
     return stop.is_set()
 
 
-def heed_cancellation() -> None:
-    """Raise CancelledError when this task was cancelled and the cancellation got lost; for endless loops.
+def raise_if_cancelled() -> None:
+    """Raise CancelledError where this task's cancellation got lost; for endless loops.
 
     Up to Python 3.11 `asyncio.wait_for`, with which redis-py sends every command, swallows a cancellation
     that comes in the moment its work is done: the command succeeds and the loop would turn for ever.

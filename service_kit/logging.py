@@ -189,7 +189,7 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
 
 
 @contextmanager
-def correlated(correlation_id: str, **fields: Any) -> Iterator[None]:  # noqa: ANN401 - log fields
+def bind_correlation(correlation_id: str, **fields: Any) -> Iterator[None]:  # noqa: ANN401 - log fields
     """Every log line inside carries `correlation_id` and `fields`."""
     with structlog.contextvars.bound_contextvars(correlation_id=correlation_id, **fields):
         yield

@@ -21,7 +21,7 @@ from service_kit.clock import Clock
 from service_kit.contracts.messages import IncomingMessage, IncomingType, OutgoingMessage, OutgoingType
 from service_kit.contracts.users import UserRead, UserRole
 from service_kit.errors import KitError, NotFoundError
-from service_kit.logging import correlated, get_logger
+from service_kit.logging import bind_correlation, get_logger
 from service_kit.queue.base import Delivery, Reject, RetryLater
 
 from .assistants.factory import AssistantFactory
@@ -90,7 +90,7 @@ class AssistantOrchestrator:
         with metrics.message() as measured:
             try:
                 message = parse(delivery)
-                with correlated(message.correlation, user_id=message.user_id):
+                with bind_correlation(message.correlation, user_id=message.user_id):
                     log.info("message_received", type=message.type, attempt=delivery.attempt)
                     replies = await self.process_message(message)
             except Reject:

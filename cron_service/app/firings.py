@@ -25,7 +25,7 @@ from service_kit.contracts.cron import (
     FiringStatus,
 )
 from service_kit.errors import AccessError, ConflictError, KitError, NotFoundError, RestError, TransientError
-from service_kit.logging import correlated, get_logger
+from service_kit.logging import bind_correlation, get_logger
 
 from .config import Settings
 from .redis_client import RedisClient
@@ -128,7 +128,7 @@ class Firings:
             is_free = key not in self._under_way
             self._under_way.add(key)
         try:
-            with correlated(key, job_id=job_id):
+            with bind_correlation(key, job_id=job_id):
                 yield is_free
         finally:
             if is_free:

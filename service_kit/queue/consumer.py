@@ -10,8 +10,8 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from service_kit.health import Health
-from service_kit.lifecycle import end_tasks, heed_cancellation, sleep_unless
-from service_kit.logging import correlated, get_logger
+from service_kit.lifecycle import end_tasks, raise_if_cancelled, sleep_unless
+from service_kit.logging import bind_correlation, get_logger
 from service_kit.queue.base import ConsumerOptions, ConsumerStats, Delivery, FailureNotice, Handler
 from service_kit.queue.envelope import correlation_of, encode
 from service_kit.queue.handler_call import HandlerFailure, Success, call_handler
@@ -108,7 +108,7 @@ class RedisConsumer:
         backoff = redis_backoff()
         more = True
         while not self._stop.is_set():
-            heed_cancellation()
+            raise_if_cancelled()
             if len(self._tasks) >= self._options.concurrency:
                 # what is not claimed waits in the queue, where other replicas can take it
                 self._slot_free.clear()
@@ -153,7 +153,7 @@ class RedisConsumer:
         following: Delivery | None = delivery
         while following is not None:
             following = await self._serve(lease, following)
-            heed_cancellation()
+            raise_if_cancelled()
 
     async def _serve(self, lease: Lease, delivery: Delivery) -> Delivery | None:
         """Handle and settle one delivery; return the next one of its group, if this consumer holds it now."""
@@ -168,7 +168,7 @@ class RedisConsumer:
         else:
             failure = self._plan_retry(delivery, result)
             settlement = await self._store.fail(lease, delivery, failure, closing=closing)
-            with correlated(correlation_of(delivery)):
+            with bind_correlation(correlation_of(delivery)):
                 self._record(delivery, settlement, failure, result.error)
         return settlement.next
 
@@ -221,7 +221,7 @@ class RedisConsumer:
         for delivery in dead_letters:
             notice = self._build_notice(delivery)
             notices += [notice] if notice else []
-            with correlated(correlation_of(delivery)):
+            with bind_correlation(correlation_of(delivery)):
                 log.error(
                     "delivery_dead_lettered",
                     queue=self._options.queue,

@@ -12,7 +12,7 @@ import redis.asyncio as aioredis
 from redis.exceptions import NoScriptError, RedisError
 
 from service_kit.backoff import Backoff
-from service_kit.lifecycle import heed_cancellation
+from service_kit.lifecycle import raise_if_cancelled
 from service_kit.logging import get_logger
 from service_kit.queue.redis_errors import is_transient
 from service_kit.queue.results import Settlement
@@ -83,11 +83,11 @@ class GroupCommit:
             size = len(batch)
             backoff = Backoff(0.05, 2.0)
             while batch := await self._commit(batch):
-                heed_cancellation()
+                raise_if_cancelled()
                 await asyncio.sleep(backoff.next_delay())
             for _ in range(size):
                 self._commits.task_done()
-            heed_cancellation()
+            raise_if_cancelled()
 
     async def _commit(self, batch: list[_Commit]) -> list[_Commit]:
         """One round trip; returns those to try again."""

@@ -66,7 +66,7 @@ class RedisProducer:
         """How many messages stand in the ready list; producers hold back above their limit."""
         return await self._redis.llen(queue)
 
-    async def settled(self, queue: str, ids: Sequence[str]) -> list[bool]:
+    async def find_settled(self, queue: str, ids: Sequence[str]) -> list[bool]:
         """Whether each of these messages was answered or became a dead letter, in the last hour."""
         marks = await self._redis.mget([f"{queue}:done:{one}" for one in ids]) if ids else []
         return [mark is not None for mark in marks]

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from service_kit.backoff import Backoff
-from service_kit.lifecycle import heed_cancellation, sleep_unless
+from service_kit.lifecycle import raise_if_cancelled, sleep_unless
 from service_kit.logging import get_logger
 from service_kit.queue.base import ConsumerOptions, ConsumerStats, Delivery
 from service_kit.queue.redis_store import RedisStore
@@ -67,7 +67,7 @@ class Upkeep:
                 self._report(f"not reachable: {exc}")
                 log.debug("upkeep_delayed", queue=self._queue, error=str(exc))
                 seconds = backoff.next_delay()
-            heed_cancellation()
+            raise_if_cancelled()
             await sleep_unless(wake, seconds)
 
     async def _heartbeat(self) -> float:

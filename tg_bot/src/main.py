@@ -54,7 +54,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         identity = Identity()
         changes = UserChanges(identity, rest, redis)
         bot = _bot(settings, redis, identity, rest, changes)
-        find_settled = partial(bot.producer.settled, settings.input_queue)
+        find_settled = partial(bot.producer.find_settled, settings.input_queue)
         typing = TypingIndicator(telegram, find_settled, limit=settings.telegram_typing_limit)
         poller = _poller(settings, redis, telegram, bot, typing)
         consumer = RedisConsumer(

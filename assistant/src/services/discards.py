@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from service_kit.contracts.discards import DiscardKind, DiscardRead
 from service_kit.errors import KitError, NotFoundError
-from service_kit.lifecycle import heed_cancellation, sleep_unless
+from service_kit.lifecycle import raise_if_cancelled, sleep_unless
 from service_kit.logging import get_logger
 from service_kit.rest import endpoints
 from service_kit.rest.client import AsyncRestClient
@@ -60,7 +60,7 @@ class DiscardSweeper:
     async def run(self) -> None:
         """Sweep until cancelled."""
         while True:
-            heed_cancellation()
+            raise_if_cancelled()
             self._threads.forgotten.clear()
             try:
                 await self.sweep()

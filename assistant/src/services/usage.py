@@ -24,7 +24,7 @@ from service_kit.backoff import Backoff
 from service_kit.clock import Clock
 from service_kit.contracts.usage import MAX_RECORDS, UsageCreate, UsageKind
 from service_kit.errors import KitError, RestError
-from service_kit.lifecycle import heed_cancellation
+from service_kit.lifecycle import raise_if_cancelled
 from service_kit.logging import get_logger
 from service_kit.notes import Notes
 
@@ -110,7 +110,7 @@ class UsageLog:
         """Post for ever."""
         pause, backoff = EVERY, Backoff(2 * EVERY, LONGEST_PAUSE)
         while True:
-            heed_cancellation()
+            raise_if_cancelled()
             await asyncio.sleep(pause)
             try:
                 await self._write()

@@ -52,11 +52,11 @@ async def test_it_is_known_what_is_settled(backend):
     for number in (1, 2):
         await producer.enqueue(IN, message(number))
     wanted = ["tg:1", "tg:2", "tg:3"]
-    assert await producer.settled(IN, wanted) == [False, False, False]
+    assert await producer.find_settled(IN, wanted) == [False, False, False]
     async with consuming(backend.consumer(options(), only_the_first)) as consumer:
         await until(lambda: consumer.stats.done == 1 and consumer.stats.dead == 1)
-    assert await producer.settled(IN, wanted) == [True, True, False]
-    assert await producer.settled(IN, []) == []
+    assert await producer.find_settled(IN, wanted) == [True, True, False]
+    assert await producer.find_settled(IN, []) == []
 
 
 async def test_a_repeated_id_is_not_stored_again_but_its_offset_is(backend):

@@ -1,11 +1,11 @@
-"""Cancellations that get lost (see `heed_cancellation`)."""
+"""Cancellations that get lost (see `raise_if_cancelled`)."""
 
 import asyncio
 import contextlib
 
 import pytest
 
-from service_kit.lifecycle import end_tasks, heed_cancellation, sleep_unless
+from service_kit.lifecycle import end_tasks, raise_if_cancelled, sleep_unless
 
 
 async def losing_cancellations(times):
@@ -42,7 +42,7 @@ async def test_a_lost_cancellation_is_heeded():
         while True:
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.sleep(0)
-            heed_cancellation()
+            raise_if_cancelled()
 
     task = asyncio.create_task(loop())
     await asyncio.sleep(0)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field, SecretStr
 
 from service_kit import logging as kit_logging
-from service_kit.logging import configure_logging, correlated, get_logger, redact_text
+from service_kit.logging import bind_correlation, configure_logging, get_logger, redact_text
 from service_kit.settings import ServiceSettings
 
 BOT_TOKEN = "123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw0"
@@ -84,7 +84,7 @@ def test_a_line_is_an_event_with_its_fields(lines):
 
 
 def test_third_party_lines_pass_the_same_chain(lines):
-    with correlated("tg:7"):
+    with bind_correlation("tg:7"):
         logging.getLogger("some.library").warning("sent %s to %s", "x", f"https://api/bot{BOT_TOKEN}/getMe")
     (line,) = lines()
     assert line["event"] == "sent x to https://api/bot***/getMe"
@@ -93,9 +93,9 @@ def test_third_party_lines_pass_the_same_chain(lines):
 
 def test_the_correlation_ends_with_its_block(lines):
     log = get_logger("a")
-    with correlated("tg:7", user_id=1):
+    with bind_correlation("tg:7", user_id=1):
         log.info("inside")
-        with correlated("tg:8"):
+        with bind_correlation("tg:8"):
             log.info("nested")
         log.info("inside_again")
     log.info("outside")

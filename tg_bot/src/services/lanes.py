@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from service_kit.errors import AccessError, TransientError
 from service_kit.lifecycle import end_tasks
-from service_kit.logging import correlated, get_logger
+from service_kit.logging import bind_correlation, get_logger
 
 from ..client.models import Update
 from ..client.telegram import MOST_UPDATES
@@ -86,7 +86,7 @@ class Lanes:
     async def _run(self, chat_id: int) -> None:
         while update := self._next(chat_id):  # later batches may add to the chat meanwhile
             update.error = None
-            with correlated(message_id(self._identity.bot_id, update.update_id)):
+            with bind_correlation(message_id(self._identity.bot_id, update.update_id)):
                 try:
                     update.decision = await self._decide_on(update.update)
                 except (TransientError, AccessError, RedisError) as exc:

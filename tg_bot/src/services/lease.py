@@ -14,7 +14,7 @@ from uuid import uuid4
 import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
-from service_kit.lifecycle import end_tasks, heed_cancellation
+from service_kit.lifecycle import end_tasks, raise_if_cancelled
 from service_kit.logging import get_logger
 
 log = get_logger(__name__)
@@ -85,7 +85,7 @@ class PollLease:
     async def _wait_for(self, key: str) -> None:
         waiting_for: str | None = None
         while True:
-            heed_cancellation()
+            raise_if_cancelled()
             inherit = self._slot if self._may_inherit else ""
             holder = (await self._take(keys=[key], args=[self._me, inherit, int(TTL * 1000)])).decode()
             # only at the start: two living processes with the same slot would take it from each other
@@ -102,7 +102,7 @@ class PollLease:
         loop = asyncio.get_running_loop()
         ends = loop.time() + TTL
         while True:
-            heed_cancellation()
+            raise_if_cancelled()
             await asyncio.sleep(RENEW_EVERY)
             asked = loop.time()
             try:

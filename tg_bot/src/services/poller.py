@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from service_kit.backoff import Backoff
 from service_kit.errors import KitError, TransientError
-from service_kit.lifecycle import heed_cancellation
+from service_kit.lifecycle import raise_if_cancelled
 from service_kit.logging import get_logger
 from service_kit.queue.producer import RedisProducer
 
@@ -98,7 +98,7 @@ class Poller:
         """Poll until cancelled."""
         backoff = _backoff()
         while True:
-            heed_cancellation()
+            raise_if_cancelled()
             try:
                 bot = await self._telegram.get_me()
                 if self._on_start:
@@ -124,7 +124,7 @@ class Poller:
     async def _poll_for_ever(self, key: str) -> NoReturn:
         backoff = _backoff()
         while True:
-            heed_cancellation()
+            raise_if_cancelled()
             try:
                 await self._poll(key)
                 backoff.reset()

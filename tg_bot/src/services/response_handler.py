@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from service_kit.contracts.messages import OutgoingMessage, OutgoingType
 from service_kit.contracts.users import UserRead, UserRole, UserUpdate
 from service_kit.errors import AccessError, KitError, TransientError
-from service_kit.logging import correlated, get_logger
+from service_kit.logging import bind_correlation, get_logger
 from service_kit.queue.base import ConsumerOptions, Delivery, Reject, RetryLater
 from service_kit.queue.consumer import RedisConsumer
 
@@ -77,7 +77,7 @@ class ResponseHandler:
             message = OutgoingMessage.model_validate_json(delivery.raw)
         except ValidationError as exc:
             raise Reject(f"not an outgoing message: {_first_error(exc)}") from exc
-        with correlated(message.correlation):
+        with bind_correlation(message.correlation):
             try:
                 await self._deliver_or_raise(message, delivery)
             finally:  # sent or not: nothing more is to come, or nothing soon

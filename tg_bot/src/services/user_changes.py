@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 from service_kit.backoff import Backoff
 from service_kit.contracts.users import UserUpdate
 from service_kit.errors import AccessError, KitError, TransientError
-from service_kit.lifecycle import heed_cancellation
+from service_kit.lifecycle import raise_if_cancelled
 from service_kit.logging import get_logger
 
 from ..client.rest import RestClient
@@ -105,7 +105,7 @@ class UserChanges:
         await self._identity.wait_until_known()
         pause, backoff = FLUSH_EVERY, Backoff(FLUSH_EVERY * 2, LONGEST_PAUSE)
         while True:
-            heed_cancellation()
+            raise_if_cancelled()
             await self._sleep(pause)
             try:
                 is_complete = await self.flush()

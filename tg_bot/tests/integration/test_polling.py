@@ -61,7 +61,7 @@ class Rig:
         self.naps = Naps()
         self.started = 0
         producer = RedisProducer(redis)
-        self.typing = TypingIndicator(client, partial(producer.settled, "queue:in"), limit=60)
+        self.typing = TypingIndicator(client, partial(producer.find_settled, "queue:in"), limit=60)
         self.lanes = Lanes(handle, Identity(BOT_ID))
         self.intake = Intake(
             producer,

@@ -49,7 +49,7 @@ def sender(client, redis_client, hands):
 
 @pytest.fixture
 def typing(client, redis_client):
-    return TypingIndicator(client, partial(RedisProducer(redis_client).settled, "queue:in"), limit=60)
+    return TypingIndicator(client, partial(RedisProducer(redis_client).find_settled, "queue:in"), limit=60)
 
 
 @pytest.fixture

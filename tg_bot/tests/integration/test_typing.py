@@ -28,7 +28,7 @@ def _quick(monkeypatch):
 
 @asynccontextmanager
 async def indicator(client, redis_client, limit=60.0):
-    settled = partial(RedisProducer(redis_client).settled, QUEUE)
+    settled = partial(RedisProducer(redis_client).find_settled, QUEUE)
     typing = TypingIndicator(client, settled, limit=limit)
     task = asyncio.ensure_future(typing.run())
     try:
