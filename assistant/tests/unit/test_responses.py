@@ -231,3 +231,40 @@ def test_a_call_id_that_comes_twice_gets_another():
     results = {item["call_id"]: item["output"] for item in items if item["type"] == "function_call_output"}
     assert len(set(made)) == 2
     assert [results[call_id] for call_id in made] == ["one", "two"]
+
+
+DELTA = {"type": "response.output_text.delta", "delta": "Hello"}
+MESSAGE = {"type": "message", "content": [{"type": "output_text", "text": "Hello"}]}
+
+
+@pytest.mark.parametrize(
+    "ended",
+    [
+        {"response": {"status": "completed", "output": []}},
+        {"response": {"status": "completed", "output": None}},
+        {"response": None},
+        {},
+        {"response": {"status": "in_progress", "output": [MESSAGE]}},
+        {"response": {"output": [{"content": "Hello"}]}},
+    ],
+)
+async def test_a_last_event_without_the_answer_costs_nothing_where_the_pieces_hold_it(ended):
+    server = OpenAIStandIn(events(DELTA, {"type": "response.completed", **ended}))
+    async with backend_at(server) as backend:
+        assert (await backend.complete(REQUEST, on_text=lambda _text: None)).text == "Hello"
+
+
+async def test_a_failure_without_a_reason_may_pass():
+    with pytest.raises(ModelUnavailableError):
+        await answer_to(events({"type": "response.failed", "response": None}), on_text=lambda _text: None)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_call_that_stands_in_the_text_is_one(streamed: bool):
+    shown: list[str] = []
+    text = 'Let me see.\n<tool_call>{"name": "weather", "arguments": {"city": "Rome"}}</tool_call>'
+    answer = await answer_to(Says(text), on_text=shown.append if streamed else None)
+    assert [(call.name, call.arguments) for call in answer.tool_calls] == [("weather", '{"city": "Rome"}')]
+    assert answer.text == "Let me see."
+    assert answer.opaque == ""
+    assert not any("tool_call" in text for text in shown)

@@ -1,5 +1,6 @@
 """Answers of the Responses protocol as ours: the response object, whole or as the last event of a stream."""
 
+from collections.abc import Collection
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
@@ -8,6 +9,7 @@ from ..errors import BadAnswerError, ContentRefusedError, ModelRefusedError
 from ..model import ModelAnswer, ToolCall
 from ..providers import bounds
 from ..providers.refusals import classify_refusal, find_error
+from ..wire.calls_in_text import extract_calls
 from ..wire.parsing import (
     AsObject,
     AsObjects,
@@ -21,12 +23,11 @@ from ..wire.parsing import (
     read_usage,
     validate_as,
 )
-from ..wire.reasoning import remove_reasoning
 from ..wire.tool_calls import RawCall, read_tool_calls
 from .request import pack_round
 
-_FAULTS_OF_THE_SERVER = frozenset({"server_error", "rate_limit_exceeded", "vector_store_timeout"})
-"""Codes of a failed response that another try may get over."""
+_FAULTS_OF_THE_SERVER = frozenset({"server_error", "rate_limit_exceeded", "vector_store_timeout", ""})
+"""Codes of a failed response that another try may get over; without any, nobody said that it may not."""
 
 
 class _Output(Wire):
@@ -63,8 +64,8 @@ def parse_response(value: object) -> Response:
     return validate_as(Response, drop_surrogates(value), "a response")
 
 
-def answer_of(response: Response, *, model: str, provider: str) -> ModelAnswer:
-    """What the response says.
+def answer_of(response: Response, *, model: str, provider: str, tools: Collection[str] = ()) -> ModelAnswer:
+    """What the response says; `tools` are the names of calls that may stand in its text.
 
     Raises:
         BadAnswerError: it is not finished, or empty, or ends within a call.
@@ -80,15 +81,16 @@ def answer_of(response: Response, *, model: str, provider: str) -> ModelAnswer:
     if response.status not in {"completed", "incomplete", ""}:
         msg = f"a response that is {response.status[:20]}"
         raise BadAnswerError(msg)
-    text = remove_reasoning("\n\n".join(filter(None, map(_text_in, response.output))))
-    bounds.check_size(len(text), bounds.TEXT, "characters")
+    said = "\n\n".join(filter(None, map(_text_in, response.output)))
+    bounds.check_size(len(said), bounds.TEXT, "characters")
     made = [item for item in response.output if item.type == "function_call"]
-    calls = read_tool_calls([_raw_call(item) for item in made])
+    text, in_text = extract_calls(said, () if made else tools)
+    calls = read_tool_calls([_raw_call(item) for item in made] or in_text)
     if response.status == "incomplete":
         _check_cut(response, text, calls)
     if not text.strip() and not calls:
         raise BadAnswerError("an empty answer")
-    for item, call in zip(made, calls, strict=True):
+    for item, call in zip(made, calls, strict=False):
         item.call_id = call.id
     name = f"{provider}/{model}"
     return ModelAnswer(
@@ -97,7 +99,7 @@ def answer_of(response: Response, *, model: str, provider: str) -> ModelAnswer:
         usage=read_usage(name, response.usage, input_key="input_tokens", output_key="output_tokens"),
         model=name,
         opaque=pack_round(name, [item.model_dump(exclude_unset=True) for item in response.output])
-        if calls
+        if made
         else "",
     )
 
@@ -114,7 +116,7 @@ def _check_cut(response: Response, text: str, calls: tuple[ToolCall, ...]) -> No
 
 
 def _text_in(item: _Output) -> str:
-    if item.type != "message":
+    if item.type not in {"message", ""}:
         return ""
     if not isinstance(item.content, list):
         return read_text(item.content)

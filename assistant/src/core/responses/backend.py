@@ -5,7 +5,7 @@ the history is sent along, nothing is stored at the provider, and what the model
 of tool calls goes back to it encrypted.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any
 
 from ..errors import CutAnswerError, ModelRefusedError
@@ -42,18 +42,24 @@ class ResponsesBackend:
         model = request.models[0]
         items = input_items(request.messages, model=f"{self._provider.name}/{model}")
         body = response_body(model, request, items, strict=self._strict) | {"store": False}
+        tools = frozenset(tool.name for tool in request.tools)
         if model not in self._without_reasoning:
             try:
-                return await ask(self._provider, body | _REASONING, on_text)
+                return await ask(self._provider, body | _REASONING, on_text, tools=tools)
             except ModelRefusedError as exc:
                 if _NO_REASONING not in str(exc).lower():
                     raise
                 self._without_reasoning.add(model)
-        return await ask(self._provider, body, on_text)
+        return await ask(self._provider, body, on_text, tools=tools)
 
 
-async def ask(provider: Provider, body: Mapping[str, Any], on_text: TextSink | None) -> ModelAnswer:
+async def ask(
+    provider: Provider, body: Mapping[str, Any], on_text: TextSink | None, *, tools: Collection[str] = ()
+) -> ModelAnswer:
     """The answer to one request; with `on_text` it is streamed.
+
+    `tools` are the names of calls that may stand in the text: none where the provider keeps the conversation,
+    for there they were no calls.
 
     Raises:
         ModelUnavailableError: as `Provider.request` and `Provider.stream`.
@@ -63,18 +69,20 @@ async def ask(provider: Provider, body: Mapping[str, Any], on_text: TextSink | N
     """
     asked = body if on_text is None else {**body, STREAM: True}
     sink = on_text or ignore_text
-    return await ask_without_refused(provider, asked, lambda taken: _ask(provider, taken, sink))
+    return await ask_without_refused(provider, asked, lambda taken: _ask(provider, taken, sink, tools))
 
 
-async def _ask(provider: Provider, body: Mapping[str, Any], on_text: TextSink) -> ModelAnswer:
-    text = TextCollector()
+async def _ask(
+    provider: Provider, body: Mapping[str, Any], on_text: TextSink, tools: Collection[str]
+) -> ModelAnswer:
+    text = TextCollector(tools)
     if STREAM in body:
         async with provider.stream(PATH, body) as events:
             response = await _streamed(events, text, on_text)
     else:
         events = _events_of(await provider.request("POST", PATH, body))
         response = await _streamed(events, text, ignore_text)
-    answer = answer_of(response, model=body["model"], provider=provider.name)
+    answer = answer_of(response, model=body["model"], provider=provider.name, tools=tools)
     if answer.text != text.shown:
         on_text(answer.text)
     return answer
@@ -103,7 +111,8 @@ async def _streamed(events: AsyncIterator[SSE], text: TextCollector, on_text: Te
                 items.append(event.get("item"))
                 size += len(raw.data)
             case kind if kind in _TERMINAL:
-                return _finished(event.get("response"), items)
+                said = [{"type": "message", "content": text.raw()}]
+                return _finished(kind, event.get("response"), items or said)
             case "error":
                 raise find_error(event) or classify_error_body(event, status=None)
             case _ if (error := find_error(event)) is not None:
@@ -113,10 +122,14 @@ async def _streamed(events: AsyncIterator[SSE], text: TextCollector, on_text: Te
     raise CutAnswerError("the stream ended before the response did")
 
 
-def _finished(response: object, items: list[Any]) -> Response:
-    """The response in the last event; some servers leave its output to the events before."""
-    if isinstance(response, dict) and not response.get("output") and response.get("status") != "failed":
-        response = response | {"output": items}
+def _finished(kind: str, ended: object, items: list[Any]) -> Response:
+    """The response in the last event, of this `kind`; some servers leave its output to the events before."""
+    state = kind.removeprefix("response.")
+    response = dict(ended) if isinstance(ended, dict) else {"status": state}
+    if response.get("status"):
+        response["status"] = state  # some repeat that of the beginning
+    if state != "failed":
+        response["output"] = response.get("output") or items
     return parse_response(response)
 
 

@@ -42,19 +42,20 @@ class TextCollector:
 
     def text(self) -> str:
         """The text."""
-        return well_formed(extract_calls(self._raw(), self._tools)[0])
+        return well_formed(extract_calls(self.raw(), self._tools)[0])
 
     def calls(self) -> list[RawCall]:
         """The calls in it."""
-        return extract_calls(self._raw(), self._tools)[1]
+        return extract_calls(self.raw(), self._tools)[1]
 
-    def _raw(self) -> str:
+    def raw(self) -> str:
+        """All that came."""
         self._pieces = ["".join(self._pieces)]
         return self._pieces[0]
 
     def _sure(self) -> str:
         """What is sure to be for people, while it grows."""
-        text = self._raw()
+        text = self.raw()
         if text and "\ud800" <= text[-1] <= "\udbff":
             text = text[:-1]  # the other half of the character is to come
         text = remove_reasoning(text, growing=True)
