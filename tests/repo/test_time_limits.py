@@ -36,7 +36,7 @@ ANSWER_IN_HAND = {
     "assistant.src.storage.provider_threads:TOUCH_TIMEOUT": 1.0,
     "assistant.src.core.chat.backend:USAGE_WAIT": 2.0,
     "assistant.src.core.providers.event_stream:DRAIN": 0.1,
-    "tg_bot.src.services.progress:NOTE_TIMEOUT": 2.0,
+    "tg_bot.src.services.progress:STORE_TIMEOUT": 2.0,
     "tg_bot.src.services.typing_indicator:CALL_IN_FLIGHT_TIMEOUT": 0.5,
 }
 ON_THE_WAY = {

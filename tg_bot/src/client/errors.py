@@ -1,4 +1,4 @@
-"""What Telegram can answer, as exceptions: one table from wire to type.
+"""The errors of the Bot API: one table from wire to exception.
 
 | what came of a call                        | error                 | carried out | worth another try |
 |--------------------------------------------|-----------------------|-------------|-------------------|
@@ -29,7 +29,7 @@ TelegramError
         ├── ChatNotFoundError
         └── ChatMigratedError    the group became a supergroup; carries its new id
 
-None of them holds the request's URL, for the token is part of it.
+No error contains the request's URL, because the token is part of it.
 """
 
 from collections.abc import Callable
@@ -42,7 +42,7 @@ from .models import BotObject
 
 
 class TelegramError(Exception):
-    """Root of what goes wrong at Telegram."""
+    """Root of all errors of the Bot API."""
 
 
 class TelegramTransientError(TelegramError, TransientError):
@@ -50,15 +50,15 @@ class TelegramTransientError(TelegramError, TransientError):
 
 
 class NotSentError(TelegramTransientError):
-    """Telegram has not seen the request, or not all of it."""
+    """Telegram did not carry out the request."""
 
 
 class UncertainError(TelegramTransientError):
-    """The request was sent and Telegram may have carried it out: it has not said so."""
+    """The request was sent and not answered: Telegram may have carried it out."""
 
 
 class ServerError(UncertainError):
-    """A 5xx, or something that is no answer of the Bot API: a gateway may have spoken in its place."""
+    """A 5xx, or an answer that is not of the Bot API: a gateway may have answered in its place."""
 
 
 class RetryAfterError(TelegramTransientError):
@@ -82,20 +82,20 @@ class UnreachableError(TelegramRefusedError):
 
 
 class PollConflictError(TelegramRefusedError):
-    """Somebody else receives this bot's updates: another poller or a webhook."""
+    """Another poller or a webhook receives this bot's updates."""
 
     @property
     def by_webhook(self) -> bool:
-        """Whether it is a webhook; else another process polls with the same token."""
+        """Whether it is a webhook. If not, another process polls with the same token."""
         return "webhook" in str(self).lower()
 
 
 class BadRequestError(TelegramRefusedError):
-    """Telegram cannot make sense of the request."""
+    """The request is invalid."""
 
 
 class ChatNotFoundError(BadRequestError):
-    """There is no such chat, or the user never wrote to this bot."""
+    """The chat does not exist, or the user never wrote to this bot."""
 
 
 class ChatMigratedError(BadRequestError):

@@ -1,4 +1,4 @@
-"""The part of the Bot API's objects that the bot reads, and what it writes. Unknown fields are ignored."""
+"""The objects of the Bot API that the bot reads and writes. Unknown fields are ignored."""
 
 import re
 from enum import StrEnum
@@ -14,8 +14,8 @@ from ..utils.addresses import add_addresses
 _LONE_SURROGATES_AND_NUL = re.compile("[\ud800-\udfff\0]")
 
 
-def _storable(value: object) -> object:
-    """A text that UTF-8 and PostgreSQL can hold."""
+def _replace_unstorable(value: object) -> object:
+    """Replace what UTF-8 and PostgreSQL cannot hold."""
     return _LONE_SURROGATES_AND_NUL.sub("\ufffd", value) if isinstance(value, str) else value
 
 
@@ -26,11 +26,11 @@ class BotObject(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _without_null(cls, data: Any) -> Any:  # noqa: ANN401 - whatever came in, pydantic judges what goes out
-        """Null is as good as absent."""
+    def _drop_null(cls, data: Any) -> Any:  # noqa: ANN401 - pydantic validates what this returns
+        """Drop null fields: null means absent."""
         if not isinstance(data, dict):
             return data
-        return {name: _storable(value) for name, value in data.items() if value is not None}
+        return {name: _replace_unstorable(value) for name, value in data.items() if value is not None}
 
 
 class ChatType(StrEnum):
@@ -50,7 +50,7 @@ class Chat(BotObject):
 
 
 class TelegramUser(BotObject):
-    """Telegram's `User`."""
+    """Telegram's `User`: who sent a message."""
 
     id: TelegramId
     is_bot: bool = False
@@ -63,8 +63,8 @@ ATTACHMENTS = (
     "animation", "audio", "checklist", "contact", "dice", "document", "game", "invoice", "location",
     "paid_media", "photo", "poll", "sticker", "story", "venue", "video", "video_note", "voice",
 )  # fmt: skip
-"""What a person can send instead of a text, or with one as its caption (Bot API, Message). What has neither
-is a service message: something was pinned, a title changed, somebody joined."""
+"""What a user can send instead of a text, or with a caption (Bot API, Message). A message without any of
+these and without a text is a service message: something was pinned, a title changed, somebody joined."""
 
 
 class Message(BotObject):
@@ -77,7 +77,7 @@ class Message(BotObject):
     text: str = ""
     caption: str = ""
     entities: list[Any] = Field(default_factory=list)
-    """Of the text; raw, for one that is malformed must not hide the message."""
+    """Of the text. Raw, because a malformed one must not hide the message."""
     caption_entities: list[Any] = Field(default_factory=list)
     media_group_id: str | None = None
     """The album that it is a part of."""
@@ -85,25 +85,25 @@ class Message(BotObject):
 
     @property
     def words(self) -> str:
-        """What the person wrote, with the addresses behind linked words as far as there is room."""
+        """The user's text, with the addresses behind linked words if they fit."""
         text, entities = (self.text, self.entities) if self.text else (self.caption, self.caption_entities)
         text_and_addresses = add_addresses(text, entities)
         return text_and_addresses if len(text_and_addresses) <= MAX_INCOMING_TEXT else text
 
     @property
     def is_service(self) -> bool:
-        """Whether nobody says anything with it."""
+        """Whether it is a service message."""
         return not (self.text or self.caption or self.attachment)
 
 
 class ChatMember(BotObject):
-    """How the bot now stands in a chat: `kicked` after a user blocked it."""
+    """The bot's status in a chat: `kicked` after a user blocked it."""
 
     status: str
 
 
 class ChatMemberUpdated(BotObject):
-    """The bot's own standing in a chat changed."""
+    """The bot's own status in a chat changed."""
 
     chat: Chat
     sender: TelegramUser | None = Field(default=None, alias="from")
@@ -120,7 +120,7 @@ class Update(BotObject):
 
 
 ALLOWED_UPDATES = ["message", "edited_message", "my_chat_member"]
-"""Always sent with getUpdates: where it is missing Telegram keeps the previous setting."""
+"""Sent with each getUpdates; without it Telegram keeps the previous setting."""
 
 
 class BotIdentity(BotObject):

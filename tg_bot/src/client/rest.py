@@ -1,8 +1,8 @@
 """Users, from rest_service: a thin facade over the kit's client.
 
-Each row that is read or changed is kept under both of its keys, Telegram's id and rest_service's, with the
-counters from before the question: it serves until the next announced change, and when rest_service is away
-then, as the last known.
+Each user that is read or changed is cached under both keys, Telegram's id and rest_service's, with the change
+counters from before the request. The entry is valid until the next announced change. When rest_service is
+away then, the last known user is returned.
 """
 
 from typing import Self
@@ -18,11 +18,11 @@ from service_kit.rest.client import AsyncRestClient
 from service_kit.rest.endpoints import Call
 
 MOST_KEYS = 20_000
-"""Two of each user."""
+"""Two for each user."""
 
 
 class RestClient:
-    """What the bot asks rest_service. Raises the kit's RestUnavailableError and RestError."""
+    """The calls to rest_service. They raise the kit's RestUnavailableError and RestError."""
 
     def __init__(self, client: AsyncRestClient, redis: aioredis.Redis) -> None:
         self._client = client
@@ -38,7 +38,7 @@ class RestClient:
         await self._client.aclose()
 
     async def play_bot(self, bot_id: int, username: str) -> None:
-        """From now on only this bot's people are known."""
+        """Make this bot the active one: rest_service then returns only its users."""
         await self._client.send(endpoints.play_bot(BotPut(id=bot_id, username=username[:64])))
 
     async def get_user(self, telegram_id: int) -> UserRead | None:
@@ -58,7 +58,7 @@ class RestClient:
         language: str | None = None,
         role: UserRole = UserRole.MEMBER,
     ) -> UserRead:
-        """A new user; ConflictError where the Telegram id is taken, or a second owner is asked for."""
+        """Create a user; raises ConflictError where the Telegram id is taken, or for a second owner."""
         new = UserCreate(
             telegram_id=telegram_id, username=username, first_name=first_name, language=language, role=role
         )
@@ -72,12 +72,12 @@ class RestClient:
         first_name: str | None = None,
         language: str | None = None,
     ) -> UserRead:
-        """The user with that Telegram id, made a member where there is none."""
+        """The user with that Telegram id; creates a member where there is none."""
         if user := await self.get_user(telegram_id):
             return user
         try:
             return await self.create_user(telegram_id, username, first_name=first_name, language=language)
-        except ConflictError:  # another instance, or an answer that was lost, made it meanwhile
+        except ConflictError:  # another instance created it meanwhile, or our answer was lost
             return await self._send(endpoints.user_by_telegram_id(telegram_id))
 
     async def update_user(self, user: UserRead, change: UserUpdate) -> UserRead:
@@ -92,7 +92,7 @@ class RestClient:
                 user = await self._client.send(call)
             except NotFoundError:
                 return None
-            self._keep(user, seen)
+            self._cache_user(user, seen)
             return user
 
         return await self._cache.get(key, find, seen=seen)
@@ -100,9 +100,9 @@ class RestClient:
     async def _send(self, call: Call[UserRead]) -> UserRead:
         seen = await self._changes.look()
         user = await self._client.send(call)
-        self._keep(user, seen)
+        self._cache_user(user, seen)
         return user
 
-    def _keep(self, user: UserRead, seen: Versions) -> None:
+    def _cache_user(self, user: UserRead, seen: Versions) -> None:
         self._cache.put(("telegram", user.telegram_id), user, seen)
         self._cache.put(("id", user.id), user, seen)

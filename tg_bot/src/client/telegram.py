@@ -1,4 +1,4 @@
-"""The Bot API over aiohttp: what the bot calls, typed; errors as in `errors`."""
+"""The Bot API over aiohttp: typed methods; errors as in `errors`."""
 
 import json
 from collections.abc import Sequence
@@ -22,25 +22,25 @@ from .models import ALLOWED_UPDATES, BotIdentity, Command, Entity
 T = TypeVar("T", bound=BaseModel)
 
 CONNECT_TIMEOUT = 10.0
-"""Seconds until a connection is there: a free place in the pool, the name's address, TCP and TLS."""
+"""Seconds until a connection is open: a free place in the pool, DNS, TCP and TLS."""
 CALL_TIMEOUT = 20.0
-"""Seconds for a whole ordinary call, to the last byte of its answer."""
+"""Seconds for a call, to the last byte of its answer."""
 LARGEST_ANSWER = 16 * 2**20
-"""Bytes; 100 updates of the longest texts with their entities stay below it."""
+"""Bytes. 100 updates with the longest texts and their entities stay below it."""
 POOL_SIZE = 64
-"""Connections kept open; further calls wait for a free one. One of them is the long poll's."""
+"""Open connections, one of them for the long poll; further calls wait for a free one."""
 
 MOST_UPDATES = 100
-"""In one answer to getUpdates; the Bot API gives no more."""
+"""Updates in one answer to getUpdates (Bot API)."""
 NO_PREVIEW = {"is_disabled": True}
-"""`LinkPreviewOptions`: Telegram fetches an address to show its preview, and with it whatever an injected
-text made the model write into the address."""
+"""`LinkPreviewOptions`. For a preview Telegram fetches the address, and an injected text may have made the
+model write private data into it."""
 
-_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+_CONNECT_ERRORS = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
 
 class TelegramClient:
-    """One connection pool to the Bot API for one bot. A context manager; opens nothing before it is used.
+    """One connection pool to the Bot API for one bot. A context manager; it opens connections on use.
 
     Every method may raise any error of `errors`.
     """
@@ -53,7 +53,7 @@ class TelegramClient:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=POOL_SIZE, ttl_dns_cache=300),
             cookie_jar=aiohttp.DummyCookieJar(),
-            # uncompressed, for what is unpacked could be a thousand times as large as what came
+            # uncompressed: a compressed answer could unpack to a thousand times its size
             headers={"Content-Type": "application/json", "Accept-Encoding": "identity"},
             auto_decompress=False,
         )
@@ -74,7 +74,7 @@ class TelegramClient:
         *,
         limit: int = MOST_UPDATES,
     ) -> list[dict[str, Any]]:
-        """Updates from `offset` on, unparsed: one that is malformed must not hide the others.
+        """Updates from `offset` on, unparsed, because a malformed one must not hide the others.
 
         Waits up to `timeout` seconds for the first. Everything below `offset` is confirmed by the call.
         """
@@ -92,23 +92,23 @@ class TelegramClient:
         if entities:
             params["entities"] = entities
         sent = await self._make_request("sendMessage", **params)
-        # it was accepted, whatever the answer looks like: an error here would send it twice
+        # Telegram accepted it, whatever the result looks like: an error here would send it twice
         message_id = sent.get("message_id") if isinstance(sent, dict) else None
         return message_id if isinstance(message_id, int) else 0
 
     async def send_chat_action(self, chat_id: int, action: str = "typing") -> None:
-        """Show 'typing…' for up to 5 s, or until a message arrives."""
+        """Show 'typing…' for 5 s, or until a message arrives."""
         await self._make_request("sendChatAction", chat_id=chat_id, action=action)
 
     async def set_my_commands(self, commands: Sequence[Command], language_code: str | None = None) -> None:
-        """The bot's menu, for people of that language (None: for all others)."""
+        """Set the bot's menu for users of that language (None: for all others)."""
         params: dict[str, Any] = {"commands": [command.model_dump() for command in commands]}
         if language_code:
             params["language_code"] = language_code
         await self._make_request("setMyCommands", **params)
 
     async def delete_webhook(self) -> None:
-        """Let getUpdates work again; updates that wait are kept."""
+        """Remove the webhook, so that getUpdates works; Telegram keeps pending updates."""
         await self._make_request("deleteWebhook", drop_pending_updates=False)
 
     async def _make_request(
@@ -130,7 +130,7 @@ class TelegramClient:
                 allow_redirects=False,  # the token would go wherever it points
             ) as response:
                 status, body = response.status, await _read(response)
-        except _NEVER_SENT as exc:
+        except _CONNECT_ERRORS as exc:
             # `from None`, here and below: aiohttp's errors may hold the URL, and with it the token
             raise NotSentError(f"{method}: no connection ({type(exc).__name__})") from None
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
@@ -145,13 +145,13 @@ class TelegramClient:
         except (ValueError, RecursionError):  # the latter: nested a thousand deep
             answer = None
         if not isinstance(answer, dict) or "ok" not in answer:
-            raise _error_of_a_stranger(method, status)
+            raise _error_of_gateway(method, status)
         if answer.get("ok") is True:
             return answer.get("result")
         try:
             failure = Failure.model_validate({"error_code": status, **answer})
         except ValidationError:
-            raise _error_of_a_stranger(method, status) from None
+            raise _error_of_gateway(method, status) from None
         raise error_for(method, failure)
 
     @staticmethod
@@ -163,7 +163,7 @@ class TelegramClient:
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes | None:
-    """The body; None where it is larger than any answer of the Bot API."""
+    """The body; None where it is larger than `LARGEST_ANSWER`."""
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk
@@ -172,8 +172,8 @@ async def _read(response: aiohttp.ClientResponse) -> bytes | None:
     return bytes(body)
 
 
-def _error_of_a_stranger(method: str, status: int) -> TelegramTransientError:
-    """The error for an answer of something else than the Bot API, such as a proxy."""
+def _error_of_gateway(method: str, status: int) -> TelegramTransientError:
+    """The error for an answer that is not of the Bot API, such as a proxy's."""
     text = f"{method}: {status} and no answer of the Bot API"
     if status == 429:
         return RetryAfterError(text, retry_after=DEFAULT_RETRY_AFTER)

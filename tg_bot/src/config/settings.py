@@ -6,7 +6,7 @@ from service_kit.settings import QueueSettings, RedisSettings, RestClientSetting
 
 
 class Settings(ServiceSettings, RedisSettings, QueueSettings, RestClientSettings):
-    """Everything tg_bot can be told."""
+    """The settings of tg_bot."""
 
     telegram_token: SecretStr = Field(description="The bot's token, from @BotFather.")
     telegram_api_url: str = Field(

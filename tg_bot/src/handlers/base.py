@@ -17,12 +17,12 @@ from ..services.user_changes import UserChanges
 from ..utils.texts import Texts, texts_for
 
 REFUSAL_PAUSE = 600
-"""Seconds in which a chat hears the same refusal once."""
+"""Seconds in which a chat gets the same refusal once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bot:
-    """What the handlers work with."""
+    """The dependencies of the handlers."""
 
     identity: Identity
     rest: RestClient
@@ -37,7 +37,7 @@ class Bot:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One private message, and what is known about who wrote it."""
+    """One private message and what is known about its writer."""
 
     bot_id: int
     update_id: int
@@ -61,5 +61,5 @@ class Request:
         return self.sender.first_name or (self.user.first_name if self.user else None) or "👋"
 
     def reply(self, text: str) -> OutgoingMessage:
-        """The bot's own answer; it goes the way of every reply."""
+        """The bot's own reply; it is queued like every reply."""
         return create_notice(self.bot_id, self.update_id, self.message.chat.id, text, user=self.user)

@@ -1,4 +1,4 @@
-"""The bot's commands, but `/start`."""
+"""The bot's commands except `/start`."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -16,13 +16,13 @@ CommandHandler = Callable[[Bot, Request, UserRead, str], Awaitable[Decision]]
 
 
 def parse_command(text: str) -> tuple[str, str] | None:
-    """Name (lower case, no slash) and argument; None where `text` is no command, such as `/etc/hosts`."""
+    """Name (lower case, no slash) and argument; None for text that is no command, such as `/etc/hosts`."""
     found = _COMMAND.fullmatch(text.strip())
     return (found[1].lower(), (found[2] or "").strip()) if found else None
 
 
 async def handle_command(bot: Bot, request: Request, user: UserRead, name: str, argument: str) -> Decision:
-    """The answer to `/name argument` of a known user."""
+    """Reply to `/name argument` of a known user."""
     handler = _HANDLERS.get(name)
     if handler is None:
         return request.reply(request.texts.unknown_command.format(command=f"/{name}"))
@@ -34,7 +34,7 @@ async def _help(_bot: Bot, request: Request, _user: UserRead, _argument: str) ->
 
 
 async def _new(_bot: Bot, request: Request, user: UserRead, _argument: str) -> Decision:
-    # the assistant keeps the conversation, so it also says that it has forgotten it
+    # the assistant stores the conversation, so the assistant also confirms the reset
     return IncomingMessage(
         type=IncomingType.RESET,
         id=request.id,

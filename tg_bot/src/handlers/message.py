@@ -13,7 +13,7 @@ from .profile import get_or_create, update_profile
 from .start import handle_start, refuse
 
 NOT_TEXT_PAUSE = 10
-"""Seconds in which ten photos get one answer."""
+"""Seconds in which several photos get one reply."""
 
 
 async def process_message(bot: Bot, message: Message, update_id: int) -> Decision:
@@ -47,13 +47,13 @@ async def process_message(bot: Bot, message: Message, update_id: int) -> Decisio
 async def _forward_text(bot: Bot, request: Request, user: UserRead, text: str) -> Decision:
     """Pass a known user's words on to the assistant, or say why not."""
     message = request.message
-    first = True
-    if message.media_group_id or not text.strip():  # an album's caption stands at one of its pictures
-        first = await bot.throttle.once(
+    may_reply = True
+    if message.media_group_id or not text.strip():  # of an album only one picture has the caption
+        may_reply = await bot.throttle.once(
             f"not_text:{message.chat.id}", request.update_id, seconds=NOT_TEXT_PAUSE
         )
     if not text.strip():
-        return request.reply(request.texts.not_text) if first else None
+        return request.reply(request.texts.not_text) if may_reply else None
     if len(text) > MAX_INCOMING_TEXT:
         return request.reply(request.texts.too_long)
     return IncomingMessage(

@@ -1,4 +1,4 @@
-"""Who writes: keeps what rest_service knows of a user in step with what Telegram says."""
+"""The user's profile: rest_service gets what Telegram says about the writer of a message."""
 
 import re
 
@@ -22,13 +22,13 @@ def username_of(sender: TelegramUser) -> str | None:
 
 
 def language_of(sender: TelegramUser) -> str | None:
-    """The IETF tag of the writer's Telegram app, where it is one."""
+    """The IETF tag of the writer's Telegram app, if it is valid."""
     tag = sender.language_code or ""
     return tag if _LANGUAGE.fullmatch(tag) and len(tag) <= 35 else None
 
 
 async def get_or_create(rest: RestClient, sender: TelegramUser) -> UserRead:
-    """The user who writes, made a member where there is none."""
+    """The user who writes; creates a member where there is none."""
     return await rest.get_or_create_user(
         sender.id,
         username_of(sender),
@@ -38,9 +38,9 @@ async def get_or_create(rest: RestClient, sender: TelegramUser) -> UserRead:
 
 
 async def update_profile(changes: UserChanges, user: UserRead, sender: TelegramUser) -> None:
-    """Store what is new: a name, and that a user who could not be reached is back.
+    """Store a new name, and that a user who was unreachable is back.
 
-    The language is stored only where none is known, for it may have been chosen on purpose.
+    The language is stored only where none is known, because the user may have chosen it.
     """
     seen = {
         "first_name": first_name_of(sender) or user.first_name,

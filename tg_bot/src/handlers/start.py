@@ -14,15 +14,15 @@ from .profile import first_name_of, get_or_create, language_of, update_profile, 
 log = get_logger(__name__)
 
 WRONG_CODES = 5
-"""Wrong codes a chat may send in `WRONG_CODES_PERIOD` seconds; then not even the right one works."""
+"""Wrong codes that a chat may send in `WRONG_CODES_PERIOD` seconds; then even the right one is refused."""
 WRONG_CODES_PERIOD = 3_600
 
 
 async def handle_start(bot: Bot, request: Request, payload: str) -> Decision:
-    """The answer to `/start` or `/start <payload>`.
+    """Reply to `/start` or `/start <payload>`.
 
     Raises:
-        RestUnavailableError: nothing is known of the writer and nothing was changed; try again.
+        RestUnavailableError: the writer is unknown and nothing was changed; try again.
     """
     user = request.user
     if payload and (user is None or user.role is not UserRole.OWNER):
@@ -75,7 +75,7 @@ def _is_owner_code(bot: Bot, code: str) -> bool:
 
 
 async def _become_owner(bot: Bot, request: Request) -> UserRead | None:
-    """The sender as owner; None where there is another one (the database allows one)."""
+    """Make the sender the owner; None where there is another one (the database allows one)."""
     sender, user = request.sender, request.user
     try:
         if user is None:
@@ -88,6 +88,6 @@ async def _become_owner(bot: Bot, request: Request) -> UserRead | None:
             )
         return await bot.rest.update_user(user, UserUpdate(role=UserRole.OWNER))
     except ConflictError:
-        # either there is an owner, or an answer was lost and the sender is it already
+        # either there is an owner, or our answer was lost and the sender is the owner already
         now = await bot.rest.get_user(sender.id)
         return now if now and now.role is UserRole.OWNER else None

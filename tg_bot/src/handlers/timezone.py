@@ -1,4 +1,4 @@
-"""`/timezone`: what the user's time zone is, and another one."""
+"""`/timezone`: shows and sets the user's time zone."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -12,16 +12,16 @@ from .base import Bot, Request
 
 
 async def handle_timezone(bot: Bot, request: Request, user: UserRead, wish: str) -> Decision:
-    """The answer to `/timezone` and `/timezone Berlin`.
+    """Reply to `/timezone` and `/timezone Berlin`.
 
     Raises:
-        RestUnavailableError: rest_service did not take the change; try again.
+        RestUnavailableError: rest_service did not accept the change; try again.
     """
     texts = request.texts
     if not wish:
         current = format_zone(texts.zone_known, user.timezone) if user.timezone else texts.zone_unknown
         return request.reply(f"{current}\n{texts.zone_how}")
-    # in a thread: the first search reads what Unicode knows of all zones
+    # in a thread: the first search loads Unicode's names of all zones
     zones = await asyncio.to_thread(find_zones, wish, datetime.now(UTC))
     if len(zones) == 1:
         await bot.rest.update_user(user, UserUpdate(timezone=zones[0]))
@@ -36,5 +36,5 @@ async def handle_timezone(bot: Bot, request: Request, user: UserRead, wish: str)
 
 
 def format_zone(text: str, zone: str) -> str:
-    """`text` with the zone and the time that it is there."""
+    """Fill the zone and its local time into `text`."""
     return text.format(zone=zone, time=f"{datetime.now(ZoneInfo(zone)):%H:%M}")

@@ -1,4 +1,4 @@
-"""Every update, by its kind; and what is no private message: groups, edits, blocks."""
+"""Dispatches updates by their kind, and handles groups, edits and blocks."""
 
 from service_kit.contracts.users import UserUpdate
 from service_kit.logging import get_logger
@@ -16,8 +16,8 @@ async def handle_telegram_update(bot: Bot, update: Update) -> Decision:
     """Decide on an update; nothing is enqueued here.
 
     Raises:
-        RestUnavailableError: nothing is known of who wrote it; try again.
-        RedisError: the same, for the counters.
+        RestUnavailableError: the writer cannot be looked up now; try again.
+        RedisError: the counters cannot be read now; try again.
     """
     if update.my_chat_member:
         return await handle_membership(bot, update.my_chat_member)
@@ -33,7 +33,7 @@ async def handle_telegram_update(bot: Bot, update: Update) -> Decision:
 
 
 async def handle_group(bot: Bot, message: Message, update_id: int) -> Decision:
-    """One friendly sentence that the bot talks in private; not at every message."""
+    """Tell a group that the bot talks in private chats only, once in `REFUSAL_PAUSE`."""
     if message.is_service:
         return None
     if not await bot.throttle.once(f"group:{message.chat.id}", update_id, seconds=REFUSAL_PAUSE):
@@ -44,15 +44,15 @@ async def handle_group(bot: Bot, message: Message, update_id: int) -> Decision:
 
 
 def ignore_edit(message: Message, update_id: int) -> None:
-    """Log it, and nothing more, on purpose: the message was answered as it stood.
+    """Only log an edit: the original message was answered already.
 
-    An answer to each corrected letter would be worse than none; who wants a new answer writes again.
+    A reply to each corrected letter would be worse than none.
     """
     log.info("edit_ignored", update_id=update_id, chat_id=message.chat.id)
 
 
 async def handle_membership(bot: Bot, change: ChatMemberUpdated) -> Decision:
-    """Remember who blocked the bot, and who let it in again."""
+    """Store whether the user can be reached: they blocked or unblocked the bot."""
     if change.chat.type is ChatType.PRIVATE and change.sender:
         reachable = change.new_chat_member.status != "kicked"
         await bot.changes.apply(change.sender.id, UserUpdate(is_active=reachable))

@@ -1,10 +1,10 @@
-"""How many messages are on their way to Telegram at once: as few as keep the pace.
+"""Limits how many messages are on their way to Telegram at once.
 
-What was sent, and not yet noted in Redis as sent, comes twice when the process is killed; the Bot API has
-no way to tell. So a message gets a place before it is sent, and the place is free again when Telegram has
-answered and that is noted, or after some milliseconds: a slow answer (the real network, one chat that
-Telegram is slow with) holds nobody up. Without it, a process that is killed while it works off a backlog
-doubles 20 to 30 messages; with it, the one on its way.
+A message that was sent but is not recorded in Redis comes twice when the process is killed; the Bot API has
+no idempotency key. So a message gets a place before it is sent. The place is free again when Telegram has
+answered and the answer is recorded, or after some milliseconds, so that a slow answer blocks no other chat.
+Without the gate, a process that is killed while it works through a backlog doubles 20 to 30 messages; with
+the gate, one.
 """
 
 import asyncio
@@ -14,11 +14,11 @@ from contextlib import asynccontextmanager
 
 PLACES = 1
 HELD_FOR = 0.008
-"""Seconds; however slow Telegram is, `PLACES / HELD_FOR` messages a second can start."""
+"""Seconds. However slow Telegram is, `PLACES / HELD_FOR` messages a second can start."""
 
 
 class Gate:
-    """`async with gate.place(): …send…`, first come, first served."""
+    """`async with gate.place(): …send…`; places are given in the order of the calls."""
 
     def __init__(self, *, places: int = PLACES, held_for: float = HELD_FOR) -> None:
         self._free = places
@@ -27,24 +27,24 @@ class Gate:
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
-        """Wait for a place, and hold it for the block, but not for long."""
-        await self._take()
+        """Wait for a place and hold it for the block, for `held_for` seconds at most."""
+        await self._acquire()
         held = True
 
-        def give_back() -> None:
+        def release() -> None:
             nonlocal held
             if held:
                 held = False
-                self._give_back()
+                self._release()
 
-        timer = asyncio.get_running_loop().call_later(self._held_for, give_back)
+        timer = asyncio.get_running_loop().call_later(self._held_for, release)
         try:
             yield
         finally:
             timer.cancel()
-            give_back()
+            release()
 
-    async def _take(self) -> None:
+    async def _acquire(self) -> None:
         if self._free:
             self._free -= 1
             return
@@ -53,14 +53,14 @@ class Gate:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # the place came together with the cancellation
-                self._give_back()
+            if turn.done() and not turn.cancelled():  # the place was given in the tick of the cancellation
+                self._release()
             raise
 
-    def _give_back(self) -> None:
+    def _release(self) -> None:
         while self._waiting:
             turn = self._waiting.popleft()
-            if not turn.done():
+            if not turn.done():  # a cancelled one takes no place
                 turn.set_result(None)
                 return
         self._free += 1

@@ -1,8 +1,8 @@
-"""Which bot this process is: asked of Telegram, told to rest_service, known before anything is handled.
+"""Which bot this process is. Telegram says it, rest_service learns it, and only then work begins.
 
-Numbers of people, chats and updates mean something to one bot only. So every message of this service names
-its bot, and what another one has left on the queue is not sent: chat 1001 of the sandbox is somebody else
-at Telegram (ADR 0021).
+Ids of users, chats and updates belong to one bot. So every message of this service names its bot, and a
+message that another bot left on the queue is not sent: chat 1001 of the sandbox is somebody else at Telegram
+(ADR 0021).
 """
 
 import asyncio
@@ -30,7 +30,7 @@ class Identity:
 
     @property
     def bot_id(self) -> int:
-        """The bot's id at Telegram; only for what happens after `known`."""
+        """The bot's id at Telegram. Call it only after `wait_until_known`."""
         if self._bot_id is None:
             msg = "the bot is not known yet"
             raise RuntimeError(msg)
@@ -38,23 +38,23 @@ class Identity:
 
     @property
     def is_known(self) -> bool:
-        """Whether `known` has come."""
+        """Whether Telegram and rest_service have confirmed the bot."""
         return self._known.is_set()
 
     async def wait_until_known(self) -> None:
-        """Wait until the bot is known and rest_service knows that it plays."""
+        """Wait until Telegram and rest_service have confirmed the bot."""
         await self._known.wait()
 
     async def announce(self, bot: BotIdentity, rest: RestClient) -> None:
-        """Tell rest_service that this bot plays.
+        """Tell rest_service which bot is active.
 
         Raises:
-            RestUnavailableError, AccessError: it did not take that; nothing may be handled yet.
+            RestUnavailableError, AccessError: it did not accept the bot; nothing may be handled yet.
         """
         try:
             await rest.play_bot(bot.id, bot.username)
-        except NotFoundError:  # a rest_service of before there were several bots, in the middle of an upgrade
-            log.warning("bot_not_announced", reason="rest_service knows of one bot only")
+        except NotFoundError:  # an older rest_service, in the middle of an upgrade
+            log.warning("bot_not_announced", reason="this rest_service supports one bot only")
         self._bot_id = bot.id
         self._known.set()
 
@@ -65,7 +65,7 @@ async def introduce_bot(
     """Tell rest_service which bot this is, and Telegram which commands it has.
 
     Raises:
-        RestUnavailableError, AccessError: rest_service did not take it; nothing may be handled yet.
+        RestUnavailableError, AccessError: it did not accept the bot; nothing may be handled yet.
     """
     await identity.announce(bot, rest)
     await register_commands(telegram)

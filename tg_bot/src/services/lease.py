@@ -1,8 +1,8 @@
-"""The right to poll Telegram: one process has it at a time, for Telegram gives updates to one only.
+"""A lease for polling: one process polls at a time, because Telegram accepts only one getUpdates.
 
-The holder renews it while it lives; another instance waits and takes it when it has run out. A process
-that starts takes it at once from a former one of its own slot, which is dead, for a slot is a name
-that only one living process has.
+The holder renews the lease; another instance waits and acquires it after it has expired. A process that
+starts acquires it at once from its predecessor in the same slot: only one living process has a slot's name,
+so the predecessor is dead.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ RENEW_EVERY = TTL / 3
 STANDBY_EVERY = 2.0
 RELEASE_TIMEOUT = 2.0
 
-_TAKE = """#!lua flags=allow-oom
+_ACQUIRE = """#!lua flags=allow-oom
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] and (ARGV[2] == '' or string.sub(holder, 1, #ARGV[2]) ~= ARGV[2]) then
   return holder
@@ -43,7 +43,7 @@ return 0
 
 
 class LeaseLostError(Exception):
-    """Another process has it, or it ran out while Redis was away."""
+    """Another process holds it, or it expired while Redis was away."""
 
 
 class PollLease:
@@ -53,12 +53,12 @@ class PollLease:
         self._slot = f"{slot}~"
         self._me = f"{self._slot}{uuid4().hex[:12]}"
         self._may_inherit = True
-        self._take = redis.register_script(_TAKE)
-        self._renew = redis.register_script(_RENEW)
-        self._release = redis.register_script(_RELEASE)
+        self._acquire_script = redis.register_script(_ACQUIRE)
+        self._renew_script = redis.register_script(_RENEW)
+        self._release_script = redis.register_script(_RELEASE)
 
     async def hold(self, name: str, work: Callable[[], Awaitable[NoReturn]]) -> NoReturn:
-        """Wait for the lease, then do `work`, which is cancelled when the lease is lost.
+        """Acquire the lease, then run `work`; cancel it when the lease is lost.
 
         Raises:
             LeaseLostError: it was lost.
@@ -66,8 +66,8 @@ class PollLease:
             Exception: what `work` raises.
         """
         key = f"tg:poller:{name}"
-        await self._wait_for(key)
-        tasks = {asyncio.ensure_future(work()), asyncio.ensure_future(self._keep(key))}
+        await self._acquire(key)
+        tasks = {asyncio.ensure_future(work()), asyncio.ensure_future(self._renew(key))}
         try:
             ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in ended:
@@ -75,19 +75,21 @@ class PollLease:
             raise AssertionError  # neither of them returns
         finally:
             await end_tasks(tasks)
-            await self._give_up(key)
+            await self._release(key)
 
-    async def _give_up(self, key: str) -> None:
-        with contextlib.suppress(RedisError, TimeoutError):  # it runs out by itself
+    async def _release(self, key: str) -> None:
+        with contextlib.suppress(RedisError, TimeoutError):  # the lease expires by itself
             async with asyncio.timeout(RELEASE_TIMEOUT):
-                await self._release(keys=[key], args=[self._me])
+                await self._release_script(keys=[key], args=[self._me])
 
-    async def _wait_for(self, key: str) -> None:
+    async def _acquire(self, key: str) -> None:
         waiting_for: str | None = None
         while True:
             raise_if_cancelled()
             inherit = self._slot if self._may_inherit else ""
-            holder = (await self._take(keys=[key], args=[self._me, inherit, int(TTL * 1000)])).decode()
+            holder = (
+                await self._acquire_script(keys=[key], args=[self._me, inherit, int(TTL * 1000)])
+            ).decode()
             # only at the start: two living processes with the same slot would take it from each other
             self._may_inherit = False
             if holder == self._me:
@@ -98,16 +100,16 @@ class PollLease:
                 waiting_for = holder
             await asyncio.sleep(STANDBY_EVERY)
 
-    async def _keep(self, key: str) -> NoReturn:
+    async def _renew(self, key: str) -> NoReturn:
         loop = asyncio.get_running_loop()
         ends = loop.time() + TTL
         while True:
             raise_if_cancelled()
             await asyncio.sleep(RENEW_EVERY)
-            asked = loop.time()
+            asked = loop.time()  # Redis counts its TTL from later on, so our end comes first
             try:
                 async with asyncio.timeout(RENEW_EVERY):
-                    if not await self._renew(keys=[key], args=[self._me, int(TTL * 1000)]):
+                    if not await self._renew_script(keys=[key], args=[self._me, int(TTL * 1000)]):
                         raise LeaseLostError("another instance polls now")
                 ends = asked + TTL
             except (RedisError, TimeoutError) as exc:

@@ -1,7 +1,7 @@
-"""Telegram's rate limits: so many messages a second overall and to one chat; 429 is obeyed.
+"""Telegram's rate limits: messages a second overall and to one chat, and pauses after a 429.
 
-Each limit is a sliding window, which is exact: in no second are there more messages than allowed, and a
-first message never waits. A chat that must wait takes nothing from the others' share.
+Each limit is a sliding window: no second has more messages than allowed, and a first message never waits. A
+chat that waits uses nothing of the other chats' share.
 """
 
 import asyncio
@@ -13,17 +13,17 @@ from contextlib import asynccontextmanager
 from .gate import Gate
 
 MARGIN = 0.05
-"""Seconds added to each window: Telegram counts arrivals, and the network does not keep our distances."""
-CHATS_KEPT = 10_000
+"""Seconds added to each window: Telegram counts arrivals, and the network changes the distances."""
+MAX_CHATS = 10_000
 FLOODED_CHATS = 3
-"""So many chats under a 429 at once mean that the bot as a whole is too fast."""
+"""With a 429 for so many chats at once, the bot as a whole is too fast."""
 
 Now = Callable[[], float]
 Sleep = Callable[[float], Awaitable[object]]
 
 
 class Window:
-    """At most `rate` reservations a second (0 = any number)."""
+    """A sliding window: at most `rate` reservations a second (0 = any number)."""
 
     def __init__(self, rate: float) -> None:
         size = max(1, int(rate))
@@ -31,7 +31,7 @@ class Window:
         self._seconds = size / rate + MARGIN if rate > 0 else 0.0
 
     def reserve(self, now: float) -> float:
-        """Take the next free place; returns when it is."""
+        """Reserve the next free place; returns its time."""
         if self._taken is None:
             return now
         full = len(self._taken) == self._taken.maxlen
@@ -40,17 +40,17 @@ class Window:
         return place
 
     def move_last_to(self, now: float) -> None:
-        """The last reservation was used at `now`, later than it was for."""
+        """Move the last reservation to `now`: it was used later than planned."""
         if self._taken:
             self._taken[-1] = now
 
     def is_idle(self, now: float) -> bool:
-        """Whether it forgets nothing when it is thrown away."""
+        """Whether no reservation in it counts any more, so that it may be deleted."""
         return not self._taken or self._taken[-1] + self._seconds < now
 
 
 class RateLimiter:
-    """Says when the next message to a chat may go out."""
+    """Decides when the next message to a chat may be sent."""
 
     def __init__(
         self, overall: float, per_chat: float, *, now: Now = time.monotonic, sleep: Sleep = asyncio.sleep
@@ -66,18 +66,19 @@ class RateLimiter:
 
     @asynccontextmanager
     async def slot(self, chat_id: int) -> AsyncIterator[None]:
-        """Wait until a message to this chat may be sent, and send it in the block; one at a time a chat."""
+        """Wait until a message to this chat may be sent; the block sends it, one at a time for each chat."""
         window = self._window(chat_id)
         await self._until(window.reserve(self._now()))
         while (pause := self.pause_of(chat_id)) > 0:
             await self._sleep(pause)
         async with self._gate.place():
+            # with the place in hand: a reservation that is used late would let too many follow it
             await self._until(self._overall.reserve(self._now()))
             window.move_last_to(self._now())
             yield
 
     def pause(self, chat_id: int, seconds: float) -> None:
-        """Telegram said 429 for this chat: nothing goes there for `seconds`."""
+        """Send nothing to this chat for `seconds`, after a 429."""
         now = self._now()
         self._paused = {chat: until for chat, until in self._paused.items() if until > now}
         self._paused[chat_id] = max(self._paused.get(chat_id, now), now + seconds)
@@ -85,7 +86,7 @@ class RateLimiter:
             self._all_paused = max(self._all_paused, min(self._paused.values()))
 
     def pause_of(self, chat_id: int) -> float:
-        """Seconds until a pause that concerns this chat is over; 0 where there is none."""
+        """Seconds until the pause of this chat, or of all chats, is over; 0 without one."""
         return max(0.0, max(self._paused.get(chat_id, 0.0), self._all_paused) - self._now())
 
     async def _until(self, when: float) -> None:
@@ -95,7 +96,7 @@ class RateLimiter:
     def _window(self, chat_id: int) -> Window:
         window = self._chats.get(chat_id)
         if window is None:
-            if len(self._chats) >= CHATS_KEPT:
+            if len(self._chats) >= MAX_CHATS:
                 now = self._now()
                 self._chats = {chat: one for chat, one in self._chats.items() if not one.is_idle(now)}
             window = self._chats[chat_id] = Window(self._per_chat)

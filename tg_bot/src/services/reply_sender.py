@@ -1,11 +1,11 @@
-"""One reply to one chat: its parts in order, under the rate limits, each sent once.
+"""Sends one reply to one chat: its parts in order, under the rate limits, each once.
 
-How far it came is noted (`progress`), so that a retry goes on where it stopped.
+The progress is recorded (`progress`), so that a retry continues where the last one stopped.
 
-An uncertain part (no answer, a 5xx, whatever `client.errors` calls uncertain) may have arrived, and the
-Bot API has no way to ask. A reply that is lost is worse than one that comes twice, so the part is sent once
-more, and only after Telegram has answered something else, lest that one try is wasted on a network that is
-still down. If that is uncertain too, the message goes to the dead letters, where an operator sees it.
+An uncertain part (no answer, a 5xx, see `client.errors`) may have arrived, and the Bot API cannot tell. A
+lost reply is worse than a doubled one, so the part is sent once more. Telegram must answer another call
+before, or the one retry would be wasted on a network that is still down. If the result is uncertain again,
+the message goes to the dead letters, where an operator sees it.
 """
 
 import asyncio
@@ -26,41 +26,41 @@ from ..client.errors import (
 )
 from ..client.telegram import TelegramClient
 from ..utils.markdown import Part
-from .progress import Progress, ProgressNotes
+from .progress import Progress, ProgressStore
 from .rate_limiter import RateLimiter
 
 log = get_logger(__name__)
 
 LONGEST_PAUSE = 30.0
-"""Seconds of a 429 that are waited for here; a longer one gives the message back to the queue."""
+"""Seconds of a 429 that are waited for here. After a longer one the queue tries again."""
 
 
 class ReplySender:
-    """Sends messages. Raises RetryLater, Reject, any TelegramError but those it can help, and RedisError."""
+    """Sends messages. Raises RetryLater, Reject, RedisError, and each TelegramError that it cannot handle."""
 
     def __init__(self, telegram: TelegramClient, limiter: RateLimiter, redis: aioredis.Redis) -> None:
         self._telegram = telegram
         self._limiter = limiter
-        self._notes = ProgressNotes(redis)
+        self._progress = ProgressStore(redis)
         self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def send(self, chat_id: int, key: str, parts: Sequence[Part]) -> None:
-        """Send what is missing of `parts`; `key` names the message in the notes.
+        """Send the missing `parts`; `key` names the message in the progress store.
 
-        How far it came is always asked: an earlier life of this process may have sent it and died before
-        it could acknowledge.
+        The progress is always loaded: an earlier process may have sent the message and died before it could
+        acknowledge.
         """
         # the queue keeps the order of a chat, unless one producer names it by user and another by chat
         lock = self._locks.setdefault(chat_id, asyncio.Lock())
         async with lock:
-            progress = await self._notes.load(key)
+            progress = await self._progress.load(key)
             for number in range(progress.sent, len(parts)):
                 unsure = progress.unsure and number == progress.sent
                 chat_id = await self._send_part(chat_id, key, parts, number, unsure=unsure)
 
     async def forget(self, key: str) -> None:
-        """Forget how far a message came: its key is no id, and the next of the same text is another one."""
-        await self._notes.forget(key)
+        """Delete the progress of a message without an id (`ProgressStore.forget`)."""
+        await self._progress.forget(key)
 
     async def _send_part(
         self, chat_id: int, key: str, parts: Sequence[Part], number: int, *, unsure: bool
@@ -68,15 +68,17 @@ class ReplySender:
         """Send one part; returns the chat's id, which may be a new one."""
         part = parts[number]
         if unsure:
-            await self._telegram.get_me()  # an error means: not yet
+            await self._telegram.get_me()  # raises while Telegram does not answer
         while True:
-            if (pause := self._limiter.pause_of(chat_id)) > LONGEST_PAUSE:  # the queue's to keep
+            if (
+                pause := self._limiter.pause_of(chat_id)
+            ) > LONGEST_PAUSE:  # a slot of the consumer must not wait that long
                 raise RetryLater("Telegram told this chat to wait", delay=pause)
             try:
                 async with self._limiter.slot(chat_id):
                     await self._telegram.send_message(chat_id, part.text, part.entities)
                     # before the next message may start: a kill now repeats this part and no other
-                    await self._notes.save(key, Progress(number + 1), parts=len(parts))
+                    await self._progress.save(key, Progress(number + 1), parts=len(parts))
             except RetryAfterError as exc:
                 self._limiter.pause(chat_id, exc.retry_after)
                 log.warning("rate_limited", chat_id=chat_id, seconds=exc.retry_after)
@@ -84,19 +86,19 @@ class ReplySender:
                 log.info("chat_migrated", chat_id=chat_id, new_chat_id=exc.new_chat_id)
                 chat_id = exc.new_chat_id
             except BadRequestError as exc:
-                part = _plainer(part, exc)
+                part = _without_entities(part, exc)
                 log.warning("entities_rejected", chat_id=chat_id, error=str(exc))
             except UncertainError as exc:
                 if unsure:
                     raise Reject(f"sent twice without an answer, it may have arrived: {exc}") from exc
-                await self._notes.save(key, Progress(number, unsure=True), parts=len(parts))
+                await self._progress.save(key, Progress(number, unsure=True), parts=len(parts))
                 raise
             else:
                 return chat_id
 
 
-def _plainer(part: Part, refusal: BadRequestError) -> Part:
-    """The part without entities, which may be what Telegram refuses; raises `refusal` where it is not."""
+def _without_entities(part: Part, refusal: BadRequestError) -> Part:
+    """The part without entities, which may be what Telegram refuses; raises `refusal` if it has none."""
     if isinstance(refusal, ChatNotFoundError) or not part.entities:
         raise refusal
     return Part(part.text)

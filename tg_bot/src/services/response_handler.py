@@ -1,7 +1,7 @@
-"""What stands on `queue:to_telegram` goes to its chat: who may get it, how it looks, what failed.
+"""Delivers the messages of `queue:to_telegram`: finds the chat, renders the text, classifies failures.
 
-Only chats of known users are written to. What Telegram cannot take now is tried for a day, as long as
-Telegram would keep it in our place; what it will never take goes to the dead letters with the reason.
+Only known users get messages. A message that Telegram cannot accept now is retried for a day, as long as
+Telegram itself keeps updates. A message that it will never accept goes to the dead letters with the reason.
 """
 
 import asyncio
@@ -30,13 +30,13 @@ from .user_changes import UserChanges
 log = get_logger(__name__)
 
 LONGEST_WAIT = 86_400.0
-"""Seconds that Telegram, Redis or rest_service may be away."""
+"""Seconds that a message waits while Telegram, Redis or rest_service is away."""
 TRIES_AFTER_A_BUG = 5
-"""It must not close the chat for a day."""
+"""Attempts; a bug must not block the chat for a day."""
 
 
 def consumer_options(queue: str, slot: str, *, drain_timeout: float) -> ConsumerOptions:
-    """How the bot consumes `queue`: order per chat; long messages take their time under the rate limits."""
+    """How the bot consumes `queue`: in order per chat; a long reply may take minutes."""
     return ConsumerOptions(
         queue=queue,
         slot=slot,
@@ -50,12 +50,12 @@ def consumer_options(queue: str, slot: str, *, drain_timeout: float) -> Consumer
 
 
 async def handle_assistant_responses(consumer: RedisConsumer, stop: asyncio.Event) -> None:
-    """Listen to `queue:to_telegram` and send what comes, until `stop` is set and all begun is sent."""
+    """Consume `queue:to_telegram` until `stop` is set and what was begun is sent."""
     await consumer.run(stop)
 
 
 class ResponseHandler:
-    """The queue's handler: sends one OutgoingMessage."""
+    """The handler of the queue: sends one OutgoingMessage."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class ResponseHandler:
         self._typing = typing
 
     async def __call__(self, delivery: Delivery) -> Sequence[BaseModel]:
-        """Send it, or raise RetryLater or Reject."""
+        """Send the message; raises RetryLater or Reject."""
         try:
             message = OutgoingMessage.model_validate_json(delivery.raw)
         except ValidationError as exc:
@@ -80,28 +80,28 @@ class ResponseHandler:
         with bind_correlation(message.correlation):
             try:
                 await self._deliver_or_raise(message, delivery)
-            finally:  # sent or not: nothing more is to come, or nothing soon
+            finally:  # sent or not: no more comes, or not soon
                 if message.in_reply_to and message.chat_id is not None:
                     self._typing.end(message.chat_id, message.in_reply_to)
         return ()
 
     async def _deliver_or_raise(self, message: OutgoingMessage, delivery: Delivery) -> None:
-        """Turn every failure into what the queue shall do."""
+        """Deliver; turns every failure into RetryLater or Reject."""
         try:
             await self._deliver(message, delivery)
         except (TransientError, RedisError, AccessError, UnauthorizedError) as exc:
-            # the last two are the operator's to mend; the message waits for it
+            # the operator must mend the last two; the message waits until then
             raise RetryLater(str(exc)) from exc
         except (TelegramRefusedError, KitError) as exc:
             raise Reject(str(exc)) from exc
 
     async def _deliver(self, message: OutgoingMessage, delivery: Delivery) -> None:
         if message.bot_id not in {None, self._identity.bot_id}:
-            raise Reject(f"of bot {message.bot_id}, which does not play now")
+            raise Reject(f"message of bot {message.bot_id}, which is not active")
         chat_id, user = await self._address(message)
         parts = render(message.text, markdown=message.type is not OutgoingType.NOTICE)
         if not parts:
-            raise Reject("nothing in it that could be shown")
+            raise Reject("no visible text")
         key = delivery.id or f"raw:{hashlib.sha256(delivery.raw).hexdigest()}"
         try:
             await self._typing.wait_for_call(chat_id)
@@ -116,7 +116,7 @@ class ResponseHandler:
         log.info("reply_delivered", chat_id=chat_id, type=message.type, parts=len(parts))
 
     async def _address(self, message: OutgoingMessage) -> tuple[int, UserRead | None]:
-        """The chat, and whose it is. Rejects what is for nobody we know."""
+        """The chat and its user; raises Reject for an unknown or blocked one."""
         if message.to_stranger:
             if message.type is not OutgoingType.NOTICE or message.chat_id is None or message.bot_id is None:
                 raise Reject("only a notice with a chat_id and a bot_id may go to a stranger")

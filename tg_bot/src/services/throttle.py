@@ -1,7 +1,7 @@
-"""What happens at most so often, counted in Redis so that a restart forgets nothing.
+"""Counts in Redis what may happen only so often, so that a restart forgets nothing.
 
-Each call names the update it is made for, and is the same for an update that comes again: a crash
-between this and the enqueue must neither swallow an answer nor count an attempt twice.
+Each call names its update and is idempotent for it: a crash between the count and the enqueue must neither
+swallow a reply nor count an attempt twice.
 """
 
 import redis.asyncio as aioredis

@@ -1,11 +1,11 @@
 """'typing…' from the moment a message goes on the queue until its answer is sent.
 
 Telegram shows a chat action for 5 s at most, so it is renewed every 4 s. One worker serves all chats:
-one call per chat at a time, few at once, and none for a chat whose answer was quicker. Whatever goes
-wrong here costs nobody a message, so it is logged and left.
+one call per chat at a time, few at once, and none for a chat whose answer was quicker. A failure here costs
+nobody a message, so it is only logged.
 
-The answer may be sent by another instance of the bot than the one that polls, and a message may be given up
-without one. So before each renewal the queue is asked which messages are settled.
+Another instance of the bot may send the answer, and a message may become a dead letter without one. So before
+each renewal the worker asks the queue which messages are settled.
 """
 
 import asyncio
@@ -26,10 +26,10 @@ log = get_logger(__name__)
 RENEW_EVERY = 4.0
 CONCURRENT_CALLS = 8
 CALL_IN_FLIGHT_TIMEOUT = 0.5
-"""Seconds that an answer waits for a chat action on its way, lest that arrives after it."""
+"""Seconds that an answer waits for a chat action in flight, which may arrive after it otherwise."""
 
 FindSettled = Callable[[Sequence[str]], Awaitable[list[bool]]]
-"""Which messages, by id, were answered or given up; may raise RedisError."""
+"""Which messages, by id, were answered or became dead letters; may raise RedisError."""
 
 
 @dataclass(slots=True)
@@ -39,7 +39,7 @@ class _Waiting:
     due: float
     """When the next call is due."""
     until: float
-    """When the indicator is given up."""
+    """When the indicator expires."""
     messages: set[str] = field(default_factory=set)
     shown: bool = False
 
@@ -61,12 +61,12 @@ class TypingIndicator:
         self._now = now
         self._waiting: dict[int, _Waiting] = {}
         self._schedule: list[tuple[float, int]] = []
-        """A heap of (due, chat); an entry that no longer agrees with `_waiting` counts for nothing."""
+        """A heap of (due, chat). An entry that does not agree with `_waiting` is outdated and ignored."""
         self._calls: dict[int, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
 
     def begin(self, chat_id: int, message_id: str) -> None:
-        """The message goes to the assistant now. Called before it can be answered."""
+        """The message goes to the assistant now. Call this before it can be answered."""
         if self._limit <= 0:
             return
         now = self._now()
@@ -89,12 +89,12 @@ class TypingIndicator:
             self._call_at(chat_id, waiting, self._now())
 
     async def wait_for_call(self, chat_id: int) -> None:
-        """Wait for a call on its way, so that it cannot overtake the answer. Returns soon in any case."""
+        """Wait for a call in flight, so that it cannot arrive after the answer. Returns soon in any case."""
         if call := self._calls.get(chat_id):
             await asyncio.wait({call}, timeout=CALL_IN_FLIGHT_TIMEOUT)
 
     async def run(self) -> None:
-        """Call Telegram where it is due, for ever."""
+        """Call Telegram whenever a call is due, for ever."""
         async with asyncio.TaskGroup() as calls:
             while True:
                 self._changed.clear()
@@ -106,7 +106,10 @@ class TypingIndicator:
                     continue
 
     def _start_due(self, calls: asyncio.TaskGroup) -> float | None:
-        """Start the calls that are due; seconds until the next is, None where only a change can bring one."""
+        """Start the calls that are due.
+
+        Returns the seconds until the next one; None where only a change can bring one.
+        """
         now = self._now()
         while self._schedule and len(self._calls) < CONCURRENT_CALLS:
             due, chat_id = self._schedule[0]
@@ -148,7 +151,7 @@ class TypingIndicator:
             self._call_at(chat_id, now_waiting, self._now() + pause)
 
     async def _end_settled(self, chat_id: int, waiting: _Waiting) -> None:
-        """End it for the messages that another instance has answered, or that nobody will."""
+        """End the indicator for messages that another instance has answered, and for dead letters."""
         messages = list(waiting.messages)
         for message, settled in zip(messages, await self._find_settled(messages), strict=True):
             if settled:

@@ -1,4 +1,4 @@
-"""The addresses behind linked words: a reader of the bare text, such as a model, would not see them."""
+"""Adds the addresses behind linked words to a text: a model reads only the text."""
 
 from collections.abc import Sequence
 
@@ -6,9 +6,9 @@ _LOW_SURROGATES = range(0xDC00, 0xE000)
 
 
 def add_addresses(text: str, entities: Sequence[object]) -> str:
-    """`text` with each address in brackets after the words that it stands behind.
+    """Add each address in brackets after its words.
 
-    `entities` are Telegram's (offsets in UTF-16 code units); one that does not fit the text is passed over.
+    `entities` are Telegram's (offsets in UTF-16 code units). One that does not fit the text is skipped.
     """
     wire = text.encode("utf-16-le", "surrogatepass")
     links = [link for entity in entities if (link := _link(entity, wire))]
@@ -18,7 +18,7 @@ def add_addresses(text: str, entities: Sequence[object]) -> str:
 
 
 def _link(entity: object, wire: bytes) -> tuple[int, str] | None:
-    """Where the linked words end, in units, and what they link to."""
+    """The end of the linked words, in units, and their address."""
     match entity:
         case {"type": "text_link", "offset": int(offset), "length": int(length), "url": str(url)}:
             end = offset + length
@@ -31,5 +31,5 @@ def _link(entity: object, wire: bytes) -> tuple[int, str] | None:
 
 
 def _is_inside(wire: bytes, unit: int) -> bool:
-    """Whether a cut there would divide a character."""
+    """Whether a cut at this unit would divide a character."""
     return int.from_bytes(wire[unit * 2 : unit * 2 + 2], "little") in _LOW_SURROGATES

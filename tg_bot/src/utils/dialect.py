@@ -1,9 +1,9 @@
-r"""From the Markdown that models write to the CommonMark that means the same.
+r"""Converts the Markdown that models write to CommonMark of the same meaning.
 
 Models mark text where CommonMark sees no mark (`**标签：**正文`, `\( x^2 \)`), and write signs that
-CommonMark takes for marks (`2*3*4`, `a<b>`, `a || b`). `prepare` settles both outside of code: a sign that
-is none is replaced by a stand-in, a mark that CommonMark would refuse gets a joiner beside it. Both are
-Unicode noncharacters, which `restore` takes out of the rendered text again.
+CommonMark takes for marks (`2*3*4`, `a<b>`, `a || b`). `prepare` corrects both outside of code: it replaces a
+sign that is not markup by a stand-in, and puts a joiner beside a mark that CommonMark would not accept. Both
+are Unicode noncharacters; `restore` replaces the stand-ins in the rendered text, and the joiners are removed.
 """
 
 import re
@@ -68,7 +68,7 @@ _BRACKETS = ")]}"
 
 
 def prepare(markdown: str) -> str:
-    """`markdown` in CommonMark's terms; its code is left as it is."""
+    """Convert `markdown` to CommonMark; code is not changed."""
     text = _keep_cells(_keep_numbers(markdown.translate(_GONE)))
     source = text.encode()
     parts: list[str] = []
@@ -81,12 +81,12 @@ def prepare(markdown: str) -> str:
 
 
 def restore(text: str) -> str:
-    """Rendered text with the signs that `prepare` has replaced; joiners are still in it."""
+    """Put back the signs that `prepare` has replaced; joiners stay."""
     return text.translate(_BACK)
 
 
 def _code_regions(text: str) -> list[tuple[int, int]]:
-    """Where the parser sees code, in bytes of UTF-8, in order."""
+    """The ranges that the parser sees as code, in bytes of UTF-8, in order."""
     if "`" not in text and "~~~" not in text and "    " not in text and "\t" not in text:
         return []
     regions: list[tuple[int, int]] = []
@@ -108,12 +108,12 @@ def _prose(text: str) -> str:
 
 
 def _keep_numbers(text: str) -> str:
-    """Out of order, a list's number is text: Markdown would count on from the one above."""
+    """Escape a list's number that is out of order: Markdown would renumber it."""
     counts: dict[int, int] = {}
-    """What a reader sees so far, by the list's indent."""
+    """The last number that a reader has seen, by the list's indent."""
     last, end = 0, 0
 
-    def as_it_is_written(found: re.Match[str]) -> str:
+    def keep_number(found: re.Match[str]) -> str:
         nonlocal last, end
         indent = len(found["indent"])
         is_new = bool(_NEW_BLOCK.search(text, end, found.start()))
@@ -133,11 +133,11 @@ def _keep_numbers(text: str) -> str:
             return found[0]
         return f"{found['indent']}{found['number']}{_STAND_INS[found['sign']]}"
 
-    return _NUMBER.sub(as_it_is_written, text)
+    return _NUMBER.sub(keep_number, text)
 
 
 def _keep_cells(text: str) -> str:
-    """A row's cells beyond those of the table's head become a part of the last: Markdown would drop them."""
+    """Join cells beyond the table's columns to the last cell: Markdown would drop them."""
     if not _TABLE.search(text):
         return text
     lines = text.split("\n")
@@ -189,7 +189,7 @@ def _is_used(definition: re.Match[str]) -> bool:
 
 
 def _add_joiners(found: re.Match[str]) -> str:
-    """The marked text with joiners where CommonMark would not see its marks.
+    """Add joiners to marked text where CommonMark would not see its marks.
 
     By its rule a mark between a letter and punctuation belongs to the letter: `**标签：**正文` would not end.
     """

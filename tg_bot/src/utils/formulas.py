@@ -1,7 +1,7 @@
-r"""LaTeX as a line of plain text: `\frac{a}{b}` becomes (a/b), `x^2` x², `\alpha` α.
+r"""Converts LaTeX to a line of plain text: `\frac{a}{b}` becomes (a/b), `x^2` x², `\alpha` α.
 
-The tables of symbols, letters and environments are telegramify-markdown's. Its fractions and roots are
-made unambiguous here, for a chat shows them on one line, and what it cannot read stays as it was written.
+telegramify-markdown has the tables of symbols, letters and environments. This module adds brackets to its
+fractions and roots, which would be ambiguous on one line. What it cannot read stays as it is.
 """
 
 import re
@@ -42,7 +42,7 @@ def is_formula(text: str) -> bool:
 
 
 def plain_formula(latex: str) -> str:
-    """The formula as text, in several lines where it is a matrix or the like; `latex` where it is broken."""
+    """The formula as text, in several lines for a matrix or the like; `latex` itself where it is broken."""
     source = _SILENT.sub("", latex).strip()
     text = "\n".join(
         line.rstrip() for line in _Converter().convert(source).strip().splitlines() if line.strip()
@@ -68,7 +68,7 @@ class _Converter(LatexToUnicodeHelper):
             text, end = self.parse_block(latex, index)
             return text, end
         shown, end = super().handle_command(command, latex, index)
-        if shown == command and re.fullmatch(r"\\[A-Za-z]+", command):  # one that it does not know
+        if shown == command and re.fullmatch(r"\\[A-Za-z]+", command):  # an unknown command
             return command[1:], end
         return shown, end
 
@@ -86,6 +86,6 @@ class _Converter(LatexToUnicodeHelper):
 
 
 def _add_brackets(text: str) -> str:
-    """In brackets where an operator beside it would take a part of it."""
+    """Add brackets where a neighbouring operator would bind to only a part of the text."""
     plain = text.isalpha() or text.isdecimal() or (text.startswith("(") and text.find(")") == len(text) - 1)
     return text if plain else f"({text})"

@@ -1,7 +1,7 @@
-"""A reply as Telegram messages: the model's Markdown becomes text and entities.
+"""Renders a reply as Telegram messages: the model's Markdown becomes text and entities.
 
-Entities, not a parse mode: broken Markdown then cannot make Telegram refuse a message. The conversion is
-telegramify-markdown's; `dialect` tells it what a chat means by its signs.
+Entities and no parse mode: broken Markdown cannot make Telegram refuse a message. telegramify-markdown
+converts; `dialect` prepares the text for it.
 """
 
 import re
@@ -19,12 +19,12 @@ from .split import MESSAGE_LIMIT, split_markdown, utf16_length
 MAX_ENTITIES = 100
 """Telegram ignores further ones in one message."""
 _SMALLEST_PIECE = 512
-"""A piece that is still too rich when it is as short as this is sent with the entities it may have."""
+"""A piece of this length that has too many entities is sent with the first of them."""
 
 _MARKUP = re.compile(
     r"[*_`~\[\]|\\$]|^[ ]{0,3}(?:\#{1,6}\s|>|[-+]\s|-{3,}\s*$|={3,}\s*$)|<\w[\w+.-]*:|&\#?\w+;", re.MULTILINE
 )
-"""A text without any of this is the same before and after rendering."""
+"""A text without a match is the same before and after rendering."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,13 @@ class Part:
 
 
 def render(text: str, *, markdown: bool = True) -> list[Part]:
-    """`text` as messages in the order they are sent; the same for the same text, always.
+    """Render `text` as messages, in order. A retry relies on it: the same text gives the same messages.
 
-    An empty list where there is nothing that could be shown.
+    Returns an empty list for a text without visible characters.
     """
     parts = _render_pieces(text, MESSAGE_LIMIT) if markdown and _MARKUP.search(text) else []
     parts = parts or [Part(piece.strip()) for piece in split_markdown(text)]
-    if not markdown:  # the bot's own words
+    if not markdown:  # the bot's own text needs no sanitizing
         return parts
     texts = sanitize([(part.text, part.entities) for part in parts])
     return [replace(part, text=text) for part, text in zip(parts, texts, strict=True)]
@@ -85,7 +85,7 @@ def _convert(markdown: str) -> tuple[str, list[MessageEntity]]:
     for entity in entities:
         if entity.url is not None:
             entity.url = restore(entity.url).replace(JOINER, "")
-            if not _LINK.match(entity.url):  # a footnote, a file of the model's imagination, tg://…
+            if not _LINK.match(entity.url):  # a footnote, a file that does not exist, tg://…
                 continue
         if entity.language is not None:
             entity.language = restore(entity.language)

@@ -1,8 +1,8 @@
-"""What Telegram itself makes of a model's text, and a text that somebody injected must not make it do.
+"""Disables links that Telegram itself makes of a model's text, which an injected text could exploit.
 
-Telegram links `tg://…` and `ton://…` (one tap opens a chat, a proxy's settings, a payment) and every
-`@name`, wherever they stand outside of code. A look-alike character in their place keeps the text readable
-and every entity's offset right, for it has the same length.
+Outside of code Telegram links `tg://…` and `ton://…` (one tap opens a chat, a proxy's settings, a payment)
+and every `@name`. A look-alike character in place of the colon or the `@` keeps the text readable. It has the
+same length, so the offsets of entities stay right.
 """
 
 import re
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from ..client.models import Entity
 
 MOST_MENTIONS = 5
-"""Different names in one reply; a text that calls more people than that is not made for its reader."""
+"""Different names in one reply. A reply that mentions more people is not written for its reader."""
 
 _APP_LINK = re.compile(r"\b(?:tg|ton|tonsite)(:)(?=//)", re.IGNORECASE)
 _MENTION = re.compile(r"(?<![\w@./])(@)([A-Za-z][A-Za-z0-9_]{3,31})\b")
@@ -22,7 +22,7 @@ Marked = tuple[str, Sequence[Entity]]
 
 
 def sanitize(messages: Sequence[Marked]) -> list[str]:
-    """The texts without links into Telegram's apps, and without mentions where there are too many."""
+    """Disable links into Telegram's apps, and mentions where there are too many; returns the texts."""
     mentions = [_outside_of_code(_MENTION, message) for message in messages]
     names = {found[2].lower() for some in mentions for found in some}
     texts = []
@@ -36,7 +36,7 @@ def sanitize(messages: Sequence[Marked]) -> list[str]:
 
 
 def _outside_of_code(pattern: re.Pattern[str], message: Marked) -> list[re.Match[str]]:
-    """Where it matches; Telegram links nothing in code."""
+    """The matches outside of code; Telegram links nothing in code."""
     text, entities = message
     matches = list(pattern.finditer(text))
     code = _code_ranges(text, entities) if matches else []
@@ -44,7 +44,7 @@ def _outside_of_code(pattern: re.Pattern[str], message: Marked) -> list[re.Match
 
 
 def _code_ranges(text: str, entities: Sequence[Entity]) -> list[range]:
-    """Where code stands, in characters."""
+    """The ranges of code, in characters."""
     wire = text.encode("utf-16-le", "surrogatepass")
 
     def characters(units: int) -> int:

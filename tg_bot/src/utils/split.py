@@ -1,4 +1,4 @@
-"""Long Markdown in pieces that Telegram takes, cut where a reader would cut.
+"""Splits long Markdown into pieces that Telegram accepts, at places where a reader would split it.
 
 Pieces are cut before the Markdown is rendered: at a paragraph, else a line, else a word, else anywhere.
 A cut inside a code fence closes it and opens it again, with its language, in the next piece. Lengths are
@@ -13,7 +13,7 @@ MESSAGE_LIMIT = 4_096
 
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})(.*)$")
 _LONGEST_INFO = 32
-"""Characters of a fence's language that are repeated; a longer one is not worth its room."""
+"""Characters of a fence's language that is repeated; a longer one would take too much room."""
 _LONGEST_MARKS = 32
 """A longer fence is not closed and opened again, for the same reason."""
 _LEAST = 64

@@ -1,4 +1,4 @@
-"""Everything the bot itself says, in English and Russian."""
+"""The bot's own texts, in English and Russian."""
 
 from dataclasses import dataclass, fields
 

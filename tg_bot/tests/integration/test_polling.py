@@ -560,7 +560,7 @@ async def test_a_lease_that_cannot_be_renewed_runs_out(redis_client, monkeypatch
         raise RedisError("away")
 
     lease = PollLease(redis_client, "a")
-    monkeypatch.setattr(lease, "_renew", renew)
+    monkeypatch.setattr(lease, "_renew_script", renew)
     async with asyncio.timeout(10):
         with pytest.raises(lease_module.LeaseLostError, match="in time"):
             await lease.hold("1", poll_for_ever)
@@ -576,14 +576,14 @@ async def test_two_living_processes_of_one_slot_do_not_take_it_from_each_other(r
     with pytest.raises(lease_module.LeaseLostError):
         await losing
     assert await _holds(redis_client, second)
-    tries, original = 0, first._take
+    tries, original = 0, first._acquire_script
 
     async def counted(**arguments):
         nonlocal tries
         tries += 1
         return await original(**arguments)
 
-    monkeypatch.setattr(first, "_take", counted)
+    monkeypatch.setattr(first, "_acquire_script", counted)
     waiting = asyncio.ensure_future(first.hold("1", poll_for_ever))
     await until(lambda: tries >= 5)
     assert await _holds(redis_client, second)

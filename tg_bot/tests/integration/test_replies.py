@@ -16,7 +16,7 @@ from service_kit.queue.producer import RedisProducer
 from service_kit.testing.queue import RedisBackend, consuming, until
 from tg_bot.src.services import progress as progress_module
 from tg_bot.src.services.identity import Identity
-from tg_bot.src.services.progress import Progress, ProgressNotes
+from tg_bot.src.services.progress import Progress, ProgressStore
 from tg_bot.src.services.rate_limiter import RateLimiter
 from tg_bot.src.services.reply_sender import ReplySender
 from tg_bot.src.services.response_handler import ResponseHandler, consumer_options
@@ -112,7 +112,7 @@ async def test_the_same_words_without_an_id_are_another_message(telegram, handle
         ({"chat_id": None, "user_id": None}, "not an outgoing message"),
         ({"type": "song"}, "type: Input should be"),
         ({"text": ""}, "not an outgoing message: text"),
-        ({"text": " \n "}, "nothing in it"),
+        ({"text": " \n "}, "no visible text"),
         ({"v": 2}, "not an outgoing message: v"),
     ],
 )
@@ -358,15 +358,15 @@ async def test_an_uncertain_part_is_repeated_once_without_notes(telegram, handle
 
 async def test_a_full_redis_keeps_the_note_for_the_next_life(redis_client, full_redis):
     await full_redis()
-    await ProgressNotes(redis_client).save("key", Progress(1), parts=2)
-    assert await ProgressNotes(redis_client).load("key") == Progress(1)
+    await ProgressStore(redis_client).save("key", Progress(1), parts=2)
+    assert await ProgressStore(redis_client).load("key") == Progress(1)
     assert 80_000 < await redis_client.ttl("part:key") <= 86_400
-    await ProgressNotes(redis_client).save("key", Progress(2), parts=2)
+    await ProgressStore(redis_client).save("key", Progress(2), parts=2)
     assert 3_000 < await redis_client.ttl("part:key") <= 3_600
 
 
 async def test_what_another_instance_has_sent_counts_more_than_what_we_know(redis_client):
-    mine, other = ProgressNotes(redis_client), ProgressNotes(redis_client)
+    mine, other = ProgressStore(redis_client), ProgressStore(redis_client)
     mine._unstored["key"] = Progress(1, unsure=True)
     assert await mine.load("key") == Progress(1, unsure=True)
     await other.save("key", Progress(2), parts=2)
@@ -378,23 +378,23 @@ async def test_what_redis_refused_is_kept_within_bounds(redis_client, monkeypatc
         raise ReadOnlyError("You can't write against a read only replica.")
 
     monkeypatch.setattr(progress_module, "MAX_UNSTORED", 2)
-    notes = ProgressNotes(redis_client)
-    monkeypatch.setattr(notes._notes, "write", refuse)
+    store = ProgressStore(redis_client)
+    monkeypatch.setattr(store._notes, "write", refuse)
     for number in range(3):
-        await notes.save(str(number), Progress(1), parts=2)
-    assert [await notes.load(str(number)) for number in range(3)] == [Progress(0), Progress(1), Progress(1)]
+        await store.save(str(number), Progress(1), parts=2)
+    assert [await store.load(str(number)) for number in range(3)] == [Progress(0), Progress(1), Progress(1)]
 
 
 async def test_a_note_waits_for_a_hanging_redis_no_longer_than_its_limit(redis_client, monkeypatch):
     async def hang(*_commands):
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(progress_module, "NOTE_TIMEOUT", 0.02)
-    notes = ProgressNotes(redis_client)
-    monkeypatch.setattr(notes._notes, "write", hang)
+    monkeypatch.setattr(progress_module, "STORE_TIMEOUT", 0.02)
+    store = ProgressStore(redis_client)
+    monkeypatch.setattr(store._notes, "write", hang)
     async with asyncio.timeout(5):
-        await notes.save("key", Progress(1), parts=2)
-    assert await notes.load("key") == Progress(1)
+        await store.save("key", Progress(1), parts=2)
+    assert await store.load("key") == Progress(1)
 
 
 async def test_trouble_is_waited_out_for_a_day_however_often_it_was_tried(telegram, handler):

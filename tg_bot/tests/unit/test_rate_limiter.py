@@ -162,7 +162,7 @@ async def test_a_slow_answer_holds_nobody_up():
 async def test_a_cancelled_sender_gives_its_place_on():
     gate = Gate(places=1, held_for=60)
     async with gate.place():
-        waiting = [asyncio.ensure_future(gate._take()) for _ in range(2)]
+        waiting = [asyncio.ensure_future(gate._acquire()) for _ in range(2)]
         await asyncio.sleep(0)
     waiting[0].cancel()  # it has just been given the place
     await waiting[1]
