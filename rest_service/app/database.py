@@ -130,7 +130,12 @@ class Database:
 
     @asynccontextmanager
     async def _connect(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-        async with self._wait_for_turn():
+        try:
+            async with asyncio.timeout(POOL_TIMEOUT):
+                await self._turns.acquire()
+        except TimeoutError as exc:
+            raise self._unavailable(exc) from exc
+        try:
             try:
                 connection = await engine.connect()
             except CONNECT_ERRORS as exc:
@@ -139,16 +144,6 @@ class Database:
                 yield connection
             finally:
                 await connection.close()
-
-    @asynccontextmanager
-    async def _wait_for_turn(self) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(POOL_TIMEOUT):
-                await self._turns.acquire()
-        except TimeoutError as exc:
-            raise self._unavailable(exc) from exc
-        try:
-            yield
         finally:
             self._turns.release()
 

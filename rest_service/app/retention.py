@@ -1,6 +1,7 @@
-"""Removes what has ended long ago: firings, and what answering has cost.
+"""Removes old firings and old usage records.
 
-In small transactions, oldest first by an index, so that it is in nobody's way; several processes share it.
+It works in small transactions, oldest rows first and by an index, so that no request waits for it. Several
+processes share the work.
 """
 
 import asyncio
@@ -15,12 +16,12 @@ from service_kit.logging import get_logger
 from .config import Settings
 from .database import Database
 from .errors.api import UnavailableError
-from .models import cron_job_records, usage_records
+from .models import firings, usage_records
 
 log = get_logger(__name__)
 
-EVERY = 3600.0
-"""Seconds from one round to the next."""
+INTERVAL = 3600.0
+"""Seconds between two rounds."""
 BATCH = 1000
 """Rows of one transaction."""
 
@@ -32,7 +33,7 @@ def _removal(table: Table, time: Column[object]) -> Delete:
     return delete(table).where(table.c.id == any_(func.array(batch.scalar_subquery())))
 
 
-_FIRINGS = _removal(cron_job_records, cron_job_records.c.finished_at)
+_FIRINGS = _removal(firings, firings.c.finished_at)
 _USAGE = _removal(usage_records, usage_records.c.at)
 
 
@@ -55,10 +56,10 @@ class Retention:
                 log.warning("old_rows_not_removed", error=str(exc) or type(exc).__name__)
             else:
                 log.info("old_rows_removed", rows=removed)
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(INTERVAL)
 
     async def prune(self) -> int:
-        """Remove all that is too old; how many rows."""
+        """Remove all rows that are too old; return how many."""
         removed = 0
         for statement, days in self._days.items():
             values = {"before": self._database.clock.now() - timedelta(days=days), "batch": BATCH}

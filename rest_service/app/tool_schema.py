@@ -26,10 +26,10 @@ Schema = Any
 _NOWHERE: Schema = object()
 
 
-def problem(text: str) -> str | None:
+def find_problem(text: str) -> str | None:
     """What is wrong with the schema in `text`, as a sentence; None where it is right."""
     try:
-        schema = json.loads(text, parse_constant=_no_constants, parse_float=_finite)
+        schema = json.loads(text, parse_constant=_refuse_constant, parse_float=_parse_finite)
     except json.JSONDecodeError as exc:
         return f"The schema is not valid JSON: {exc.msg} in line {exc.lineno}, column {exc.colno}."
     except (RecursionError, ValueError):
@@ -39,14 +39,14 @@ def problem(text: str) -> str | None:
     if _depth(schema) > MAX_DEPTH:
         return f"The schema nests deeper than {MAX_DEPTH} levels."
     return (
-        _reference_problem(schema)
-        or _size_problem(schema)
-        or _meta_schema_problem(schema)
-        or _required_problem(schema)
+        _check_references(schema)
+        or _check_size(schema)
+        or _check_meta_schema(schema)
+        or _check_required(schema)
     )
 
 
-def _reference_problem(schema: dict[str, Any]) -> str | None:
+def _check_references(schema: dict[str, Any]) -> str | None:
     anchors = _anchors(schema)
     for reference in _references(schema):
         shown = repr(reference[:100])
@@ -57,7 +57,7 @@ def _reference_problem(schema: dict[str, Any]) -> str | None:
     return None
 
 
-def _size_problem(schema: dict[str, Any]) -> str | None:
+def _check_size(schema: dict[str, Any]) -> str | None:
     try:
         size = _Expansion(schema).size(schema)
     except RecursionError:
@@ -129,7 +129,7 @@ def _target(schema: Schema, reference: str) -> Schema:
     return schema
 
 
-def _meta_schema_problem(schema: dict[str, Any]) -> str | None:
+def _check_meta_schema(schema: dict[str, Any]) -> str | None:
     # its declared type, a protocol, does not know check_schema's second argument
     draft: Any = Draft202012Validator
     try:
@@ -147,20 +147,20 @@ def _meta_schema_problem(schema: dict[str, Any]) -> str | None:
 
 def _reason(exc: SchemaError) -> str:
     """The library's reason, in plain words where it has none."""
-    given = repr(exc.instance)[:60]
+    shown = repr(exc.instance)[:60]
     match exc.absolute_path[-1] if exc.absolute_path else None:
         case "type" if isinstance(exc.instance, str):
-            return f"{given} is not a known type; use {', '.join(TYPES[:-1])} or {TYPES[-1]}"
+            return f"{shown} is not a known type; use {', '.join(TYPES[:-1])} or {TYPES[-1]}"
         case "properties":
-            return f'{given} is not an object; write {{"name of the argument": {{"type": "string"}}, …}}'
+            return f'{shown} is not an object; write {{"name of the argument": {{"type": "string"}}, …}}'
         case "pattern":
-            return f"{given} is not a regular expression"
+            return f"{shown} is not a regular expression"
     if exc.validator == "type" and "properties" in exc.absolute_path:
-        return f'{given} is not a schema; write {{"type": "string"}} or the like'
+        return f'{shown} is not a schema; write {{"type": "string"}} or the like'
     return exc.message[:200]
 
 
-def _required_problem(schema: dict[str, Any]) -> str | None:
+def _check_required(schema: dict[str, Any]) -> str | None:
     for path, part in _objects(schema):
         properties = part.get("properties", {})
         missing = next((name for name in part.get("required", ()) if name not in properties), None)
@@ -187,11 +187,11 @@ def _objects(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict
                 yield from _objects(items, f"{place}/items")
 
 
-def _no_constants(name: str) -> Schema:
+def _refuse_constant(name: str) -> Schema:
     raise ValueError(name)
 
 
-def _finite(text: str) -> float:
+def _parse_finite(text: str) -> float:
     """What JSON can say again: Python reads 1e999 as infinity."""
     number = float(text)
     if not isfinite(number):

@@ -19,7 +19,7 @@ bots = table(TelegramBot)
 users = table(TelegramUser)
 calendar_credentials = table(CalendarCredentials)
 cron_jobs = table(CronJob)
-cron_job_records = table(CronJobRecord)
+firings = table(CronJobRecord)
 usage_records = table(UsageRecord)
 discards = table(Discard)
 
@@ -39,9 +39,9 @@ __all__ = [
     "assistants",
     "bots",
     "calendar_credentials",
-    "cron_job_records",
     "cron_jobs",
     "discards",
+    "firings",
     "links",
     "metadata",
     "threads",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -203,6 +204,7 @@ def _schedule_of(job: Mapping[str, Any]) -> tuple[object, ...]:
     return (is_on(job), job["cron_expression"], job["run_at"], zone)
 
 
+@lru_cache(maxsize=1024)  # checking an expression costs more than all else that a request does to a job
 def schedule_of(expression: str, timezone: str) -> Schedule:
     """When a recurring job fires; raises InvalidError with the reason."""
     try:

@@ -1,8 +1,8 @@
-"""The firings of jobs: claimed once, reported on once.
+"""The firings of jobs: claimed once, reported once.
 
-A claim compares the job's `next_run_at` and moves it on, in one statement: so a job that was moved does not
-fire at its old time, and of two schedulers one gets the firing. A claim that is sent again under the same
-name, because its answer was lost, gets the same answer.
+A claim compares the job's `next_run_at` and moves it on, in one statement. So a job that was moved does not
+fire at its old time, and one of two schedulers gets the firing. A claim that is repeated under the same name,
+because its answer was lost, gets the same answer.
 """
 
 from collections.abc import Mapping
@@ -23,16 +23,15 @@ from service_kit.contracts.cron import (
 
 from ..database import UnitOfWork
 from ..errors.api import ConflictError, NotFoundError
-from ..models import cron_job_records, cron_jobs
+from ..models import cron_jobs, firings
 from .base import Repository, Values
 from .bots import has_current_bot
 from .cron_jobs import REACHABLE, RUNNING, CronJobRepository, is_on, is_reachable, schedule_of
 
-_records = cron_job_records
 _user_id = (
     select(cron_jobs.c.user_id)
-    .where(cron_jobs.c.id == _records.c.cron_job_id)
-    .correlate(_records)
+    .where(cron_jobs.c.id == firings.c.cron_job_id)
+    .correlate(firings)
     .scalar_subquery()
 )
 Row = Mapping[Any, Any]
@@ -41,10 +40,10 @@ Row = Mapping[Any, Any]
 class FiringRepository(Repository[FiringRead]):
     """`cron_job_records`."""
 
-    table = _records
+    table = firings
     read = FiringRead
     noun = "firing"
-    order = (_records.c.id,)
+    order = (firings.c.id,)
     has_current_bot = has_current_bot(_user_id)
     reachable = is_reachable(_user_id)
 
@@ -66,7 +65,7 @@ class FiringRepository(Repository[FiringRead]):
                 return firing, True
             job = await self._jobs.read_columns(job_id)  # somebody was faster
         known = await self._fetch(
-            select(_records).where(*self.equal(cron_job_id=job_id, scheduled_for=claim.scheduled_for))
+            select(firings).where(*self.equal(cron_job_id=job_id, scheduled_for=claim.scheduled_for))
         )
         if known is None or claim.claimed_by is None or known["claimed_by"] != claim.claimed_by:
             raise ConflictError(_refusal(job, claim, is_taken=known is not None), field="scheduled_for")
@@ -89,13 +88,13 @@ class FiringRepository(Repository[FiringRead]):
         )
         values = {
             "cron_job_id": moved.c.id,
-            "scheduled_for": literal(claim.scheduled_for, _records.c.scheduled_for.type),
-            "claimed_by": literal(claim.claimed_by, _records.c.claimed_by.type),
-            "status": literal(FiringStatus.RUNNING.value, _records.c.status.type),
-            "started_at": literal(now, _records.c.started_at.type),
+            "scheduled_for": literal(claim.scheduled_for, firings.c.scheduled_for.type),
+            "claimed_by": literal(claim.claimed_by, firings.c.claimed_by.type),
+            "status": literal(FiringStatus.RUNNING.value, firings.c.status.type),
+            "started_at": literal(now, firings.c.started_at.type),
         }
         taken = await self._fetch(
-            insert(_records).from_select(list(values), select(*values.values())).returning(*_records.columns)
+            insert(firings).from_select(list(values), select(*values.values())).returning(*firings.columns)
         )
         return None if taken is None else _answer_claim(taken, following)
 

@@ -9,7 +9,7 @@ from service_kit.contracts.assistants import ToolCreate, ToolRead, ToolType, Too
 
 from ..errors.api import ConflictError, InvalidError
 from ..models import links, tools
-from ..tool_schema import problem
+from ..tool_schema import find_problem
 from .base import Repository, Values
 from .graph import lock_graph, refuse_cycle
 
@@ -67,6 +67,6 @@ class ToolRepository(Repository[ToolRead]):
 
 def _check_schema(values: Values) -> None:
     text = values.get("input_schema")
-    wrong = problem(text) if text is not None else None
+    wrong = find_problem(text) if text is not None else None
     if wrong:
         raise InvalidError(wrong, field="input_schema")

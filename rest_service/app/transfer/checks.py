@@ -9,7 +9,7 @@ from service_kit.contracts.errors import ErrorBody, FieldError
 from service_kit.contracts.transfer import Configuration, ToolEntry
 
 from ..errors.api import InvalidError
-from ..tool_schema import problem
+from ..tool_schema import find_problem
 from ..tool_types import unknown
 from .stored import Stored
 
@@ -71,7 +71,7 @@ def _tool(tool: ToolEntry, names: set[str]) -> Iterator[tuple[str, str]]:
         yield "assistant", "A tool of type sub_assistant names the assistant it asks; other types name none."
     elif tool.assistant is not None and tool.assistant not in names:
         yield "assistant", _unknown("assistant", tool.assistant)
-    wrong = problem(tool.input_schema) if tool.input_schema is not None else None
+    wrong = find_problem(tool.input_schema) if tool.input_schema is not None else None
     if wrong:
         yield "input_schema", wrong
 

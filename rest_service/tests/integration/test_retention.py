@@ -8,7 +8,8 @@ from sqlalchemy import create_engine, event, func, insert, make_url, select
 from rest_service.app import retention
 from rest_service.app.database import Database
 from rest_service.app.main import create_app
-from rest_service.app.models import cron_job_records, cron_jobs, usage_records, users
+from rest_service.app.models import cron_jobs, usage_records, users
+from rest_service.app.models import firings as firings_table
 from rest_service.app.retention import Retention
 from rest_service.tests.support import make_settings, running, until
 from service_kit.clock import SystemClock
@@ -45,7 +46,7 @@ def fill(url, now, *, old):
         user_id = connection.scalar(insert(users).values(telegram_id=1).returning(users.c.id))
         job = {"name": "n", "message": "m", "user_id": user_id, "cron_expression": "* * * * *"}
         job_id = connection.scalar(insert(cron_jobs).values(job).returning(cron_jobs.c.id))
-        connection.execute(insert(cron_job_records), [row | {"cron_job_id": job_id} for row in firings])
+        connection.execute(insert(firings_table), [row | {"cron_job_id": job_id} for row in firings])
         connection.execute(
             insert(usage_records), [used | {"id": f"tg:{n}", "at": at} for n, at in enumerate(ended)]
         )
@@ -56,7 +57,7 @@ async def left(database):
     async with database.read_unit() as unit:
         counts = [
             await unit.connection.scalar(select(func.count()).select_from(table))
-            for table in (cron_job_records, usage_records)
+            for table in (firings_table, usage_records)
         ]
     return tuple(counts)
 
@@ -90,7 +91,7 @@ async def test_by_default_firings_go_after_90_days_and_usage_never(
 async def test_the_service_removes_by_itself_also_after_an_hour_without_its_database(
     settings, empty_url, database, monkeypatch
 ):
-    monkeypatch.setattr(retention, "EVERY", 0.05)
+    monkeypatch.setattr(retention, "INTERVAL", 0.05)
     failures = iter([True, True])
     prune = Retention.prune
 

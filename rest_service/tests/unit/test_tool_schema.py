@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rest_service.app.tool_schema import MAX_DEPTH, problem
+from rest_service.app.tool_schema import MAX_DEPTH, find_problem
 
 
 def nested(depth):
@@ -40,7 +40,7 @@ def nested(depth):
     ],
 )
 def test_parameters_of_a_function_are_right(schema):
-    assert problem(json.dumps(schema)) is None
+    assert find_problem(json.dumps(schema)) is None
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_parameters_of_a_function_are_right(schema):
     ],
 )
 def test_a_wrong_schema_is_refused_with_its_place(text, reason):
-    assert reason in (problem(text) or "")
+    assert reason in (find_problem(text) or "")
 
 
 values = st.recursive(
@@ -109,7 +109,7 @@ values = st.recursive(
     )
 )
 def test_no_document_breaks_the_check(keywords):
-    problem(json.dumps({"type": "object"} | keywords))
+    find_problem(json.dumps({"type": "object"} | keywords))
 
 
 def doubling(times: int, use: Callable[[str], dict[str, object]], *, anchors: bool = False) -> str:
@@ -134,8 +134,8 @@ USES: list[Callable[[str], dict[str, object]]] = [
 @pytest.mark.parametrize("anchors", [False, True])
 @pytest.mark.parametrize("use", USES)
 def test_references_that_double_are_refused(use, anchors):
-    assert problem(doubling(5, use, anchors=anchors)) is None
-    assert "expand to more than" in str(problem(doubling(20, use, anchors=anchors)))
+    assert find_problem(doubling(5, use, anchors=anchors)) is None
+    assert "expand to more than" in str(find_problem(doubling(20, use, anchors=anchors)))
 
 
 def test_a_long_chain_of_references_is_refused_too():
@@ -143,10 +143,10 @@ def test_a_long_chain_of_references_is_refused_too():
         "d2000": {"type": "string"}
     }
     schema = {"type": "object", "properties": {"a": {"$ref": "#/$defs/d0"}}, "$defs": definitions}
-    assert "expand to more than" in str(problem(json.dumps(schema)))
+    assert "expand to more than" in str(find_problem(json.dumps(schema)))
 
 
 def test_a_tree_may_refer_to_itself():
     node = {"type": "object", "properties": {"left": {"$ref": "#/$defs/n"}, "right": {"$ref": "#/$defs/n"}}}
     schema = {"type": "object", "properties": {"tree": {"$ref": "#/$defs/n"}}, "$defs": {"n": node}}
-    assert problem(json.dumps(schema)) is None
+    assert find_problem(json.dumps(schema)) is None
