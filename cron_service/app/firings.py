@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from redis.exceptions import RedisError
 
@@ -175,4 +175,11 @@ class Firings:
             log.warning("user_unknown", error=str(exc))  # then in English, on the job's clock
         else:
             zone, language = user.timezone or zone, user.language
-        return late(job.message, due, ZoneInfo(zone), language)
+        return late(job.message, due, _zone(zone), language)
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, OSError, ValueError):  # rest_service's machine knows more of them
+        return ZoneInfo("UTC")

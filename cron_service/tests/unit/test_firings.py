@@ -229,6 +229,14 @@ def test_a_late_message_says_so_in_the_users_language_and_zone(fire, fake_rest, 
     )
 
 
+@pytest.mark.parametrize("zone", ["US/Pacific-New", "Mars/Olympus", "../etc", "Europe"])
+def test_a_late_message_goes_out_even_when_the_zone_is_not_known_here(firings, fake_rest, queue, clock, zone):
+    fake_rest.add_user(timezone=zone)
+    clock.move(minutes=3)
+    assert firings.resume(job(fake_rest, **ONCE), open_firing(fake_rest))
+    assert queue.sent[0].text == "⏰ (late, was due 2026-11-22 12:00 UTC)\nmessage 1"
+
+
 def test_a_late_message_goes_out_even_when_the_user_cannot_be_read(fire, fake_rest, queue, clock):
     fake_rest.refuse["GET /api/users"] = 503
     clock.move(minutes=3)

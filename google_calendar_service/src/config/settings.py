@@ -44,7 +44,7 @@ def _web_address(url: str) -> str:
 
 def _safe_endpoint(url: str) -> str:
     parts = urlsplit(_web_address(url))
-    if parts.scheme == "http" and not _stays_here(parts.hostname):
+    if parts.scheme == "http" and not _stays_here(parts.hostname or ""):
         raise ValueError("must be https: secrets are sent there (http is for a stand-in on this machine)")
     return url
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import ColumnElement, Select, literal_column, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -155,7 +155,9 @@ class CronJobRepository(Repository[CronJobRead]):
             wanted = dict(stored) | values
             # otherwise it stays: it may be over, of a firing that was missed and is about to be caught up
             if _schedule_of(wanted) != _schedule_of(stored):
-                values["next_run_at"] = self._next(wanted)
+                # what is only switched off needs no schedule, which may have become unreadable
+                only_off = not is_on(wanted) and _schedule_of(wanted)[1:] == _schedule_of(stored)[1:]
+                values["next_run_at"] = None if only_off else self._next(wanted)
             await self.unit.connection.execute(
                 update(cron_jobs).where(cron_jobs.c.id == job_id).values(values)
             )
@@ -209,5 +211,8 @@ def schedule_of(expression: str, timezone: str) -> Schedule:
     """When a recurring job fires; raises InvalidError with the reason."""
     try:
         return Schedule(expression, ZoneInfo(timezone))
+    except (ZoneInfoNotFoundError, OSError) as exc:  # stored by a version, or on a machine, that knew more
+        msg = f"The time zone {timezone!r} is not known here any more. Choose another one."
+        raise InvalidError(msg, field="timezone") from exc
     except ValueError as exc:
         raise InvalidError(str(exc), field="cron_expression") from exc

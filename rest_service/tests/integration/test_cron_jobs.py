@@ -347,13 +347,40 @@ async def test_a_job_that_is_off_or_gone_does_not_fire(api, user):
     assert (await claim(api, {"id": 4711}, due)).status_code == 404
 
 
+def write_by_hand(url: str, change: str) -> None:
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg2"))
+    with engine.begin() as connection:
+        connection.execute(text(f"UPDATE cron_jobs SET {change}"))
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("change", "cure"),
+    [
+        # taken by an earlier version, or known to another machine
+        ("timezone = 'US/Pacific-New'", {"timezone": "America/Los_Angeles"}),
+        ("timezone = 'Europe'", {"timezone": "Europe/Berlin"}),
+        ("cron_expression = '@daily'", {"cron_expression": "0 0 * * *"}),
+    ],
+)
+async def test_a_job_whose_schedule_cannot_be_read_any_more(api, user, empty_url, change, cure):
+    job, (field,) = await api.a_job(user), cure
+    path = f"/api/cron-jobs/{job['id']}"
+    write_by_hand(empty_url, change)
+    assert (await api.get(path)).json()["next_firings"] == []
+    refused = await claim(api, job)
+    assert (refused.status_code, refused.json()["field"]) == (422, field)
+    assert (await api.patch(path, {"message": "other"})).status_code == 200
+    assert (await api.patch(path, {"is_active": False})).json()["next_run_at"] is None
+    back = await api.patch(path, {"is_active": True})
+    assert (back.status_code, back.json()["field"]) == (422, field)
+    assert (await api.patch(path, {"is_active": True} | cure)).json()["next_run_at"]
+
+
 @pytest.mark.parametrize("off", ["is_active = false", "status = 'paused'"])
 async def test_a_job_that_was_switched_off_by_hand_does_not_fire(api, user, empty_url, off):
     job = await api.a_job(user)
-    engine = create_engine(make_url(empty_url).set(drivername="postgresql+psycopg2"))
-    with engine.begin() as connection:
-        connection.execute(text(f"UPDATE cron_jobs SET {off}"))
-    engine.dispose()
+    write_by_hand(empty_url, off)
     refused = await claim(api, job)
     assert refused.status_code == 409
     assert "switched off or finished" in refused.json()["message"]
