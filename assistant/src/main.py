@@ -85,7 +85,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             health,
             settings.http_host,
             settings.http_port,
-            pages={metrics.PATH: metrics.page},
+            pages={metrics.PATH: metrics.render_page},
             allowed_hosts=settings.allowed_hosts,
         )
         stack.enter_context(server)

@@ -87,7 +87,7 @@ class AssistantOrchestrator:
             Reject: not a message, or of an unknown user.
             RetryLater: rest_service or Redis is away and what we need of it is not known.
         """
-        with metrics.message() as measured:
+        with metrics.measure_message() as measured:
             try:
                 message = parse(delivery)
                 with bind_correlation(message.correlation, user_id=message.user_id):

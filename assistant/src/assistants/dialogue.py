@@ -126,7 +126,7 @@ class Dialogue:
             self._known = None
         answer = await self._stateless.complete(replace(request, models=self._alone), on_text=on_text)
         if unspoken and answer.model.startswith(f"{self._backend.provider}/"):
-            self._backend.give_up(unspoken)  # it answers: so it is no gateway with nobody behind
+            self._backend.mark_unsupported(unspoken)  # it answers: so it is no gateway with nobody behind
         return answer
 
     @property
@@ -138,7 +138,7 @@ class Dialogue:
         """The models after the first answer for the rest of the run."""
         following = request.models[1]
         log.warning("fallback_model", model=following, failed=self.name, reason=reason)
-        metrics.model_fell_back(following)
+        metrics.count_fallback(following)
         self._alone = request.models[1:]
 
     async def settle(self) -> None:

@@ -70,7 +70,7 @@ class Memory:
             asked=message,
         )
         for spent in past.spent:
-            context.totals.take_up(spent.run, spent.uses)
+            context.totals.add_earlier(spent.run, spent.uses)
         return past
 
     async def store(

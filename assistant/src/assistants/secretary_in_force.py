@@ -71,8 +71,8 @@ class SecretaryInForce:
                 left_out.append(row.name)
             else:
                 log.info("secretary_ready", assistant=secretary.name, left_out=left_out)
-                metrics.configuration_built(len(left_out))
+                metrics.set_left_out(len(left_out))
                 self._built = _Built(trees, secretary)
                 return secretary
-        metrics.configuration_built(len(left_out))
+        metrics.set_left_out(len(left_out))
         raise NoSecretaryError("no active assistant with is_secretary that can be built")

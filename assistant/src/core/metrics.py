@@ -123,42 +123,42 @@ class UsageFate(StrEnum):
     """Too many wait."""
 
 
-def page() -> tuple[str, bytes]:
+def render_page() -> tuple[str, bytes]:
     """Content type and text of `/metrics`."""
     return CONTENT_TYPE_LATEST, generate_latest(_registry)
 
 
 @dataclass(slots=True)
-class Measured:
+class MessageMeasurement:
     """A message at work; whoever knows how it ends says so."""
 
     outcome: MessageOutcome = MessageOutcome.BROKEN
 
 
 @contextmanager
-def message() -> Iterator[Measured]:
+def measure_message() -> Iterator[MessageMeasurement]:
     """Around everything that is done for one message."""
-    measured = Measured()
+    measurement = MessageMeasurement()
     started = time.perf_counter()
     _running.inc()
     try:
-        yield measured
+        yield measurement
     finally:
         _running.dec()
-        _message(measured.outcome).observe(time.perf_counter() - started)
+        _message(measurement.outcome).observe(time.perf_counter() - started)
 
 
 @dataclass(slots=True)
-class MeasuredCall:
+class ModelCallMeasurement:
     """One attempt at a model; whoever gets the answer notes what it used."""
 
     usage: Usage | None = None
 
 
 @contextmanager
-def model_call(provider: str, model: str) -> Iterator[MeasuredCall]:
+def measure_model_call(provider: str, model: str) -> Iterator[ModelCallMeasurement]:
     """Around one attempt; `model` is the provider's own name of it."""
-    call = MeasuredCall()
+    call = ModelCallMeasurement()
     outcome = ModelOutcome.CANCELLED
     started = time.perf_counter()
     try:
@@ -176,27 +176,27 @@ def model_call(provider: str, model: str) -> Iterator[MeasuredCall]:
             output.inc(call.usage.output_tokens)
 
 
-def model_retried(provider: str, model: str) -> None:
+def count_retry(provider: str, model: str) -> None:
     """The same model is asked once more."""
     _retries.labels(provider, model).inc()
 
 
-def model_fell_back(model: str) -> None:
+def count_fallback(model: str) -> None:
     """The next of a row's models is asked: this one."""
     _fallbacks.labels(model).inc()
 
 
-def tool_call(tool: str, outcome: str, seconds: float) -> None:
+def observe_tool_call(tool: str, outcome: str, seconds: float) -> None:
     """One call of a tool has ended; `tool` is a name that the configuration knows, or `unknown`."""
     _tool_call(tool, outcome).observe(seconds)
 
 
-def configuration_built(left_out: int) -> None:
+def set_left_out(left_out: int) -> None:
     """A configuration is in use from now on, without so many of its branches."""
     _left_out.set(left_out)
 
 
-def usage_records(fate: UsageFate, count: int) -> None:
+def count_usage_records(fate: UsageFate, count: int) -> None:
     """So many records of use ended like this."""
     _usage.labels(fate).inc(count)
 

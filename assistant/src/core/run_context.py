@@ -77,7 +77,7 @@ class RunTotals:
         use.calls += 1
         use.seconds += seconds
 
-    def take_up(self, run: str, uses: Iterable[ModelUse]) -> None:
+    def add_earlier(self, run: str, uses: Iterable[ModelUse]) -> None:
         """An earlier run had used this when it was noted; of several notes the one with more counts."""
         known = self.earlier.setdefault(run, RunTotals(run=run)).uses
         for use in uses:
@@ -156,7 +156,7 @@ class RunContext:
         path = f"{self.path}/{number}" if self.path else str(number)
         return replace(self, path=path, repeated=repeated, receipts=[])
 
-    def deeper(self) -> "RunContext":
+    def for_sub_assistant(self) -> "RunContext":
         """The context of a sub-assistant's run, within the time for tools of the run above it.
 
         It ends a little before that time, so that it can still say what it has done. Its text is not the

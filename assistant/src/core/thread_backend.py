@@ -89,7 +89,7 @@ class ThreadBackend(Protocol):
         """Let the provider know how the assistant works from now on."""
         ...
 
-    def give_up(self, reason: str) -> None:
+    def mark_unsupported(self, reason: str) -> None:
         """The server does not know the protocol, and refused as `reason` says: nobody asks it again."""
         ...
 
@@ -99,7 +99,9 @@ class ThreadBackend(Protocol):
 
 
 @asynccontextmanager
-async def kept_if_whole(thread_id: str, delete: Callable[[str], Awaitable[None]]) -> AsyncIterator[None]:
+async def delete_unless_complete(
+    thread_id: str, delete: Callable[[str], Awaitable[None]]
+) -> AsyncIterator[None]:
     """Around what a new thread needs yet: where that fails or is cancelled, the thread is deleted again.
 
     No row names it, so nothing else would ever delete it.

@@ -97,7 +97,7 @@ class UsageLog:
                 record = self._record(record_id, user_id, message_id, use, kind)
             except ValueError as exc:
                 log.warning("usage_not_recordable", record_id=record_id, reason=type(exc).__name__)
-                metrics.usage_records(UsageFate.REFUSED, 1)
+                metrics.count_usage_records(UsageFate.REFUSED, 1)
             else:
                 self._unwritten.append(record.model_dump_json().encode())
         try:
@@ -205,9 +205,9 @@ class UsageLog:
                 await self._post(records[middle:])
                 return
             log.warning("usage_record_refused", record_id=records[0].id, reason=str(exc))
-            metrics.usage_records(UsageFate.REFUSED, 1)
+            metrics.count_usage_records(UsageFate.REFUSED, 1)
         else:
-            metrics.usage_records(UsageFate.STORED, len(records))
+            metrics.count_usage_records(UsageFate.STORED, len(records))
 
 
 def _record_id(message_id: str, use: ModelUse, kind: UsageKind, run: str) -> str:
@@ -237,7 +237,7 @@ def _parsed(raw: bytes) -> UsageCreate | None:
         return UsageCreate.model_validate_json(raw)
     except ValidationError as exc:
         log.warning("usage_record_broken", size=len(raw), problems=exc.error_count())
-        metrics.usage_records(UsageFate.REFUSED, 1)
+        metrics.count_usage_records(UsageFate.REFUSED, 1)
         return None
 
 
@@ -249,4 +249,4 @@ def _newest(records: list[bytes], limit: int) -> list[bytes]:
 
 def _dropped(count: int) -> None:
     log.error("usage_records_dropped", records=count)
-    metrics.usage_records(UsageFate.DROPPED, count)
+    metrics.count_usage_records(UsageFate.DROPPED, count)

@@ -33,7 +33,7 @@ from service_kit.rest import endpoints
 from service_kit.rest.client import AsyncRestClient
 
 from ..core.model import AssistantMessage, Message, ToolMessage
-from ..core.thread_backend import kept_if_whole
+from ..core.thread_backend import delete_unless_complete
 from ..utils.text import compact_json
 
 log = get_logger(__name__)
@@ -158,7 +158,7 @@ class ProviderThreads:
         rows = await self._send(endpoints.threads(*pair))
         thread_id = await create()
         try:
-            async with kept_if_whole(thread_id, delete):
+            async with delete_unless_complete(thread_id, delete):
                 if rows:
                     change = UserThreadUpdate(thread_id=thread_id, last_used=self._clock.now())
                     return await self._send(endpoints.update_thread(rows[0].id, change))

@@ -52,7 +52,7 @@ class ToolAssistant(BaseTool):
             InvalidInputError: nothing was asked.
             ToolExecutionError: it gave none; why stands in the log, not in the text.
         """
-        request, deeper = _request(arguments), context.deeper()
+        request, deeper = _request(arguments), context.for_sub_assistant()
         try:
             return await self.assistant.process_message(request, context.user.id, deeper)
         except AssistantError as exc:

@@ -173,7 +173,7 @@ def observe(tool: str, context: RunContext, result: CallResult, seconds: float =
         outcome=result.outcome,
         ms=round(seconds * 1000, 1),
     )
-    metrics.tool_call(tool, result.outcome, seconds)
+    metrics.observe_tool_call(tool, result.outcome, seconds)
 
 
 def refusal(outcome: CallOutcome, message: str) -> CallResult:

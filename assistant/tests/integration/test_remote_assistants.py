@@ -61,7 +61,7 @@ async def test_two_replicas_use_one(redis_client, deletion):
     server = Assistants(deletion)
     async with server, aclosing(AtTheSameTime(f"{server.url}/v1")) as provider:
         replicas = [RemoteAssistants(redis_client), RemoteAssistants(redis_client)]
-        ids = await asyncio.gather(*(each.id_of(provider, identity, definition) for each in replicas))
+        ids = await asyncio.gather(*(each.ensure(provider, identity, definition) for each in replicas))
     assert ids[0] == ids[1]
     assert server.deleted == [f"asst_{3 - int(ids[0].removeprefix('asst_'))}"]
 
@@ -79,8 +79,8 @@ async def test_what_was_just_made_is_not_deleted_when_the_reply_of_redis_is_lost
     server = Assistants(Reply(b"{}"))
     redis = LosingReplies(connection_pool=redis_client.connection_pool)
     async with server, provider_at(server) as provider:
-        made = await RemoteAssistants(redis).id_of(provider, identity, definition)
-        again = await RemoteAssistants(redis_client).id_of(provider, identity, definition)
+        made = await RemoteAssistants(redis).ensure(provider, identity, definition)
+        again = await RemoteAssistants(redis_client).ensure(provider, identity, definition)
     assert (made, again, server.deleted) == ("asst_1", "asst_1", [])
 
 
@@ -89,11 +89,11 @@ async def test_a_refused_change_is_raised_and_nothing_is_made_instead(redis_clie
     server = Assistants(Reply(b"{}"))
     async with server, provider_at(server) as provider:
         remote = RemoteAssistants(redis_client)
-        made = await remote.id_of(provider, identity, Definition("m", "Be brief."))
+        made = await remote.ensure(provider, identity, Definition("m", "Be brief."))
         server.change = error(400, message="no such model")
         with pytest.raises(ModelRefusedError, match="no such model"):
-            await remote.id_of(provider, identity, Definition("nosuch", "Be brief."))
-        assert await remote.known_id(provider, identity) == made
+            await remote.ensure(provider, identity, Definition("nosuch", "Be brief."))
+        assert await remote.find_id(provider, identity) == made
     assert server.made == 1
 
 
@@ -104,5 +104,5 @@ async def test_a_full_redis_takes_the_name_of_what_was_just_made(redis_with_limi
     server = Assistants(Reply(b"{}"))
     async with server, provider_at(server) as provider:
         remote = RemoteAssistants(redis_with_limit.client)
-        ids = [await remote.id_of(provider, identity, definition) for _ in range(2)]
+        ids = [await remote.ensure(provider, identity, definition) for _ in range(2)]
     assert ids == ["asst_1", "asst_1"]

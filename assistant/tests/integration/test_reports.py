@@ -55,7 +55,7 @@ async def recorded(redis: aioredis.Redis) -> list[dict[str, Any]]:
 
 def counted(name: str, **labels: str) -> float:
     """A sample of `/metrics`, 0 where there is none yet."""
-    _kind, page = metrics.page()
+    _kind, page = metrics.render_page()
     return sum(
         sample.value
         for family in text_string_to_metric_families(page.decode())
@@ -227,7 +227,7 @@ async def test_a_call_that_is_cut_off_is_counted_too():
     begun = asyncio.Event()
 
     async def call() -> None:
-        with metrics.model_call("slow", "m"):
+        with metrics.measure_model_call("slow", "m"):
             begun.set()
             await asyncio.Event().wait()
 
@@ -240,7 +240,7 @@ async def test_a_call_that_is_cut_off_is_counted_too():
 
 
 def test_tools_are_counted_by_name_and_outcome():
-    metrics.tool_call("hammer", "ok", 0.01)
+    metrics.observe_tool_call("hammer", "ok", 0.01)
     assert counted("assistant_tool_call_seconds_count", tool="hammer", outcome="ok") == 1
 
 

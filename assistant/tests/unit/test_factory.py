@@ -237,7 +237,7 @@ async def test_the_depth_is_limited_at_run_time_too():
     sub = built(tree_of(assistant_row()))
     tool = SubAssistantTool(sub, max_depth=1)
     with pytest.raises(ToolExecutionError, match="only 1 deep"):
-        await tool.execute({"request": "x"}, context_of().deeper())
+        await tool.execute({"request": "x"}, context_of().for_sub_assistant())
 
 
 async def test_a_tool_bound_to_a_user_refuses_others():

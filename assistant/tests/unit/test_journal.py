@@ -51,8 +51,8 @@ async def test_what_was_used_until_a_note_is_noted_with_what_runs_before_had_use
         return ModelUse("id", "Secretary", "openai/demo", Usage(10 * calls, 5, 1), calls, 0.25)
 
     totals = RunTotals()
-    totals.take_up("before", [use(2)])
-    totals.take_up("before", [use(1)])  # an older note, of another journal
+    totals.add_earlier("before", [use(2)])
+    totals.add_earlier("before", [use(1)])  # an older note, of another journal
     totals.add(
         assistant_id="id", assistant="Secretary", model="openai/demo", usage=Usage(10, 5, 1), seconds=0.25
     )

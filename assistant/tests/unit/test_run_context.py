@@ -16,14 +16,14 @@ CHOICE = ModelChoice(assistant_id="a", assistant="Secretary", models=("m",), ins
 async def test_a_run_below_ends_before_the_run_above_must_answer():
     above = context_of(seconds=90)
     for _ in range(4):
-        below = above.deeper()
+        below = above.for_sub_assistant()
         assert below.deadline < above.tools_until
         assert asyncio.get_running_loop().time() < below.tools_until < below.deadline
         above = below
 
 
 async def test_a_run_below_tells_the_user_nothing():
-    assert replace(context_of(), on_text=print).deeper().on_text is None
+    assert replace(context_of(), on_text=print).for_sub_assistant().on_text is None
 
 
 @given(
@@ -33,7 +33,7 @@ async def test_each_path_of_calls_has_a_key_of_its_own(one, other):
     def key(path: list[int]) -> str:
         context = context_of(message_id="tg:7")
         for number in path:
-            context = context.for_call(number, repeated=True).deeper()
+            context = context.for_call(number, repeated=True).for_sub_assistant()
         return context.key
 
     assert (key(one) == key(other)) is (one == other)
@@ -42,7 +42,7 @@ async def test_each_path_of_calls_has_a_key_of_its_own(one, other):
 async def test_that_a_call_is_repeated_is_said_of_it_alone():
     context = context_of().for_call(1, repeated=True)
     assert context.repeated
-    assert not context.deeper().for_call(1).repeated
+    assert not context.for_sub_assistant().for_call(1).repeated
 
 
 class Below(FunctionTool):
@@ -55,7 +55,7 @@ class Below(FunctionTool):
         self.loop = ToolLoop(self.backend, CHOICE, [stuck], LoopLimits())
 
     async def execute(self, arguments: Arguments, context: RunContext) -> str:
-        return (await self.loop.run(UserMessage("do"), (), context.deeper())).answer
+        return (await self.loop.run(UserMessage("do"), (), context.for_sub_assistant())).answer
 
 
 async def test_what_hangs_deep_below_costs_only_itself():

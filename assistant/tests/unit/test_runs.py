@@ -50,10 +50,10 @@ class KnownAssistant:
     def __init__(self) -> None:
         self.forgotten = False
 
-    async def id_of(self, *_parts: object) -> str:
+    async def ensure(self, *_parts: object) -> str:
         return "asst_1"
 
-    async def known_id(self, *_parts: object) -> str | None:
+    async def find_id(self, *_parts: object) -> str | None:
         return "asst_1"
 
     async def forget(self, *_parts: object) -> None:

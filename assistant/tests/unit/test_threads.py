@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from assistant.src.core import thread_backend as threads
 from assistant.src.core.errors import ModelUnavailableError
-from assistant.src.core.thread_backend import kept_if_whole
+from assistant.src.core.thread_backend import delete_unless_complete
 from assistant.src.storage.provider_threads import ProviderThreads
 from assistant.tests.standin import HttpStandIn, Reply, Request
 from service_kit.rest.client import AsyncRestClient
@@ -64,7 +64,7 @@ async def test_a_thread_that_cannot_be_filled_is_deleted(failure):
         deleted.append(thread_id)
 
     with pytest.raises(type(failure)):
-        async with kept_if_whole("thread_1", delete):
+        async with delete_unless_complete("thread_1", delete):
             raise failure
     assert deleted == ["thread_1"]
 
@@ -78,7 +78,7 @@ async def test_a_provider_that_hangs_does_not_hold_up_who_cancelled(monkeypatch)
     inside = asyncio.Event()
 
     async def filled() -> None:
-        async with kept_if_whole("thread_1", delete):
+        async with delete_unless_complete("thread_1", delete):
             inside.set()
             await asyncio.Event().wait()
 

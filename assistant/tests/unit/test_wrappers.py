@@ -114,7 +114,7 @@ async def test_what_only_looks_is_looked_up_each_time():
 
 async def test_a_call_is_logged_without_what_it_said_and_counted():
     def samples() -> float:
-        _, page = metrics.page()
+        _, page = metrics.render_page()
         lines = [
             line
             for line in page.decode().splitlines()

@@ -79,7 +79,7 @@ async def events_of(response: httpx2.Response, deadline: StreamDeadline) -> Asyn
             yield SSE("", await _whole(head, chunks), whole=True)
             return
         count = 0
-        async with aclosing(_decoded(head, chunks, deadline)) as events:
+        async with aclosing(_decode(head, chunks, deadline)) as events:
             async for event in events:
                 yield event
                 deadline.restart()
@@ -132,7 +132,7 @@ async def _head(chunks: AsyncIterator[bytes]) -> bytes:
     return head.removeprefix(BOM_UTF8).lstrip()
 
 
-async def _decoded(
+async def _decode(
     head: bytes, chunks: AsyncIterator[bytes], deadline: StreamDeadline
 ) -> AsyncGenerator[SSE, None]:
     decoder = SSEDecoder()

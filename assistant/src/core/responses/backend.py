@@ -78,10 +78,10 @@ async def _ask(
     text = TextCollector(tools)
     if STREAM in body:
         async with provider.stream(PATH, body) as events:
-            response = await _streamed(events, text, on_text)
+            response = await _read_stream(events, text, on_text)
     else:
         events = _events_of(await provider.request("POST", PATH, body))
-        response = await _streamed(events, text, ignore_text)
+        response = await _read_stream(events, text, ignore_text)
     answer = answer_of(response, model=body["model"], provider=provider.name, tools=tools)
     if answer.text != text.shown:
         on_text(answer.text)
@@ -93,14 +93,14 @@ async def _events_of(body: bytes) -> AsyncIterator[SSE]:
         yield event
 
 
-async def _streamed(events: AsyncIterator[SSE], text: TextCollector, on_text: TextSink) -> Response:
+async def _read_stream(events: AsyncIterator[SSE], text: TextCollector, on_text: TextSink) -> Response:
     """Reads to the event that ends the response: a connection may end at any time, without an error."""
     items: list[Any] = []
     size = 0
     async for raw in events:
         if raw.whole:
             return parse_response(decode_json(raw.data))
-        event = _event(raw.data)
+        event = _parse_event(raw.data)
         match event.get("type") or raw.event:
             case "response.output_text.delta" | "response.refusal.delta":
                 text.add(read_text(event.get("delta")))
@@ -112,7 +112,7 @@ async def _streamed(events: AsyncIterator[SSE], text: TextCollector, on_text: Te
                 size += len(raw.data)
             case kind if kind in _TERMINAL:
                 said = [{"type": "message", "content": text.raw()}]
-                return _finished(kind, event.get("response"), items or said)
+                return _fill_output(kind, event.get("response"), items or said)
             case "error":
                 raise find_error(event) or classify_error_body(event, status=None)
             case _ if (error := find_error(event)) is not None:
@@ -122,7 +122,7 @@ async def _streamed(events: AsyncIterator[SSE], text: TextCollector, on_text: Te
     raise CutAnswerError("the stream ended before the response did")
 
 
-def _finished(kind: str, ended: object, items: list[Any]) -> Response:
+def _fill_output(kind: str, ended: object, items: list[Any]) -> Response:
     """The response in the last event, of this `kind`; some servers leave its output to the events before."""
     state = kind.removeprefix("response.")
     response = dict(ended) if isinstance(ended, dict) else {"status": state}
@@ -133,7 +133,7 @@ def _finished(kind: str, ended: object, items: list[Any]) -> Response:
     return parse_response(response)
 
 
-def _event(data: bytes) -> dict[str, Any]:
+def _parse_event(data: bytes) -> dict[str, Any]:
     """The object in an event; empty where there is another thing in it, such as null or `[DONE]`."""
     event = decode_json(data) if data.lstrip().startswith(b"{") else {}
     return event if isinstance(event, dict) else {}

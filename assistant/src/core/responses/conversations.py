@@ -12,7 +12,7 @@ from dataclasses import replace
 from ..errors import ModelRefusedError, ModelUnavailableError, ThreadLostError
 from ..model import Message, ModelAnswer, ModelRequest, TextSink
 from ..providers.provider import Provider
-from ..thread_backend import Definition, kept_if_whole
+from ..thread_backend import Definition, delete_unless_complete
 from ..wire.parsing import Made, parse_as
 from .backend import ask
 from .request import input_items, response_body
@@ -43,7 +43,7 @@ class ConversationsBackend:
         first, rest = items[:ITEMS_A_REQUEST], items[ITEMS_A_REQUEST:]
         payload = await self._provider.request("POST", PATH, {"items": first} if first else {})
         thread_id = parse_as(Made, payload, "a conversation").id
-        async with kept_if_whole(thread_id, self.delete):
+        async with delete_unless_complete(thread_id, self.delete):
             for start in range(0, len(rest), ITEMS_A_REQUEST):
                 batch = {"items": rest[start : start + ITEMS_A_REQUEST]}
                 await self._provider.request("POST", f"{PATH}/{thread_id}/items", batch)
@@ -74,7 +74,7 @@ class ConversationsBackend:
     async def publish(self, definition: Definition) -> None:
         """Nothing: every request says who the assistant is."""
 
-    def give_up(self, reason: str) -> None:
+    def mark_unsupported(self, reason: str) -> None:
         """The server has no conversations."""
         self._provider.mark_unsupported(PATH, reason, advice="OPENAI_API_PROTOCOL=responses")
 

@@ -106,7 +106,7 @@ class Retrying:
                 wait_s=round(wait, 2),
                 reason=str(last),
             )
-            metrics.model_retried(provider, model)
+            metrics.count_retry(provider, model)
             await asyncio.sleep(wait)
 
     def wait_after(self, failure: ModelUnavailableError, failures: int) -> float:
@@ -158,7 +158,7 @@ def was_hurried(failure: ModelError, share: float | None) -> bool:
 
 async def _measure(attempt: Callable[[], Awaitable[T]], provider: str, model: str) -> T:
     try:
-        with metrics.model_call(provider, model) as call:
+        with metrics.measure_model_call(provider, model) as call:
             answer = await attempt()
             if isinstance(answer, ModelAnswer):
                 call.usage = answer.usage

@@ -221,4 +221,4 @@ def _fall_back(following: ResolvedModel, *, failed: ResolvedModel, reason: str) 
         failed=failed.name,
         reason=reason,
     )
-    metrics.model_fell_back(following.name)
+    metrics.count_fallback(following.name)

@@ -26,7 +26,7 @@ from ..providers import bounds
 from ..providers.provider import Provider
 from ..providers.refusals import classify_error_body
 from ..providers.sse import SSE
-from ..thread_backend import Definition, Identity, kept_if_whole
+from ..thread_backend import Definition, Identity, delete_unless_complete
 from ..wire.parsing import Made, decode_json, parse_as, validate_as
 from ..wire.text_collector import TextCollector
 from .answer import MessageDelta, Messages, ThreadRun, ThreadRuns, answer_of_run, parse_run
@@ -79,7 +79,7 @@ class RunsBackend:
         first, rest = told[:MESSAGES_A_REQUEST], told[MESSAGES_A_REQUEST:]
         payload = await self._post(PATH, {"messages": first} if first else {})
         thread_id = parse_as(Made, payload, "a thread").id
-        async with kept_if_whole(thread_id, self.delete):
+        async with delete_unless_complete(thread_id, self.delete):
             for message in rest:
                 await self._post(f"{PATH}/{thread_id}/messages", message)
         return thread_id
@@ -100,10 +100,10 @@ class RunsBackend:
                 if ended.status == "requires_action" and request.tool_choice == "none":
                     # a run keeps the tool choice it was begun with
                     await self._cancel(thread_id, ended.id)
-                    with _leaving_traces():
+                    with _hide_rate_limit():
                         ended = await self._begin(thread_id, request, on_text)
             else:
-                with _leaving_traces():
+                with _hide_rate_limit():
                     await self._add(thread_id, new)
                     ended = await self._begin(thread_id, request, on_text)
             text = "" if ended.status == "requires_action" else await self._text_of(thread_id, ended.id)
@@ -119,9 +119,9 @@ class RunsBackend:
 
     async def publish(self, definition: Definition) -> None:
         """Change the assistant's object at the provider, or make it."""
-        await self._remote.id_of(self._provider, self._identity, definition)
+        await self._remote.ensure(self._provider, self._identity, definition)
 
-    def give_up(self, reason: str) -> None:
+    def mark_unsupported(self, reason: str) -> None:
         """The server has no threads."""
         self._provider.mark_unsupported(PATH, reason, advice="OPENAI_API_PROTOCOL=conversations")
 
@@ -132,23 +132,25 @@ class RunsBackend:
     async def _assistant_id(self, request: ModelRequest) -> str:
         if request.tool_choice == "none":
             # the last answer forbids tools for its own run, not for the assistant
-            known = await self._remote.known_id(self._provider, self._identity)
+            known = await self._remote.find_id(self._provider, self._identity)
             if known is not None:
                 return known
         definition = Definition(request.models[0], request.instructions, request.tools)
-        return await self._remote.id_of(self._provider, self._identity, definition)
+        return await self._remote.ensure(self._provider, self._identity, definition)
 
     async def _add(self, thread_id: str, new: Sequence[Message]) -> None:
         path = f"{PATH}/{thread_id}/messages"
         for message in thread_messages(new):
-            await self._with_room(thread_id, partial(self._post, path, message))
+            await self._retry_without_active_run(thread_id, partial(self._post, path, message))
 
     async def _begin(self, thread_id: str, request: ModelRequest, on_text: TextSink | None) -> ThreadRun:
         body = run_body(await self._assistant_id(request), request)
         path = f"{PATH}/{thread_id}/runs"
-        return await self._with_room(thread_id, partial(self._ended, thread_id, path, body, on_text))
+        return await self._retry_without_active_run(
+            thread_id, partial(self._run_to_end, thread_id, path, body, on_text)
+        )
 
-    async def _with_room(self, thread_id: str, change: Callable[[], Awaitable[T]]) -> T:
+    async def _retry_without_active_run(self, thread_id: str, change: Callable[[], Awaitable[T]]) -> T:
         """What the change of the thread brings; where a run is in its way, that is cancelled first."""
         try:
             return await change()
@@ -162,22 +164,22 @@ class RunsBackend:
         self, thread_id: str, run_id: str, new: Sequence[Message], on_text: TextSink | None
     ) -> ThreadRun:
         path = f"{PATH}/{thread_id}/runs/{run_id}/submit_tool_outputs"
-        return await self._ended(thread_id, path, tool_outputs(new), on_text)
+        return await self._run_to_end(thread_id, path, tool_outputs(new), on_text)
 
-    async def _ended(
+    async def _run_to_end(
         self, thread_id: str, path: str, body: Mapping[str, Any], on_text: TextSink | None
     ) -> ThreadRun:
         """The run that the request begins or continues, when it has ended or wants tools."""
         if on_text is None:
-            return await self._awaited(thread_id, parse_run(await self._post(path, body)))
+            return await self._poll_to_end(thread_id, parse_run(await self._post(path, body)))
         async with self._provider.stream(path, {**body, "stream": True}, headers=BETA) as events:
-            run = await _streamed(events, on_text)
-        return await self._awaited(thread_id, run)
+            run = await _read_stream(events, on_text)
+        return await self._poll_to_end(thread_id, run)
 
-    async def _awaited(self, thread_id: str, run: ThreadRun) -> ThreadRun:
+    async def _poll_to_end(self, thread_id: str, run: ThreadRun) -> ThreadRun:
         pause = FIRST_LOOK
         try:
-            with _leaving_traces():
+            with _hide_rate_limit():
                 async with asyncio.timeout(self._run_timeout):
                     while run.goes_on:
                         await asyncio.sleep(pause)
@@ -192,7 +194,7 @@ class RunsBackend:
 
     async def _text_of(self, thread_id: str, run_id: str) -> str:
         path = f"{PATH}/{thread_id}/messages?run_id={run_id}&order=asc&limit=100"
-        with _leaving_traces():
+        with _hide_rate_limit():
             payload = await self._provider.request("GET", path, headers=BETA)
             return parse_as(Messages, payload, "messages").text
 
@@ -218,7 +220,7 @@ class RunsBackend:
 
 
 @contextmanager
-def _leaving_traces() -> Iterator[None]:
+def _hide_rate_limit() -> Iterator[None]:
     """Around what changes the thread or follows a change: a limit of requests there is no harmless one."""
     try:
         yield
@@ -228,7 +230,7 @@ def _leaving_traces() -> Iterator[None]:
         raise ModelUnavailableError(str(exc), retry_after=exc.retry_after) from exc
 
 
-async def _streamed(events: AsyncIterator[SSE], on_text: TextSink) -> ThreadRun:
+async def _read_stream(events: AsyncIterator[SSE], on_text: TextSink) -> ThreadRun:
     """Reads to the run's last event."""
     text = TextCollector()
     async for event in events:

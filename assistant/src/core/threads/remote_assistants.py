@@ -47,7 +47,7 @@ class RemoteAssistants:
         self._notes = Notes(redis)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def id_of(self, provider: Provider, identity: Identity, definition: Definition) -> str:
+    async def ensure(self, provider: Provider, identity: Identity, definition: Definition) -> str:
         """The assistant's id at the provider, where it works as `definition` says.
 
         Raises:
@@ -56,29 +56,29 @@ class RemoteAssistants:
         field = _field(provider, identity)
         body = _body(identity, definition)
         digest = blake2b(canonical_json(body).encode(), digest_size=16).hexdigest()
-        if (known := await self._known(field)) is not None and _is_right(known, identity, digest):
+        if (known := await self._load(field)) is not None and _is_current(known, identity, digest):
             return known.id
         lock = self._locks.setdefault(field, asyncio.Lock())
         async with lock:
-            known = await self._known(field)
-            if known is not None and _is_right(known, identity, digest):
+            known = await self._load(field)
+            if known is not None and _is_current(known, identity, digest):
                 return known.id
             remote_id = identity.remote_id or (known.id if known else None)
-            if remote_id is not None and await self._changed(provider, remote_id, body, identity):
+            if remote_id is not None and await self._update(provider, remote_id, body, identity):
                 await self._write(field, _Remote(remote_id, digest))
                 return remote_id
-            return await self._created(provider, field, body, digest)
+            return await self._create(provider, field, body, digest)
 
-    async def known_id(self, provider: Provider, identity: Identity) -> str | None:
+    async def find_id(self, provider: Provider, identity: Identity) -> str | None:
         """Its id, however it works there; None where it is not known."""
-        known = await self._known(_field(provider, identity))
+        known = await self._load(_field(provider, identity))
         return known.id if known else None
 
     async def forget(self, provider: Provider, identity: Identity) -> None:
         """The provider does not know it any more."""
         await self._redis.hdel(KEY, _field(provider, identity))
 
-    async def _known(self, field: str) -> _Remote | None:
+    async def _load(self, field: str) -> _Remote | None:
         raw = await cast("Awaitable[bytes | None]", self._redis.hget(KEY, field))
         try:
             return None if raw is None else _remote.validate_json(raw)
@@ -88,7 +88,7 @@ class RemoteAssistants:
     async def _write(self, field: str, remote: _Remote) -> None:
         await self._notes.write(("HSET", KEY, field, _remote.dump_json(remote)))
 
-    async def _changed(
+    async def _update(
         self, provider: Provider, remote_id: str, body: dict[str, Any], identity: Identity
     ) -> bool:
         """Whether it is there, and changed now; one that we have made may be gone, a row's may not."""
@@ -104,13 +104,13 @@ class RemoteAssistants:
             return False
         return True
 
-    async def _created(self, provider: Provider, field: str, body: dict[str, Any], digest: str) -> str:
+    async def _create(self, provider: Provider, field: str, body: dict[str, Any], digest: str) -> str:
         payload = await provider.request("POST", PATH, body, headers=BETA)
         made = _Remote(parse_as(Made, payload, "an assistant").id, digest)
         (is_first,) = await self._notes.write(("HSETNX", KEY, field, _remote.dump_json(made)))
         if is_first:
             return made.id
-        first = await self._known(field)
+        first = await self._load(field)
         if first == made:
             # the reply to HSETNX was lost, and the client sent it again
             return made.id
@@ -128,7 +128,7 @@ def _field(provider: Provider, identity: Identity) -> str:
     return f"{provider.name}:{identity.key}"
 
 
-def _is_right(known: _Remote, identity: Identity, digest: str) -> bool:
+def _is_current(known: _Remote, identity: Identity, digest: str) -> bool:
     return known.digest == digest and identity.remote_id in {None, known.id}
 
 
