@@ -16,7 +16,7 @@ from ..core.model import ModelBackend
 from ..tools.base import BaseTool
 from ..tools.registry import ToolServices, ToolSite
 from ..tools.rest_service_tool import RestServiceTool
-from ..tools.wrappers import DoneCalls, done_calls
+from ..tools.wrappers import DoneCalls, new_done_calls
 from .base import BaseAssistant
 from .memory import Memories
 from .openai_assistant import OpenAIAssistant
@@ -122,7 +122,7 @@ class AssistantFactory:
         self._limits = limits
         self._services = services
         self._types = types
-        self._done = done_calls()
+        self._done = new_done_calls()
 
     def create_main_assistant(self, tree: AssistantTree, left_out: list[str] | None = None) -> BaseAssistant:
         """The secretary at the tree's root, with all that works below it.

@@ -33,7 +33,7 @@ from ..storage.summary import halve
 from ..storage.turns import Turn, receipts_in
 from ..tools.base import BaseTool
 from ..tools.toolbox import Toolbox
-from ..tools.wrappers import CallResult, DoneCalls, done_calls
+from ..tools.wrappers import CallResult, DoneCalls, new_done_calls
 from .run_state import RunState
 from .tool_round import ToolRound
 
@@ -90,7 +90,7 @@ class ToolLoop:
         """`done` is what all loops of the process share; without it, the loop has its own."""
         self._backend = backend
         self._choice = choice
-        self._toolbox = Toolbox(tools, done_calls() if done is None else done)
+        self._toolbox = Toolbox(tools, new_done_calls() if done is None else done)
         self._round = ToolRound(self._toolbox, limits.output_chars)
         self._rounds = limits.rounds
 

@@ -71,12 +71,12 @@ class Reminders:
             await self._send(endpoints.delete_job(job_id), missing=job_id)
         return job
 
-    async def keep_zone(self, user_id: int, zone: str) -> bool:
+    async def remember_zone(self, user_id: int, zone: str) -> bool:
         """Remember the zone of a user who has told it just now; whether it is remembered."""
         try:
             await self._rest.send(endpoints.update_user(user_id, UserUpdate(timezone=zone)))
         except KitError as exc:
-            log.warning("timezone_not_kept", user_id=user_id, reason=str(exc))
+            log.warning("timezone_not_stored", user_id=user_id, reason=str(exc))
             return False
         return True
 

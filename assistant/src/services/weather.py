@@ -29,8 +29,8 @@ from ..utils.ttl_cache import TTLCache
 
 ATTRIBUTION = "Weather data by Open-Meteo.com"
 MAX_DAYS = 16
-KEPT_SECONDS = 600.0
-KEPT_ANSWERS = 1000
+CACHE_SECONDS = 600.0
+CACHE_SIZE = 1000
 TIMEOUT = 10.0
 """Seconds for one answer, all in all."""
 
@@ -96,7 +96,7 @@ class Place(_Wire):
         return ", ".join(dict.fromkeys(part for part in parts if part))
 
 
-class _Found(_Wire):
+class _SearchResults(_Wire):
     results: tuple[Place, ...] = ()
     """Absent where nothing was found."""
 
@@ -166,8 +166,8 @@ class WeatherClient:
     ) -> None:
         self._forecast_url = _address(forecast_url, "/v1/forecast")
         self._search_url = _address(geocoding_url, "/v1/search")
-        self._kept: TTLCache[tuple[str, frozenset[tuple[str, str]]], bytes] = TTLCache(
-            seconds=KEPT_SECONDS, limit=KEPT_ANSWERS, now=now
+        self._cache: TTLCache[tuple[str, frozenset[tuple[str, str]]], bytes] = TTLCache(
+            seconds=CACHE_SECONDS, limit=CACHE_SIZE, now=now
         )
 
     async def places(self, name: str, language: str) -> tuple[Place, ...]:
@@ -177,7 +177,7 @@ class WeatherClient:
             WeatherUnavailableError: no usable answer.
         """
         wanted = {"name": name, "count": "10", "language": language, "format": "json"}
-        return (await self._get(self._search_url, wanted, _Found)).results
+        return (await self._get(self._search_url, wanted, _SearchResults)).results
 
     async def forecast(self, place: Place, days: int, units: Units) -> Forecast:
         """The weather there now and on `days` days, today first.
@@ -207,19 +207,19 @@ class WeatherClient:
 
     async def _get(self, url: str, params: Mapping[str, str], shape: type[Answer]) -> Answer:
         key = (url, frozenset(params.items()))
-        body = self._kept.get(key)
+        body = self._cache.get(key)
         if body is not None:
             return shape.model_validate_json(body)
-        body = await self._fetched(url, params)
+        body = await self._fetch(url, params)
         try:
             answer = shape.model_validate_json(body)
         except ValidationError as exc:
             msg = "the weather service gave an answer that cannot be read"
             raise WeatherUnavailableError(msg) from exc
-        self._kept.put(key, body)
+        self._cache.put(key, body)
         return answer
 
-    async def _fetched(self, url: str, params: Mapping[str, str]) -> bytes:
+    async def _fetch(self, url: str, params: Mapping[str, str]) -> bytes:
         try:
             # the client's own timeout is per read: a server that drips bytes would hold us for ever
             async with asyncio.timeout(TIMEOUT):

@@ -21,7 +21,7 @@ from ..core.run_context import RunContext
 from ..utils.text import shorten
 from .bounded_schema import StepBudget
 from .nulls import without_nulls
-from .receipts import done_receipt
+from .receipts import format_done
 
 log = get_logger(__name__)
 
@@ -103,7 +103,7 @@ class BaseTool(ABC):
 
         A sentence in the user's language; empty for a call that changed nothing.
         """
-        return done_receipt(self.name, context.user.language) if self.has_effect else ""
+        return format_done(self.name, context.user.language) if self.has_effect else ""
 
     @abstractmethod
     async def execute(self, arguments: Arguments, context: RunContext) -> str:
@@ -125,7 +125,7 @@ def _validator(name: str, schema: JsonSchema, budget: StepBudget) -> Validator:
     except jsonschema.SchemaError as exc:
         msg = f"tool {name!r}: not a JSON schema: {exc.message}"
         raise BrokenRowError(msg) from exc
-    return budget.bound(kind)(dict(schema), registry=NO_REFERENCES)
+    return budget.limit(kind)(dict(schema), registry=NO_REFERENCES)
 
 
 def _problem(error: jsonschema.ValidationError) -> str:

@@ -25,16 +25,16 @@ class StepBudget:
         self._left = MAX_STEPS
 
     def refill(self) -> None:
-        """A new call begins."""
+        """Start the budget of a new call."""
         self._left = MAX_STEPS
 
-    def bound(self, kind: type[Validator]) -> type[Validator]:
-        """`kind`, whose validators raise InvalidInputError when the budget is used up."""
-        counted = {name: self._counted(keyword) for name, keyword in kind.VALIDATORS.items()}
+    def limit(self, kind: type[Validator]) -> type[Validator]:
+        """A validator like `kind` that raises InvalidInputError when the budget is used up."""
+        counted = {name: self._count_steps(keyword) for name, keyword in kind.VALIDATORS.items()}
         bounded: type[Validator] = extend(kind, counted)  # type: ignore[no-untyped-call]  # has no annotations
         return bounded
 
-    def _counted(self, keyword: Keyword) -> Keyword:
+    def _count_steps(self, keyword: Keyword) -> Keyword:
         def apply(*args: Any) -> Iterator[Any] | None:  # noqa: ANN401 - jsonschema's signature
             self._left -= 1
             if self._left < 0:

@@ -12,7 +12,7 @@ from ..core.errors import InvalidInputError
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
 
 
-def zone_named(name: object, default: ZoneInfo, now: datetime) -> ZoneInfo:
+def find_zone(name: object, default: ZoneInfo, now: datetime) -> ZoneInfo:
     """The zone with this name, `default` without one; raises InvalidInputError that says what is near."""
     if not name:
         return default
@@ -26,7 +26,7 @@ def zone_named(name: object, default: ZoneInfo, now: datetime) -> ZoneInfo:
     raise InvalidInputError(msg)
 
 
-def moment_in(text: str, zone: ZoneInfo, now: datetime) -> tuple[datetime, str | None]:
+def parse_moment(text: str, zone: ZoneInfo, now: datetime) -> tuple[datetime, str | None]:
     """The instant that `text` means in `zone`, in UTC, and what a clock change makes odd about it.
 
     `text` is `HH:MM`, of the day that `now` is there, or ISO 8601; with an offset of its own the zone
@@ -36,7 +36,7 @@ def moment_in(text: str, zone: ZoneInfo, now: datetime) -> tuple[datetime, str |
         InvalidInputError: it is no time.
         OverflowError: it is beyond the calendar's end.
     """
-    naive = _parsed(text.strip(), zone, now)
+    naive = _parse_local(text.strip(), zone, now)
     if naive.tzinfo is not None:
         return naive.astimezone(UTC), None
     local = naive.replace(tzinfo=zone)
@@ -48,7 +48,7 @@ def moment_in(text: str, zone: ZoneInfo, now: datetime) -> tuple[datetime, str |
     return moment, None
 
 
-def _parsed(text: str, zone: ZoneInfo, now: datetime) -> datetime:
+def _parse_local(text: str, zone: ZoneInfo, now: datetime) -> datetime:
     if clock := _CLOCK.fullmatch(text):
         hour, minute, second = (int(part or 0) for part in clock.groups())
         today: date = now.astimezone(zone).date()
@@ -60,7 +60,7 @@ def _parsed(text: str, zone: ZoneInfo, now: datetime) -> datetime:
         raise InvalidInputError(msg) from exc
 
 
-def described(moment: datetime, zone: ZoneInfo) -> dict[str, Any]:
+def describe_moment(moment: datetime, zone: ZoneInfo) -> dict[str, Any]:
     """The moment in the zone: `{"date", "time", "weekday", "timezone", "utc_offset"}`."""
     local = moment.astimezone(zone)
     return {

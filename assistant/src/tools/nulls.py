@@ -18,25 +18,25 @@ def without_nulls(value: Any, schema: Mapping[str, Any]) -> Any:  # noqa: ANN401
     Looks into properties, items and references within the document; alternatives (`anyOf` and the like)
     are left as they are.
     """
-    return _pruned(value, schema, schema)
+    return _prune(value, schema, schema)
 
 
-def _pruned(value: Any, schema: Any, root: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
-    schema = _resolved(schema, root)
+def _prune(value: Any, schema: Any, root: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
+    schema = _resolve(schema, root)
     if not isinstance(schema, Mapping) or not isinstance(value, dict | list):
         return value
     if isinstance(value, list):
-        return [_pruned(item, schema.get("items"), root) for item in value]
+        return [_prune(item, schema.get("items"), root) for item in value]
     known, needed = schema.get("properties", {}), schema.get("required", ())
     return {
-        name: _pruned(item, known.get(name), root)
+        name: _prune(item, known.get(name), root)
         for name, item in value.items()
         if item is not None or name in needed or name not in known or _allows_null(known[name], root)
     }
 
 
 def _allows_null(schema: Any, root: Mapping[str, Any]) -> bool:  # noqa: ANN401 - JSON
-    schema = _resolved(schema, root)
+    schema = _resolve(schema, root)
     if not isinstance(schema, Mapping):
         return schema is not False
     kinds = schema.get("type", "null")
@@ -51,7 +51,7 @@ def _allows_null(schema: Any, root: Mapping[str, Any]) -> bool:  # noqa: ANN401 
     )
 
 
-def _resolved(schema: Any, root: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
+def _resolve(schema: Any, root: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
     """What a reference within the document leads to; None where it leads nowhere."""
     for _ in range(_REFERENCES):
         if not isinstance(schema, Mapping) or "$ref" not in schema:

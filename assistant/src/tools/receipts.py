@@ -1,4 +1,4 @@
-"""What users are told of a call's effect when no model does."""
+"""Receipts: what users are told of a call's effect where no model tells them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ _REMINDER = {
 """By whether the user speaks Russian."""
 
 
-def reminder_receipt(answer: Mapping[str, Any], language: str | None) -> str:
+def format_reminder(answer: Mapping[str, Any], language: str | None) -> str:
     """Which reminder was set, changed or cancelled, by the tool's answer; empty where it only looked."""
     if "status" not in answer:
         return ""
@@ -31,12 +31,12 @@ def reminder_receipt(answer: Mapping[str, Any], language: str | None) -> str:
     return f"{_REMINDER[speaks_russian(language, about)][answer['status']]}: {about}."
 
 
-def done_receipt(tool: str, language: str | None) -> str:
+def format_done(tool: str, language: str | None) -> str:
     """It is done; of tools that do not say it better themselves."""
     return f"«{tool}»: выполнено." if speaks_russian(language) else f"“{tool}” was carried out."
 
 
-def unsure_receipt(tool: str, language: str | None) -> str:
+def format_unsure(tool: str, language: str | None) -> str:
     """It was stopped in the middle."""
     if speaks_russian(language):
         return f"«{tool}»: неизвестно, выполнено ли это. Проверьте, прежде чем просить снова."

@@ -21,8 +21,8 @@ from ..services.reminders import NoReminderError, Reminders
 from ..utils.text import compact_json, one_line
 from ..utils.zones import zone_or_none
 from .base import Arguments, BaseTool, InvalidInputError
-from .moments import described, moment_in, zone_named
-from .receipts import reminder_receipt
+from .moments import describe_moment, find_zone, parse_moment
+from .receipts import format_reminder
 from .registry import ToolKind, ToolSite, ToolSource
 
 Body = TypeVar("Body", CronJobCreate, CronJobUpdate)
@@ -87,7 +87,7 @@ class _When:
     """The time of a reminder: `run_at` (aware, UTC) or `cron`; `note` for the model."""
 
     zone: ZoneInfo
-    zone_told: bool
+    zone_given: bool
     """Whether the call names the zone."""
     run_at: datetime | None = None
     cron: str | None = None
@@ -148,7 +148,7 @@ class ReminderTool(BaseTool):
         context: RunContext,
     ) -> str:
         """Which reminder was set, changed or cancelled; looking at them changes nothing."""
-        return reminder_receipt(json.loads(result), context.user.language)
+        return format_reminder(json.loads(result), context.user.language)
 
     async def _create(self, given: Arguments, context: RunContext) -> dict[str, Any]:
         text, when = _text(given), _when(given, context)
@@ -159,29 +159,31 @@ class ReminderTool(BaseTool):
             msg = "say when: one of at, in_minutes, cron"
             raise InvalidInputError(msg)
         job = await self._reminders.create(
-            _valid(
+            _validate(
                 CronJobCreate,
-                _named(text) | when.fields | {"user_id": context.user.id, "idempotency_key": context.key},
+                _text_fields(text)
+                | when.fields
+                | {"user_id": context.user.id, "idempotency_key": context.key},
             )
         )
-        return await self._done("created", job, when, context)
+        return await self._report("created", job, when, context)
 
     async def _list(self, context: RunContext) -> dict[str, Any]:
         jobs = await self._reminders.of_user(context.user.id)
-        answer: dict[str, Any] = {"reminders": [_told(job, context) for job in jobs[:LISTED]]}
+        answer: dict[str, Any] = {"reminders": [_describe_reminder(job, context) for job in jobs[:LISTED]]}
         if len(jobs) > LISTED:
             answer["not_shown"] = len(jobs) - LISTED
         return answer
 
     async def _change(self, given: Arguments, context: RunContext) -> dict[str, Any]:
         text, when = _text(given), _when(given, context)
-        fields = (_named(text) if text else {}) | (when.fields if when else {})
+        fields = (_text_fields(text) if text else {}) | (when.fields if when else {})
         if not fields:
             msg = "say what to change: text, or one of at, in_minutes, cron"
             raise InvalidInputError(msg)
-        change = _valid(CronJobUpdate, fields)
+        change = _validate(CronJobUpdate, fields)
         job = await self._reminders.change(context.user.id, _number(given), change)
-        return await self._done("changed", job, when, context)
+        return await self._report("changed", job, when, context)
 
     async def _cancel(self, given: Arguments, context: RunContext) -> dict[str, Any]:
         number = _number(given)
@@ -190,29 +192,29 @@ class ReminderTool(BaseTool):
         except NoReminderError:
             if not context.repeated:
                 raise
-            # the first time did it, and had no time left to say so
+            # an earlier delivery cancelled it, and its result was lost
             return {"status": "cancelled", "reminder": {"id": number}}
         return {"status": "cancelled", "reminder": {"id": job.id, "text": job.message}}
 
-    async def _done(
+    async def _report(
         self, status: str, job: CronJobRead, when: _When | None, context: RunContext
     ) -> dict[str, Any]:
-        answer: dict[str, Any] = {"status": status, "reminder": _told(job, context, when)}
+        answer: dict[str, Any] = {"status": status, "reminder": _describe_reminder(job, context, when)}
         notes = [] if when is None else [when.note, await self._about_zone(when, context)]
-        told = "; ".join(note for note in notes if note)
-        return answer | ({"note": told} if told else {})
+        note_text = "; ".join(note for note in notes if note)
+        return answer | ({"note": note_text} if note_text else {})
 
     async def _about_zone(self, when: _When, context: RunContext) -> str | None:
-        """What the model must know of the zone, where the user had told none before.
+        """What the model must know of the zone, where the user's was not known before.
 
-        One that they have told because of this reminder is kept, so that the next one does not ask again.
+        A zone that the user names for this reminder is stored, so that the next one does not ask again.
         """
         zone = when.zone.key
         if context.user.timezone_known:
             return None
-        if not when.zone_told:
+        if not when.zone_given:
             return "the user's time zone is not known, this is UTC: say so"
-        if zone == "UTC" or not await self._reminders.keep_zone(context.user.id, zone):
+        if zone == "UTC" or not await self._reminders.remember_zone(context.user.id, zone):
             return None
         return f"{zone} is kept as the user's time zone from now on: say so"
 
@@ -225,7 +227,7 @@ def _text(given: Arguments) -> str | None:
     return text or None
 
 
-def _named(text: str) -> dict[str, str]:
+def _text_fields(text: str) -> dict[str, str]:
     return {"name": one_line(text, NAME) or "…", "message": text}
 
 
@@ -244,21 +246,21 @@ def _when(given: Arguments, context: RunContext) -> _When | None:
     if len(times) > 1:
         msg = f"give only one of {', '.join(times)}"
         raise InvalidInputError(msg)
-    now, zone_told = context.utc_now(), "timezone" in given
-    zone = zone_named(given.get("timezone"), context.user.timezone, now)
+    now, zone_given = context.utc_now(), "timezone" in given
+    zone = find_zone(given.get("timezone"), context.user.timezone, now)
     if "in_minutes" in given:
-        return _When(zone, zone_told, run_at=now + timedelta(minutes=int(given["in_minutes"])))
-    if not zone_told and not context.user.timezone_known:
+        return _When(zone, zone_given, run_at=now + timedelta(minutes=int(given["in_minutes"])))
+    if not zone_given and not context.user.timezone_known:
         raise InvalidInputError(_ASK_FOR_ZONE)
     if "cron" in given:
-        return _When(zone, zone_told, cron=" ".join(str(given["cron"]).split()))
+        return _When(zone, zone_given, cron=" ".join(str(given["cron"]).split()))
     moment, note = _future(str(given["at"]), zone, now)
-    return _When(zone, zone_told, run_at=moment, note=note)
+    return _When(zone, zone_given, run_at=moment, note=note)
 
 
 def _future(text: str, zone: ZoneInfo, now: datetime) -> tuple[datetime, str | None]:
     try:
-        moment, note = moment_in(text, zone, now)
+        moment, note = parse_moment(text, zone, now)
         tomorrow = moment.astimezone(zone) + timedelta(days=1)
     except OverflowError as exc:
         msg = f"{text!r} is out of the calendar's range"
@@ -270,24 +272,24 @@ def _future(text: str, zone: ZoneInfo, now: datetime) -> tuple[datetime, str | N
     return moment, note
 
 
-def _told(job: CronJobRead, context: RunContext, when: _When | None = None) -> dict[str, Any]:
+def _describe_reminder(job: CronJobRead, context: RunContext, when: _When | None = None) -> dict[str, Any]:
     """The reminder for the model: its next firing in the zone just named, else the user's, else its own."""
     own = zone_or_none(job.timezone) or context.user.timezone
     zone = when.zone if when else context.user.timezone if context.user.timezone_known else own
-    told: dict[str, Any] = {"id": job.id, "text": job.message}
+    reminder: dict[str, Any] = {"id": job.id, "text": job.message}
     if job.next_run_at is not None:
-        told["next"] = described(job.next_run_at, zone)
+        reminder["next"] = describe_moment(job.next_run_at, zone)
     if not job.is_active:
-        told["paused"] = True
+        reminder["paused"] = True
     if job.cron_expression is not None:
-        told |= {"cron": job.cron_expression, "cron_timezone": job.timezone}
+        reminder |= {"cron": job.cron_expression, "cron_timezone": job.timezone}
         following = (job.next_firings or [])[1:]
         if following:
-            told["following"] = [f"{moment.astimezone(zone):%Y-%m-%dT%H:%M}" for moment in following]
-    return told
+            reminder["following"] = [f"{moment.astimezone(zone):%Y-%m-%dT%H:%M}" for moment in following]
+    return reminder
 
 
-def _valid(body: type[Body], fields: Mapping[str, Any]) -> Body:
+def _validate(body: type[Body], fields: Mapping[str, Any]) -> Body:
     try:
         return body.model_validate(fields)
     except ValidationError as exc:

@@ -6,7 +6,7 @@ from ..core.model import JsonSchema
 from ..core.run_context import RunContext
 from ..utils.text import compact_json
 from .base import Arguments, BaseTool, InvalidInputError
-from .moments import described, moment_in, zone_named
+from .moments import describe_moment, find_zone, parse_moment
 from .registry import ToolKind, ToolSite, ToolSource
 
 TIME_SCHEMA: JsonSchema = {
@@ -49,14 +49,14 @@ class TimeTool(BaseTool):
     async def execute(self, arguments: Arguments, context: RunContext) -> str:
         """The time asked for; raises InvalidInputError for an unknown zone or an unreadable time."""
         now = context.utc_now()
-        wanted = zone_named(arguments.get("timezone"), context.user.timezone, now)
+        wanted = find_zone(arguments.get("timezone"), context.user.timezone, now)
         given = arguments.get("time")
         if not given:
-            return compact_json(described(now, wanted))
-        source = zone_named(arguments.get("from_timezone"), context.user.timezone, now)
+            return compact_json(describe_moment(now, wanted))
+        source = find_zone(arguments.get("from_timezone"), context.user.timezone, now)
         try:
-            moment, note = moment_in(str(given), source, now)
-            answer = described(moment, wanted) | {"from": described(moment, source)}
+            moment, note = parse_moment(str(given), source, now)
+            answer = describe_moment(moment, wanted) | {"from": describe_moment(moment, source)}
         except OverflowError as exc:
             msg = f"{given!r} is out of the calendar's range"
             raise InvalidInputError(msg) from exc

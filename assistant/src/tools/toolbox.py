@@ -10,7 +10,7 @@ from ..core.model import ToolCall, ToolSpec
 from ..core.run_context import RunContext
 from ..utils.text import canonical_json
 from .base import Arguments, BaseTool
-from .wrappers import UNKNOWN, Call, CallOutcome, CallResult, DoneCalls, observe, refusal, wrapped
+from .wrappers import UNKNOWN, Call, CallOutcome, CallResult, DoneCalls, observe, refusal, wrap
 
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 
@@ -32,7 +32,7 @@ class Toolbox:
         self._tools: Mapping[str, BaseTool] = {
             tool.name: tool for tool in sorted(tools, key=lambda tool: tool.name)
         }
-        self._calls: Mapping[str, Call] = {name: wrapped(tool, done) for name, tool in self._tools.items()}
+        self._calls: Mapping[str, Call] = {name: wrap(tool, done) for name, tool in self._tools.items()}
         self.specs: tuple[ToolSpec, ...] = tuple(tool.spec for tool in self._tools.values())
 
     @property

@@ -86,14 +86,14 @@ class WeatherTool(BaseTool):
         """
         user = context.user
         language = language_of(user.language)
-        place, others = await self._found(str(arguments.get("location", "")).strip(), language)
+        place, others = await self._find_place(str(arguments.get("location", "")).strip(), language)
         usual = Units.IMPERIAL if at_home_in_us(user.language, user.timezone) else Units.METRIC
         units = Units(arguments.get("units") or usual)
         days = max(1, min(MAX_DAYS, int(arguments.get("days") or DEFAULT_DAYS)))
         forecast = await self._client.forecast(place, days, units)
-        return compact_json(_described(place, others, forecast, units, russian=language == "ru"))
+        return compact_json(_describe(place, others, forecast, units, russian=language == "ru"))
 
-    async def _found(self, location: str, language: str) -> tuple[Place, list[str]]:
+    async def _find_place(self, location: str, language: str) -> tuple[Place, list[str]]:
         """The place meant, and how others of this name are called.
 
         The service finds a name only in the language that it is told (found by theqkash/esp32flight:
@@ -105,10 +105,10 @@ class WeatherTool(BaseTool):
             msg = "name a city or place in `location`"
             raise InvalidInputError(msg)
         rest = [_CODES.get(part.lower(), part) for part in rest if part]
-        found: dict[tuple[int, int], _Found] = {}
+        found: dict[tuple[int, int], _Candidate] = {}
         for tongue in dict.fromkeys([language, "ru" if _CYRILLIC.search(name) else "en", "en"]):
             for place in await self._client.places(name, tongue):
-                found.setdefault(place.spot, _Found()).variants.append(place)
+                found.setdefault(place.spot, _Candidate()).variants.append(place)
         candidates = sorted(found.values(), key=lambda one: one.rank(name), reverse=True)
         matching = [one for one in candidates if one.is_in(rest)]
         if matching:
@@ -127,7 +127,7 @@ class WeatherTool(BaseTool):
 
 
 @dataclass(slots=True)
-class _Found:
+class _Candidate:
     """One place, as it is called in the languages asked in; the user's comes first."""
 
     variants: list[Place] = field(default_factory=list)
@@ -153,11 +153,11 @@ class _Found:
         return all(any(known.startswith(part.lower()) for known in where) for part in parts)
 
 
-def _described(
+def _describe(
     place: Place, others: list[str], forecast: Forecast, units: Units, *, russian: bool
 ) -> dict[str, Any]:
     current, daily = forecast.current, forecast.daily
-    return _known(
+    return _drop_none(
         {
             "location": place.label,
             "other_places": others or None,
@@ -171,7 +171,7 @@ def _described(
 
 
 def _now(current: Current, *, russian: bool) -> dict[str, Any]:
-    return _known(
+    return _drop_none(
         {
             "time": current.time,
             "description": in_words(current.weather_code, russian=russian),
@@ -187,7 +187,7 @@ def _now(current: Current, *, russian: bool) -> dict[str, Any]:
 
 def _days(daily: Daily, *, russian: bool) -> list[dict[str, Any]]:
     return [
-        _known(
+        _drop_none(
             {
                 "date": day.isoformat(),
                 "weekday": f"{day:%A}",
@@ -205,7 +205,7 @@ def _days(daily: Daily, *, russian: bool) -> list[dict[str, Any]]:
     ]
 
 
-def _known(facts: dict[str, Any]) -> dict[str, Any]:
+def _drop_none(facts: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if value is not None}
 
 

@@ -1,10 +1,10 @@
-"""What all tool calls have in common: each in one small wrapper, `wrapped` puts them around a tool.
+"""What all tool calls have in common: one small wrapper each, `wrap` puts them around a tool.
 
-observed                 one log line and one measurement for each call
-└── typed                errors become results that say who must act; effects leave their receipt
-    └── once             a call with an effect that a redelivery repeats here is not run again
-        └── limited      no longer than its own limit, and than the run's time for tools
-            └── execute  the tool
+with_metrics                 one log line and one measurement for each call
+└── with_typed_errors        errors become results that say who must act; effects leave their receipt
+    └── run_once             a call with an effect that a redelivery repeats here is not run again
+        └── with_timeout     no longer than its own limit, and than the run's time for tools
+            └── execute      the tool
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from ..core.run_context import RunContext
 from ..utils.text import canonical_json, compact_json
 from ..utils.ttl_cache import TTLCache
 from .base import Arguments, BaseTool
-from .receipts import done_receipt, unsure_receipt
+from .receipts import format_done, format_unsure
 
 log = get_logger(__name__)
 
@@ -61,20 +61,20 @@ DoneCalls = TTLCache[tuple[int, str, str, str], str]
 """Results of calls with an effect: by user, point of the message's work, tool and arguments."""
 
 
-def done_calls() -> DoneCalls:
-    """None yet. One for the process: assistants are built anew when their rows change."""
+def new_done_calls() -> DoneCalls:
+    """An empty cache; one for the process, for assistants are built anew when their rows change."""
     return TTLCache(seconds=REMEMBERED_SECONDS, limit=REMEMBERED_CALLS)
 
 
-def wrapped(tool: BaseTool, done: DoneCalls) -> Call:
+def wrap(tool: BaseTool, done: DoneCalls) -> Call:
     """The tool as the loop calls it: raises nothing but a cancellation."""
-    execute = limited(tool)
+    execute = with_timeout(tool)
     if tool.has_effect:
-        execute = once(tool, execute, done)
-    return observed(tool, typed(tool, execute))
+        execute = run_once(tool, execute, done)
+    return with_metrics(tool, with_typed_errors(tool, execute))
 
 
-def limited(tool: BaseTool) -> Execute:
+def with_timeout(tool: BaseTool) -> Execute:
     """Stops the tool after its own time, or when the run's time for tools is over."""
 
     async def execute(arguments: Arguments, context: RunContext) -> str:
@@ -92,12 +92,12 @@ def limited(tool: BaseTool) -> Execute:
     return execute
 
 
-def once(tool: BaseTool, execute: Execute, done: DoneCalls) -> Execute:
-    """The result of the first time for a call with the same key and arguments.
+def run_once(tool: BaseTool, execute: Execute, done: DoneCalls) -> Execute:
+    """Returns the first result for a call with the same key and arguments.
 
-    The journal of the run and the key at the far end are what makes an effect happen once, across
-    processes. This is for what they leave open: Redis fails between the effect and its note, and the
-    far end knows no keys.
+    Across processes the run's journal and the idempotency key at the far end make an effect happen once.
+    This covers the gap between them: Redis fails between the effect and its note, and the far end knows
+    no keys.
     """
 
     async def execute_once(arguments: Arguments, context: RunContext) -> str:
@@ -107,13 +107,13 @@ def once(tool: BaseTool, execute: Execute, done: DoneCalls) -> Execute:
             text = await execute(arguments, context)
             done.put(key, text)
         else:
-            log.info("tool_call_was_done", tool=tool.name, call=context.path)
+            log.info("tool_call_repeated", tool=tool.name, call=context.path)
         return text
 
     return execute_once
 
 
-def typed(tool: BaseTool, execute: Execute) -> Call:
+def with_typed_errors(tool: BaseTool, execute: Execute) -> Call:
     """Turns every error into a result."""
 
     async def call(arguments: Arguments, context: RunContext) -> CallResult:
@@ -141,27 +141,27 @@ def _leave_receipt(tool: BaseTool, arguments: Arguments, text: str, context: Run
         receipt = tool.receipt(arguments, text, context)
     except Exception:  # the effect is there: a bug in telling of it must not make it look as if it were not
         log.exception("receipt_broken", tool=tool.name, call=context.path)
-        receipt = done_receipt(tool.name, context.user.language)
+        receipt = format_done(tool.name, context.user.language)
     if receipt:
         context.receipts.append(receipt)
 
 
 def _leave_unsure_receipt(tool: BaseTool, context: RunContext) -> None:
     if tool.has_effect:
-        context.receipts.append(unsure_receipt(tool.name, context.user.language))
+        context.receipts.append(format_unsure(tool.name, context.user.language))
 
 
-def observed(tool: BaseTool, call: Call) -> Call:
-    """Logs and measures."""
+def with_metrics(tool: BaseTool, call: Call) -> Call:
+    """Logs and measures each call."""
 
-    async def timed(arguments: Arguments, context: RunContext) -> CallResult:
+    async def call_and_observe(arguments: Arguments, context: RunContext) -> CallResult:
         clock = asyncio.get_running_loop().time
         started = clock()
         result = await call(arguments, context)
         observe(tool.name, context, result, clock() - started)
         return result
 
-    return timed
+    return call_and_observe
 
 
 def observe(tool: str, context: RunContext, result: CallResult, seconds: float = 0.0) -> None:

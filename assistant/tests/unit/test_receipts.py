@@ -17,7 +17,7 @@ from assistant.src.core.errors import (
 from assistant.src.core.model import AssistantMessage, ModelRequest, ToolCall, ToolMessage, UserMessage
 from assistant.src.core.run_context import RunContext
 from assistant.src.tools.base import BaseTool
-from assistant.src.tools.receipts import reminder_receipt
+from assistant.src.tools.receipts import format_reminder
 from assistant.tests.fakes import FunctionTool, ScriptedBackend, calls, context_of, said
 from assistant.tests.unit.test_tool_loop_resumed import FakeJournal
 
@@ -187,4 +187,4 @@ def test_a_reminders_receipt_says_which_and_when(answer, language, receipt):
     answer = json.loads(json.dumps(answer))
     if answer.get("status") in {"created", "changed"}:
         answer["reminder"]["next"] = {"date": "2026-11-22", "time": "13:30", "timezone": "Europe/Berlin"}
-    assert reminder_receipt(answer, language) == receipt
+    assert format_reminder(answer, language) == receipt

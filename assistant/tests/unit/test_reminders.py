@@ -127,4 +127,4 @@ async def test_a_new_one_is_sent_again_under_its_key():
 
 
 async def test_a_zone_that_cannot_be_kept_is_no_failure():
-    assert not await reminders(lambda _request: refused(503)).keep_zone(1, "Europe/Berlin")
+    assert not await reminders(lambda _request: refused(503)).remember_zone(1, "Europe/Berlin")

@@ -89,7 +89,8 @@ async def test_a_time_after_the_last_one_is_explained():
 
 @given(
     st.integers(315_532_800, 2_082_758_400),
-    st.sampled_from(sorted(zone_names())),
+    # a name without a slash may be a country: Portugal has three zones, and the model is asked which
+    st.sampled_from(sorted(name for name in zone_names() if "/" in name)),
 )
 async def test_what_it_says_is_the_moment_it_was_asked_for(second, zone):
     now = datetime.fromtimestamp(second, UTC)

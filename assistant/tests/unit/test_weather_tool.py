@@ -7,7 +7,7 @@ import pytest
 
 from assistant.src.services.weather import (
     ATTRIBUTION,
-    KEPT_SECONDS,
+    CACHE_SECONDS,
     WeatherClient,
     WeatherUnavailableError,
 )
@@ -166,7 +166,7 @@ async def test_units_are_those_of_the_users_home(tool, standin, home, arguments,
 async def test_ten_minutes_long_nothing_is_asked_twice(tool, standin, hands):
     first = await ask(tool, location="Paris")
     asked = len(standin.asked)
-    hands.at += KEPT_SECONDS - 1
+    hands.at += CACHE_SECONDS - 1
     assert await ask(tool, location="Paris") == first
     assert len(standin.asked) == asked
     await ask(tool, location="Paris", days=5)

@@ -13,7 +13,7 @@ from assistant.src.core.errors import (
     ToolExecutionError,
     ToolTimeoutError,
 )
-from assistant.src.tools.wrappers import CallOutcome, CallResult, done_calls, wrapped
+from assistant.src.tools.wrappers import CallOutcome, CallResult, new_done_calls, wrap
 from assistant.tests.fakes import FunctionTool, context_of
 
 
@@ -31,7 +31,7 @@ def failing(error: Exception) -> FunctionTool:
 
 
 async def call(tool: FunctionTool, arguments: dict[str, Any] | None = None, **context: Any) -> CallResult:
-    return await wrapped(tool, done_calls())(arguments or {}, context_of(**context).for_call(1))
+    return await wrap(tool, new_done_calls())(arguments or {}, context_of(**context).for_call(1))
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ async def test_of_an_effect_that_took_too_long_nobody_knows_whether_it_happened(
 
 async def test_an_effect_happens_once_for_a_key_and_arguments():
     tool = EffectTool("t", lambda n: f"r{len(tool.contexts)}", properties={"n": {"type": "integer"}})
-    run = wrapped(tool, done_calls())
+    run = wrap(tool, new_done_calls())
     first, second = context_of(message_id="tg:1").for_call(1), context_of(message_id="tg:1").for_call(2)
     assert (await run({"n": 1}, first)).text == "r1"
     assert (await run({"n": 1}, replace(first, repeated=True))).text == "r1"
@@ -99,14 +99,14 @@ async def test_an_effect_that_failed_is_tried_again():
         return "done"
 
     tool = EffectTool("t", fail_first)
-    run, context = wrapped(tool, done_calls()), context_of().for_call(1)
+    run, context = wrap(tool, new_done_calls()), context_of().for_call(1)
     assert (await run({}, context)).outcome is CallOutcome.FAILED
     assert (await run({}, context)).text == "done"
 
 
 async def test_what_only_looks_is_looked_up_each_time():
     tool = FunctionTool("t", lambda: "x")
-    run, context = wrapped(tool, done_calls()), context_of().for_call(1)
+    run, context = wrap(tool, new_done_calls()), context_of().for_call(1)
     await run({}, context)
     await run({}, context)
     assert len(tool.contexts) == 2
