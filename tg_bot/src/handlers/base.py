@@ -48,7 +48,7 @@ class Request:
     @property
     def id(self) -> str:
         """Id of the message on the queues."""
-        return message_id(self.bot_id, self.update_id)
+        return message_id(self.update_id)
 
     @property
     def texts(self) -> Texts:

@@ -86,7 +86,7 @@ class Lanes:
     async def _run(self, chat_id: int) -> None:
         while update := self._next(chat_id):  # later batches may add to the chat meanwhile
             update.error = None
-            with bind_correlation(message_id(self._identity.bot_id, update.update_id)):
+            with bind_correlation(message_id(update.update_id)):
                 try:
                     update.decision = await self._decide_on(update.update)
                 except (TransientError, AccessError, RedisError) as exc:

@@ -59,16 +59,16 @@ class PendingUpdate:
         return content.chat.id if content else 0
 
 
-def message_id(bot_id: int, update_id: int) -> str:
-    """Id of the message that an update leads to; each bot has update ids of its own."""
-    return f"tg:{bot_id}:{update_id}"
+def message_id(update_id: int) -> str:
+    """Id of the message that an update leads to, the same in every life of this process."""
+    return f"tg:{update_id}"
 
 
 def create_notice(
     bot_id: int, update_id: int, chat_id: int, text: str, *, user: UserRead | None = None
 ) -> OutgoingMessage:
     """Plain text of this bot for one chat; without a `user` it is deliberately for a stranger."""
-    question_id = message_id(bot_id, update_id)
+    question_id = message_id(update_id)
     return OutgoingMessage(
         type=OutgoingType.NOTICE,
         id=reply_id(question_id),
