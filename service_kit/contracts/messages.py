@@ -1,6 +1,6 @@
 """Messages on the two queues (the queue contract, envelope v1).
 
-`id` is deterministic, so that every hop can drop a repeat: `tg:<bot_id>:<update_id>` for a Telegram update,
+`id` is deterministic, so that every hop can drop a repeat: `tg:<update_id>` for a Telegram update,
 `job:<id>:<fire_ts>` for a firing, `<id>:r<n>` for the n-th reply to a message. A message without an
 id is served, but without dedupe.
 """
