@@ -20,7 +20,7 @@ from ..core.run_context import RunTotals
 from ..storage.summary import Summary
 from ..storage.turns import Turn
 from ..storage.window import count_within
-from ..utils.text import compact_json, shorten
+from ..utils.text import compact_json, is_blank, shorten
 from ..utils.tokens import estimate_tokens
 
 log = get_logger(__name__)
@@ -98,7 +98,7 @@ class Summarizer:
             usage=answer.usage,
             seconds=asyncio.get_running_loop().time() - started,
         )
-        if not answer.text.strip():
+        if is_blank(answer.text):
             msg = "no notes in the answer"
             raise BadAnswerError(msg)
         return answer

@@ -34,6 +34,7 @@ from ..storage.turns import Turn, receipts_in
 from ..tools.base import BaseTool
 from ..tools.toolbox import Toolbox
 from ..tools.wrappers import CallResult, DoneCalls, new_done_calls
+from ..utils.text import is_blank
 from .run_state import RunState
 from .tool_round import ToolRound
 
@@ -154,10 +155,10 @@ class ToolLoop:
             await self._round.run(state, answer)
         # the tools stay in the request: without them its cached start would change
         answer = await self._ask(state, self._toolbox.specs, "none")
-        if not answer.text.strip():
+        if is_blank(answer.text):
             log.warning("calls_in_the_last_answer", assistant=self._choice.assistant, model=answer.model)
             answer = await self._ask(state, (), "none")
-        if not answer.text.strip():
+        if is_blank(answer.text):
             msg = "tool calls instead of the last answer"
             raise BadAnswerError(msg)
         return answer.text

@@ -21,7 +21,7 @@ from service_kit.lifecycle import end_tasks
 from service_kit.logging import get_logger
 
 from ..core.model import TextSink
-from ..utils.text import shorten
+from ..utils.text import is_blank, shorten
 
 log = get_logger(__name__)
 
@@ -67,7 +67,7 @@ class PartialReplies:
         if not text.startswith(self._text):
             self._seq = 0  # the answer began anew
         self._text = text
-        if not text.strip():
+        if is_blank(text):
             return
         self._news.set()
         if self._publisher is None:
@@ -82,7 +82,7 @@ class PartialReplies:
             await asyncio.sleep(EVERY)
 
     async def _send(self) -> None:
-        if not self._text.strip():
+        if is_blank(self._text):
             return  # began anew since, and has come to nothing yet
         message = self._message
         self._seq += 1

@@ -2,6 +2,10 @@
 
 import json
 from typing import Any
+from unicodedata import category
+
+_FILLERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and symbols without ink."""
 
 
 def shorten(text: str, limit: int, note: str) -> str:
@@ -33,3 +37,8 @@ def well_formed(text: str) -> str:
     Two halves of a pair that came one after the other are joined.
     """
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def is_blank(text: str) -> bool:
+    """Whether nobody sees anything of it; Telegram refuses such a message."""
+    return all(letter.isspace() or letter in _FILLERS or category(letter) in {"Cc", "Cf"} for letter in text)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from assistant.src.core.chat.answer import AnswerReader
-from assistant.src.core.errors import ModelUnavailableError
+from assistant.src.core.errors import BadAnswerError, ModelUnavailableError
 from assistant.src.core.model import ModelAnswer
 from assistant.src.core.providers.quirks import Quirks
 from assistant.src.core.wire.tool_calls import normalize_arguments
@@ -105,3 +105,17 @@ def test_an_error_that_a_proxy_writes_into_a_stream_says_why():
     reader = AnswerReader("openai", "m", Quirks())
     with pytest.raises(ModelUnavailableError, match="upstream timed out"):
         reader.read(b"upstream timed out", event="error")
+
+
+UNSEEN = ["\u200b", "\ufeff", "\x00", "\x01\n\x02", "\u2060 \u200d", "\u2800", "\u3164", "\xad"]
+
+
+@pytest.mark.parametrize("text", UNSEEN)
+def test_a_text_that_nobody_sees_is_an_empty_answer(text):
+    with pytest.raises(BadAnswerError, match="empty"):
+        read(chunk(text), chunk(finish="stop"))
+
+
+@pytest.mark.parametrize("text", ["🙂", "\u200bHello", ".", "👩\u200d💻", "م"])
+def test_one_sign_that_is_seen_is_an_answer(text):
+    assert read(chunk(text), chunk(finish="stop")).text == text

@@ -8,7 +8,7 @@ where an answer would be none.
 from collections.abc import Collection
 from typing import Any
 
-from ...utils.text import compact_json
+from ...utils.text import compact_json, is_blank
 from ..errors import BadAnswerError, ContentRefusedError, CutAnswerError, ModelRefusedError
 from ..model import ModelAnswer, TextSink
 from ..providers import bounds
@@ -97,7 +97,7 @@ class AnswerReader:
         calls = read_tool_calls(calling.raw_calls(), cut=calling.finish == "length")
         shown = [first] if calls else told
         text = next(filter(None, (choice.visible_text() for choice in shown)), "")
-        if not text.strip() and not calls:
+        if is_blank(text) and not calls:
             msg = f"an empty answer (finish_reason {first.finish!r})"
             raise (ModelRefusedError if first.finish == "length" else BadAnswerError)(msg)
         of_calls = extras_of(calling.calls, [call.id for call in calls]) if calling.calls else {}

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
+from ...utils.text import is_blank
 from ..errors import BadAnswerError, ContentRefusedError, ModelRefusedError
 from ..model import ModelAnswer, ToolCall
 from ..providers import bounds
@@ -88,7 +89,7 @@ def answer_of(response: Response, *, model: str, provider: str, tools: Collectio
     calls = read_tool_calls([_raw_call(item) for item in made] or in_text)
     if response.status == "incomplete":
         _check_cut(response, text, calls)
-    if not text.strip() and not calls:
+    if is_blank(text) and not calls:
         raise BadAnswerError("an empty answer")
     for item, call in zip(made, calls, strict=False):
         item.call_id = call.id
@@ -110,7 +111,7 @@ def _check_cut(response: Response, text: str, calls: tuple[ToolCall, ...]) -> No
     if calls:
         msg = f"the answer ends within a call ({reason})"
         raise BadAnswerError(msg)
-    if not text.strip():
+    if is_blank(text):
         msg = f"no answer: {reason}"
         raise (ContentRefusedError if reason == "content_filter" else ModelRefusedError)(msg, code=reason)
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from ...utils.text import is_blank
 from ..errors import BadAnswerError, ContextOverflowError, ModelRefusedError, ModelUnavailableError
 from ..model import ModelAnswer, ToolCall
 from ..providers import bounds
@@ -132,13 +133,13 @@ def answer_of_run(run: ThreadRun, text: str, *, model: str, provider: str) -> Mo
         reason = run.incomplete_details.reason if run.incomplete_details else ""
         if reason == "max_prompt_tokens":
             raise ContextOverflowError("the run's prompt is too long", code=reason)
-        if not text.strip():
+        if is_blank(text):
             msg = f"no answer: {reason}"
             raise ModelRefusedError(msg, code=reason)
     elif run.status != "completed":
         msg = f"the run is {run.status}"
         raise ModelUnavailableError(msg)
-    if not text.strip() and not calls:
+    if is_blank(text) and not calls:
         raise BadAnswerError("an empty answer")
     bounds.check_size(len(text), bounds.TEXT, "characters")
     name = f"{provider}/{model}"
