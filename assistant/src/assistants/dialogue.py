@@ -41,20 +41,20 @@ from ..storage.provider_threads import KnownThread, ProviderThreads, digest_of
 
 log = get_logger(__name__)
 
-LOCKED_TRIES = 2
+LOCK_TRIES = 2
 """How often a conversation may be found locked before another is made."""
 _LOCKED = "conversation_locked"
 
 
 class NoThreadError(Exception):
-    """There is no conversation to be had; the answer needs none.
+    """No conversation can be made; the stateless backend answers.
 
-    `unspoken` tells that the server may not know what conversations are.
+    `unsupported`: the server may not know what conversations are.
     """
 
-    def __init__(self, reason: str, *, unspoken: bool = False) -> None:
+    def __init__(self, reason: str, *, unsupported: bool = False) -> None:
         super().__init__(reason)
-        self.unspoken = unspoken
+        self.unsupported = unsupported
 
 
 class Dialogue:
@@ -84,25 +84,25 @@ class Dialogue:
         self._pair = (user_id, assistant_id)
         self._model = model
         self._known = known
-        self._held: tuple[Message, ...] | None = None
-        """What the conversation holds besides `_said`; None: not compared with the history yet."""
-        self._said: ModelAnswer | None = None
-        """The model's last word in it."""
-        self._unproven = False
-        """Whether the conversation was just made, and the model has said nothing in it."""
-        self._locked = 0
+        self._thread_messages: tuple[Message, ...] | None = None
+        """What the conversation holds, without `_last_answer`; None: not compared with the history yet."""
+        self._last_answer: ModelAnswer | None = None
+        """What the model said in it last."""
+        self._is_new = False
+        """Whether it was made in this run, and the model has not answered in it yet."""
+        self._lock_failures = 0
         self._in_cooldown = in_cooldown
-        self._alone: tuple[str, ...] = ()
-        """The models that the stateless backend asks for the rest of the run; none: there is no need to."""
+        self._stateless_models: tuple[str, ...] = ()
+        """The models that the stateless backend asks for the rest of the run; empty: none."""
         self.provider_failed = False
         """Whether a fallback model took over for a reason that other conversations will meet too."""
 
     async def complete(self, request: ModelRequest, *, on_text: TextSink | None = None) -> ModelAnswer:
         """The answer; raises as `ModelBackend.complete`."""
-        if self._in_cooldown and not self._alone and len(request.models) > 1:
+        if self._in_cooldown and not self._stateless_models and len(request.models) > 1:
             self._fall_back(request, IN_COOLDOWN)
-        unspoken = ""
-        if not self._alone:
+        unsupported = ""
+        if not self._stateless_models:
             share = share_of_time(request.deadline, len(request.models))
             try:
                 return await self._retrying(
@@ -116,17 +116,19 @@ class Dialogue:
                 raise
             except NoThreadError as exc:
                 log.warning("answering_without_thread", reason=str(exc))
-                self._alone = request.models
-                unspoken = str(exc) if exc.unspoken else ""
+                self._stateless_models = request.models
+                unsupported = str(exc) if exc.unsupported else ""
             except ModelError as exc:
                 if len(request.models) == 1:
                     raise
                 self._fall_back(request, str(exc))
-                self.provider_failed = _is_the_providers(exc) and not was_hurried(exc, share)
+                self.provider_failed = _is_provider_failure(exc) and not was_hurried(exc, share)
             self._known = None
-        answer = await self._stateless.complete(replace(request, models=self._alone), on_text=on_text)
-        if unspoken and answer.model.startswith(f"{self._backend.provider}/"):
-            self._backend.mark_unsupported(unspoken)  # it answers: so it is no gateway with nobody behind
+        answer = await self._stateless.complete(
+            replace(request, models=self._stateless_models), on_text=on_text
+        )
+        if unsupported and answer.model.startswith(f"{self._backend.provider}/"):
+            self._backend.mark_unsupported(unsupported)  # it answers: so it is no gateway with nobody behind
         return answer
 
     @property
@@ -139,30 +141,31 @@ class Dialogue:
         following = request.models[1]
         log.warning("fallback_model", model=following, failed=self.name, reason=reason)
         metrics.count_fallback(following)
-        self._alone = request.models[1:]
+        self._stateless_models = request.models[1:]
 
-    async def settle(self) -> None:
-        """After the run, when its turn is stored: the conversation may be continued by the next one."""
-        if self._known is None or self._held is None or self._said is None:
+    async def save_thread(self) -> None:
+        """Let the next run continue the conversation; called when this run's turn is stored."""
+        if self._known is None or self._thread_messages is None or self._last_answer is None:
             return
-        if self._said.tool_calls:
-            return  # calls beside the last answer, which nobody will answer: the provider refuses it for ever
-        messages = (*self._held, AssistantMessage(self._said.text))
+        if self._last_answer.tool_calls:
+            # nobody will answer these calls, and the provider refuses a conversation with an open call
+            return
+        messages = (*self._thread_messages, AssistantMessage(self._last_answer.text))
         known = replace(self._known, held=len(messages), digest=digest_of(messages))
-        await self._threads.keep(*self._pair, known)
+        await self._threads.save(*self._pair, known)
 
     async def _attempt(self, request: ModelRequest, on_text: TextSink | None) -> ModelAnswer:
         asked = replace(request, models=(self._model,))
         messages = tuple(request.messages)
         while True:
             known, new = await self._conversation(messages)
-            run = self._said.opaque if self._said else ""
+            run = self._last_answer.opaque if self._last_answer else ""
             try:
                 answer = await self._backend.ask(known.thread_id, asked, new, run=run, on_text=on_text)
             except ThreadLostError as exc:
                 log.warning("thread_lost", thread_id=known.thread_id, reason=str(exc))
-                if self._unproven:
-                    # not this conversation is unknown there, but what is asked of it: others would fare alike
+                if self._is_new:
+                    # a new conversation fails in the same way: something in the request is unknown there
                     raise NoThreadError(str(exc)) from exc
                 self._known = None
                 continue
@@ -172,38 +175,38 @@ class Dialogue:
                 if not self._is_untouched(exc):
                     self._known = None
                 raise
-            self._held, self._said, self._unproven = messages, answer, False
+            self._thread_messages, self._last_answer, self._is_new = messages, answer, False
             return answer
 
     def _is_untouched(self, exc: ModelError) -> bool:
         """Whether the conversation is as it was: else another try would say the same things twice."""
         if exc.code == _LOCKED:
-            self._locked += 1
-            return self._locked < LOCKED_TRIES
+            self._lock_failures += 1
+            return self._lock_failures < LOCK_TRIES
         return exc.status == 429
 
     async def _conversation(self, messages: tuple[Message, ...]) -> tuple[KnownThread, Sequence[Message]]:
         """A conversation that holds the beginning of `messages`, and the rest of them."""
-        if self._known is not None and (new := self._not_held(self._known, messages)):
+        if self._known is not None and (new := self._missing_messages(self._known, messages)):
             return self._known, new
-        # the run's own messages are asked, those of earlier turns are told
+        # earlier turns are given at creation; the run's own messages are the question
         start = max(number for number, message in enumerate(messages) if isinstance(message, UserMessage))
         self._known = await self._new_conversation(messages[:start])
-        self._held, self._said, self._unproven = messages[:start], None, True
+        self._thread_messages, self._last_answer, self._is_new = messages[:start], None, True
         return self._known, messages[start:]
 
-    def _not_held(self, known: KnownThread, messages: tuple[Message, ...]) -> Sequence[Message]:
+    def _missing_messages(self, known: KnownThread, messages: tuple[Message, ...]) -> Sequence[Message]:
         """What of `messages` the conversation lacks; nothing where it holds something else."""
-        if self._held is None:
+        if self._thread_messages is None:
             if not known.holds(messages):
                 return ()
-            self._held = messages[: known.held]
-        count = len(self._held)
-        if messages[:count] != self._held:
+            self._thread_messages = messages[: known.held]
+        count = len(self._thread_messages)
+        if messages[:count] != self._thread_messages:
             return ()
-        if self._said is None:
+        if self._last_answer is None:
             return messages[count:]
-        calls = {call.id for call in self._said.tool_calls}
+        calls = {call.id for call in self._last_answer.tool_calls}
         match messages[count : count + 1]:
             case (AssistantMessage(tool_calls=made),) if calls and {call.id for call in made} == calls:
                 return messages[count + 1 :]
@@ -211,20 +214,20 @@ class Dialogue:
 
     async def _new_conversation(self, history: Sequence[Message]) -> KnownThread:
         try:
-            row = await self._threads.enter(
+            row = await self._threads.create(
                 *self._pair, create=lambda: self._backend.create(history), delete=self._backend.delete
             )
         except ContextOverflowError:
             raise
         except ModelRefusedError as exc:
-            raise NoThreadError(str(exc), unspoken=is_unknown_path(exc)) from exc
+            raise NoThreadError(str(exc), unsupported=is_unknown_path(exc)) from exc
         except KitError as exc:
             raise NoThreadError(str(exc)) from exc
         touched = row.last_used.timestamp() if row.last_used else 0.0
         return KnownThread(row.id, row.thread_id, held=0, digest="", touched=touched)
 
 
-def _is_the_providers(failure: ModelError) -> bool:
+def _is_provider_failure(failure: ModelError) -> bool:
     """Whether others will meet it too; a bad answer or a locked conversation may be this one's fault."""
     mine = isinstance(failure, BadAnswerError) or failure.code == _LOCKED
     return isinstance(failure, ModelUnavailableError) and not mine

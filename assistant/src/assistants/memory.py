@@ -100,7 +100,7 @@ class Memory:
         """
         begun = past.begun
         if begun and isinstance(first := begun[0], UserMessage):
-            log.info("run_goes_on", assistant=self._summarizer.assistant, messages=len(begun))
+            log.info("run_resumed", assistant=self._summarizer.assistant, messages=len(begun))
             opening = first
         else:
             opening = UserMessage(with_context(message, context))

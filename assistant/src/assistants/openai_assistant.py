@@ -124,7 +124,7 @@ class OpenAIAssistant(ConversationAssistant):
             if dialogue.provider_failed:
                 self._services.cooldowns.begin(dialogue.name)
         # not after a failure: what the provider holds then is not known to be what we stored
-        await dialogue.settle()
+        await dialogue.save_thread()
 
     async def _dialogue(self, user_id: int) -> Dialogue | None:
         """This run over the user's thread; None where no thread protocol is spoken."""

@@ -43,13 +43,13 @@ class PartialReplies:
         self._message = message
         self._text = ""
         self._seq = 0
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         self._publisher: asyncio.Task[None] | None = None
 
     @property
     def on_text(self) -> TextSink | None:
         """Told the answer's text so far; none for a message without an id, whose reply has no name."""
-        return None if self._message.id is None else self._told
+        return None if self._message.id is None else self._take_text
 
     async def __aenter__(self) -> Self:
         return self
@@ -63,21 +63,21 @@ class PartialReplies:
         if self._publisher is not None:
             await end_tasks({self._publisher})
 
-    def _told(self, text: str) -> None:
+    def _take_text(self, text: str) -> None:
         if not text.startswith(self._text):
             self._seq = 0  # the answer began anew
         self._text = text
         if is_blank(text):
             return
-        self._news.set()
+        self._changed.set()
         if self._publisher is None:
             self._publisher = asyncio.create_task(self._publish())
 
     async def _publish(self) -> None:
         await asyncio.sleep(FIRST_AFTER)
         while True:
-            await self._news.wait()
-            self._news.clear()
+            await self._changed.wait()
+            self._changed.clear()
             await self._send()
             await asyncio.sleep(EVERY)
 

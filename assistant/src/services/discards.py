@@ -29,11 +29,11 @@ log = get_logger(__name__)
 
 EVERY = 10.0
 """Seconds between two sweeps, a quarter more or less; one that finds nothing is one short request."""
-AGAIN_AFTER = 60.0
+RETRY_AFTER = 60.0
 """Seconds until a row that failed is tried again."""
-PAUSE = 1.0
+MIN_PAUSE = 1.0
 """Seconds between two sweeps at least: one that forgets a user calls for the next one itself."""
-AT_ONCE = 4
+CONCURRENCY = 4
 """Rows that are worked on side by side."""
 
 
@@ -54,7 +54,7 @@ class DiscardSweeper:
         self._user_data = user_data
         self._delete_thread = delete_thread
         self._every = every
-        self._resting: dict[int, float] = {}
+        self._retry_at: dict[int, float] = {}
         """Rows that failed, by id, and the event loop's time until which they are left alone."""
 
     async def run(self) -> None:
@@ -68,7 +68,7 @@ class DiscardSweeper:
                 log.info("sweep_waits", reason=str(exc) or type(exc).__name__)
             except Exception:  # a bug here must not end the service that answers people
                 log.exception("sweep_broken")
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(MIN_PAUSE)
             pause = self._every * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
             await sleep_unless(self._threads.forgotten, pause)
 
@@ -81,10 +81,10 @@ class DiscardSweeper:
         """
         await self._threads.delete_forgotten_rows()
         now = asyncio.get_running_loop().time()
-        self._resting = {row_id: until for row_id, until in self._resting.items() if until > now}
+        self._retry_at = {row_id: until for row_id, until in self._retry_at.items() if until > now}
         kept = done = failed = 0
         while rows := await self._rest.send(endpoints.discards(kept)):
-            outcomes = await self._all_done([row for row in rows if row.id not in self._resting])
+            outcomes = await self._process_all([row for row in rows if row.id not in self._retry_at])
             done += outcomes.count(True)
             failed += outcomes.count(False)
             kept += len(rows) - outcomes.count(True)
@@ -93,27 +93,27 @@ class DiscardSweeper:
         if done or failed:
             log.info("swept", done=done, kept=kept)
 
-    async def _all_done(self, rows: Sequence[DiscardRead]) -> list[bool]:
-        slots = asyncio.Semaphore(AT_ONCE)
+    async def _process_all(self, rows: Sequence[DiscardRead]) -> list[bool]:
+        slots = asyncio.Semaphore(CONCURRENCY)
 
         async def one(row: DiscardRead) -> bool:
             async with slots:
-                return await self._is_done(row)
+                return await self._process(row)
 
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one(row)) for row in rows]
         return [task.result() for task in tasks]
 
-    async def _is_done(self, row: DiscardRead) -> bool:
+    async def _process(self, row: DiscardRead) -> bool:
         try:
-            await self._forgotten(row)
+            await self._delete(row)
         except (AssistantError, KitError, RedisError, ValueError) as exc:
             log.warning("discard_kept", discard=row.id, kind=row.kind, reason=f"{type(exc).__name__}: {exc}")
-            self._resting[row.id] = asyncio.get_running_loop().time() + AGAIN_AFTER
+            self._retry_at[row.id] = asyncio.get_running_loop().time() + RETRY_AFTER
             return False
         return True
 
-    async def _forgotten(self, row: DiscardRead) -> None:
+    async def _delete(self, row: DiscardRead) -> None:
         match row.kind:
             case DiscardKind.THREAD:
                 await self._delete_thread(row.reference)

@@ -1,4 +1,4 @@
-"""What messages cost, on its way to rest_service: recorded in Redis at once, posted about once a second.
+"""What messages cost: recorded in Redis at once, posted to rest_service about once a second.
 
 Keys: `usage:pending` LIST of `UsageCreate` as JSON, oldest first; `usage:poster` whose turn it is to post,
 among all replicas.
@@ -41,7 +41,7 @@ MAX_PENDING = 100_000
 """Records in Redis; of more, the oldest go."""
 MAX_UNWRITTEN = 10_000
 """Records in memory while Redis is away; of more, the oldest go."""
-AT_ONCE = 1_000
+BATCH = 1_000
 """Records that go to Redis in one command."""
 REPLY_WAITS = 0.5
 """Seconds that a reply waits for its records to be in Redis, at most."""
@@ -104,10 +104,10 @@ class UsageLog:
             async with asyncio.timeout(REPLY_WAITS):
                 await self._write()
         except (RedisError, TimeoutError) as exc:
-            log.warning("usage_kept_in_memory", records=len(self._unwritten), reason=type(exc).__name__)
+            log.warning("usage_not_in_redis_yet", records=len(self._unwritten), reason=type(exc).__name__)
 
     async def run(self) -> None:
-        """Post for ever."""
+        """Post until cancelled."""
         pause, backoff = EVERY, Backoff(2 * EVERY, LONGEST_PAUSE)
         while True:
             raise_if_cancelled()
@@ -115,18 +115,18 @@ class UsageLog:
             try:
                 await self._write()
                 # one replica a second is enough
-                if await self._takes_the_turn():
+                if await self._claim_turn():
                     await self._post_all()
             except (KitError, RedisError) as exc:
                 if pause == EVERY:
-                    log.warning("usage_waits", reason=str(exc))
+                    log.warning("usage_post_failed", reason=str(exc))
                 pause = backoff.next_delay()
             except Exception:  # a bug here must not end the service that answers people
                 log.exception("usage_broken")
                 pause = LONGEST_PAUSE
             else:
                 if pause != EVERY:
-                    log.info("usage_goes_on")
+                    log.info("usage_post_recovered")
                 backoff.reset()
                 pause = EVERY
 
@@ -137,9 +137,9 @@ class UsageLog:
                 await self._write()
                 await self._post_all()
         except (KitError, RedisError, TimeoutError) as exc:
-            log.warning("usage_left_behind", unwritten=len(self._unwritten), reason=str(exc))
+            log.warning("usage_left_in_redis", unwritten=len(self._unwritten), reason=str(exc))
 
-    async def _takes_the_turn(self) -> bool:
+    async def _claim_turn(self) -> bool:
         (taken,) = await self._notes.write(("SET", POSTER, b"", "NX", "PX", int(EVERY * 900)))
         return taken is not None
 
@@ -170,7 +170,7 @@ class UsageLog:
                 await self._write_some()
 
     async def _write_some(self) -> None:
-        batch, self._unwritten = self._unwritten[:AT_ONCE], self._unwritten[AT_ONCE:]
+        batch, self._unwritten = self._unwritten[:BATCH], self._unwritten[BATCH:]
         waiting = 0
         try:
             (waiting,) = await self._notes.write(("RPUSH", PENDING, *batch))
@@ -179,7 +179,7 @@ class UsageLog:
                 self._unwritten = _newest([*batch, *self._unwritten], MAX_UNWRITTEN)
         if waiting > MAX_PENDING:
             await cast("Awaitable[str]", self._redis.ltrim(PENDING, -MAX_PENDING, -1))
-            _dropped(waiting - MAX_PENDING)
+            _report_dropped(waiting - MAX_PENDING)
 
     async def _post_all(self) -> None:
         full = True
@@ -226,13 +226,13 @@ def _first_of_each(raws: Sequence[bytes]) -> list[UsageCreate]:
     """
     records: dict[str, UsageCreate] = {}
     for raw in raws:
-        record = _parsed(raw)
+        record = _parse_record(raw)
         if record is not None:
             records.setdefault(record.id, record)
     return list(records.values())
 
 
-def _parsed(raw: bytes) -> UsageCreate | None:
+def _parse_record(raw: bytes) -> UsageCreate | None:
     try:
         return UsageCreate.model_validate_json(raw)
     except ValidationError as exc:
@@ -243,10 +243,10 @@ def _parsed(raw: bytes) -> UsageCreate | None:
 
 def _newest(records: list[bytes], limit: int) -> list[bytes]:
     if len(records) > limit:
-        _dropped(len(records) - limit)
+        _report_dropped(len(records) - limit)
     return records[-limit:]
 
 
-def _dropped(count: int) -> None:
+def _report_dropped(count: int) -> None:
     log.error("usage_records_dropped", records=count)
     metrics.count_usage_records(UsageFate.DROPPED, count)

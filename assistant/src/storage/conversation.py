@@ -25,7 +25,7 @@ from service_kit.notes import Notes
 
 from ..core.model import Message
 from ..core.run_context import RunTotals
-from .journal import LIFETIME, RunJournal, Spent, load_run, load_spent, unfinished_turn
+from .journal import LIFETIME, RunJournal, RunUsage, load_run, load_spent, make_unfinished_turn
 from .summary import Summary, dump_summary, load_summary
 from .turns import Turn, dump_turn, load_turn
 from .window import count_after_compaction, count_after_forced_cut, count_within, exceeds_budget
@@ -44,7 +44,7 @@ class Conversation:
     turns: tuple[Turn, ...] = ()
     summary: Summary | None = None
     begun: tuple[Message, ...] = ()
-    spent: tuple[Spent, ...] = ()
+    spent: tuple[RunUsage, ...] = ()
 
     def find(self, key: str, asked: str) -> Turn | None:
         """The turn that answered this very message before, if there is one."""
@@ -209,7 +209,7 @@ class ConversationStore:
         turns: list[bytes] = []
         args: list[bytes | int] = [self._retention_ms]
         for name, raw in sorted(runs.items()):
-            turn = unfinished_turn(name.decode(), raw)
+            turn = make_unfinished_turn(name.decode(), raw)
             dumped = dump_turn(turn) if turn is not None else b""
             args += (name, dumped)
             turns += [dumped] if dumped else []

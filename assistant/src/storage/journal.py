@@ -26,7 +26,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ..core.model import AssistantMessage, Message, ToolMessage, UserMessage
 from ..core.run_context import ModelUse, RunTotals
-from .turns import StoredMessage, Turn, repaired, turn_of
+from .turns import StoredMessage, Turn, repair, turn_of
 
 LIFETIME = 3600.0
 """Seconds; the queue gives a message up long before."""
@@ -67,7 +67,7 @@ class NoJournal:
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class RunUsage:
     """What one run of the message, `RunTotals.run`, had used when this was noted."""
 
     run: str
@@ -80,7 +80,7 @@ class _Record:
 
     asked: str
     messages: tuple[StoredMessage, ...]
-    spent: tuple[Spent, ...] = ()
+    spent: tuple[RunUsage, ...] = ()
     v: Literal[1] = 1
 
 
@@ -107,25 +107,25 @@ class RunJournal:
 
     async def note(self, messages: Sequence[Message]) -> None:
         """Keeps them in Redis."""
-        spent = tuple(Spent(one.run, tuple(one.uses.values())) for one in self._totals.runs)
+        spent = tuple(RunUsage(one.run, tuple(one.uses.values())) for one in self._totals.runs)
         await self._keep(_record.dump_json(_Record(self._asked, tuple(messages), spent)))
 
 
 def load_run(raw: bytes | None, asked: str) -> tuple[Message, ...]:
     """The stored messages; empty where there are none that a run for `asked` can go on from."""
-    record = _loaded(raw)
+    record = _load_record(raw)
     return record.messages if record is not None and record.asked == asked else ()
 
 
-def load_spent(raw: bytes | None) -> tuple[Spent, ...]:
+def load_spent(raw: bytes | None) -> tuple[RunUsage, ...]:
     """What the run and those before it had used; empty where that is not known."""
-    record = _loaded(raw)
+    record = _load_record(raw)
     return record.spent if record is not None else ()
 
 
-def unfinished_turn(key: str, raw: bytes) -> Turn | None:
+def make_unfinished_turn(key: str, raw: bytes) -> Turn | None:
     """What a run did that never came to an answer, as a turn; None where that cannot be told."""
-    record = _loaded(raw)
+    record = _load_record(raw)
     if record is None:
         return None
     open_calls: dict[str, Message] = {}
@@ -135,20 +135,20 @@ def unfinished_turn(key: str, raw: bytes) -> Turn | None:
         elif isinstance(message, ToolMessage):
             open_calls.pop(message.call_id)
     messages = (*record.messages, *open_calls.values(), AssistantMessage(NO_ANSWER))
-    return turn_of(f"unfinished:{key}", record.asked, tuple(repaired(messages)))
+    return turn_of(f"unfinished:{key}", record.asked, tuple(repair(messages)))
 
 
-def _loaded(raw: bytes | None) -> _Record | None:
+def _load_record(raw: bytes | None) -> _Record | None:
     if raw is None:
         return None
     try:
         record = _record.validate_json(raw)
     except ValidationError:
         return None
-    return record if _can_go_on(record.messages) else None
+    return record if _is_resumable(record.messages) else None
 
 
-def _can_go_on(messages: Sequence[Message]) -> bool:
+def _is_resumable(messages: Sequence[Message]) -> bool:
     """The opening, then rounds of calls with their results; in the last one some may be missing."""
     if not messages or not isinstance(messages[0], UserMessage):
         return False

@@ -106,7 +106,7 @@ class ProviderThreads:
         return self._locks.setdefault((user_id, assistant_id), asyncio.Lock())
 
     async def take(self, user_id: int, assistant_id: str) -> KnownThread | None:
-        """What is known of the pair's conversation; from now on nothing is, until `keep`."""
+        """What is known of the pair's conversation; from now on nothing is, until `save`."""
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.hget(_key(user_id), assistant_id)
             pipe.hdel(_key(user_id), assistant_id)
@@ -116,7 +116,7 @@ class ProviderThreads:
         except ValidationError:
             return None
 
-    async def keep(self, user_id: int, assistant_id: str, known: KnownThread) -> None:
+    async def save(self, user_id: int, assistant_id: str, known: KnownThread) -> None:
         """The conversation is as `known` says; now and then rest_service hears that it is in use."""
         now = self._clock.now()
         if now.timestamp() - known.touched >= TOUCH_EVERY:
@@ -128,7 +128,7 @@ class ProviderThreads:
                 ("PEXPIRE", _key(user_id), self._retention_ms),
             )
         except RedisError as exc:  # the answer is there; the next message makes a new conversation
-            log.warning("thread_not_kept", reason=type(exc).__name__)
+            log.warning("thread_not_saved", reason=type(exc).__name__)
 
     async def _touch(self, known: KnownThread) -> None:
         change = UserThreadUpdate(last_used=self._clock.now())
@@ -138,7 +138,7 @@ class ProviderThreads:
         except (KitError, TimeoutError) as exc:
             log.info("thread_not_touched", reason=str(exc) or type(exc).__name__)
 
-    async def enter(
+    async def create(
         self,
         user_id: int,
         assistant_id: str,
@@ -198,19 +198,19 @@ class ProviderThreads:
         Raises:
             KitError: rest_service is away; what is left stays on the list.
         """
-        wishes = await cast("Awaitable[set[bytes]]", self._redis.smembers(FORGET))
-        # where no assistant keeps threads, nobody has rows: not one question for each wish
-        if len(wishes) > 1 and not await self._rest.send(endpoints.any_thread()):
-            await self._redis.srem(FORGET, *wishes)
+        requests = await cast("Awaitable[set[bytes]]", self._redis.smembers(FORGET))
+        # where no assistant keeps threads, nobody has rows: not one question for each request
+        if len(requests) > 1 and not await self._rest.send(endpoints.any_thread()):
+            await self._redis.srem(FORGET, *requests)
             return
-        for wish in wishes:
-            user, _, since = wish.decode().partition(":")
+        for request in requests:
+            user, _, since = request.decode().partition(":")
             for row in await self._rest.send(endpoints.user_threads(int(user))):
                 # a row that changed since then has a conversation of the new time
                 if row.updated_at.timestamp() <= float(since):
                     with suppress(NotFoundError):
                         await self._rest.send(endpoints.delete_thread(row.id))
-            await self._redis.srem(FORGET, wish)
+            await self._redis.srem(FORGET, request)
 
 
 def _key(user_id: int) -> str:

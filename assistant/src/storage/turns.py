@@ -85,7 +85,7 @@ def load_turn(raw: bytes) -> Turn | None:
         turn = _turn.validate_json(raw)
     except ValidationError:
         return None
-    messages = tuple(repaired(turn.messages))
+    messages = tuple(repair(turn.messages))
     if messages == turn.messages:
         return turn if _is_exchange(messages) else None
     return turn_of(turn.key, turn.asked, messages) if _is_exchange(messages) else None
@@ -100,7 +100,7 @@ def _is_exchange(messages: Sequence[Message]) -> bool:
     )
 
 
-def repaired(messages: Sequence[Message]) -> Iterator[Message]:
+def repair(messages: Sequence[Message]) -> Iterator[Message]:
     """The messages without tool calls that nobody answered and without results that nobody asked for.
 
     Results come in the order of the calls.

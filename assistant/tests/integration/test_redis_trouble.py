@@ -146,7 +146,7 @@ async def test_a_full_redis_takes_what_gets_shorter_and_what_was_paid_for(redis_
         redis_with_limit.client, openai_services().threads._rest, clock=FakeClock(), retention_s=3600
     )
     known = KnownThread(uuid4(), "conv_1", 2, "digest", FakeClock().now().timestamp())
-    await threads.keep(1, "a", known)
+    await threads.save(1, "a", known)
     assert await threads.take(1, "a") == known
 
 
@@ -159,6 +159,6 @@ async def test_an_answer_needs_no_note_on_the_providers_conversation(redis_setti
             )
             known = KnownThread(uuid4(), "conv_1", 2, "digest", FakeClock().now().timestamp())
             await line.close()
-            await threads.keep(1, "a", known)
+            await threads.save(1, "a", known)
             await line.open()
             assert await threads.take(1, "a") is None

@@ -45,10 +45,10 @@ class Threads(ProviderThreads):
         known, self.known = self.known, None
         return known
 
-    async def keep(self, user_id: int, assistant_id: str, known: KnownThread) -> None:
+    async def save(self, user_id: int, assistant_id: str, known: KnownThread) -> None:
         self.known = known
 
-    async def enter(self, user_id: int, assistant_id: str, *, create: Any, delete: Any) -> Any:
+    async def create(self, user_id: int, assistant_id: str, *, create: Any, delete: Any) -> Any:
         return SimpleNamespace(id=uuid4(), thread_id=await create(), last_used=None)
 
 
@@ -84,7 +84,7 @@ class Talk:
         except ModelError:
             return
         self.turns = (*outcome.history, turn_of(f"k{number}", opening.text, outcome.messages))
-        await dialogue.settle()
+        await dialogue.save_thread()
         if self.threads.known is not None:
             held = self.provider.conversations[self.threads.known.thread_id]
             assert [text_of(item) for item in held] == self.told()

@@ -87,7 +87,7 @@ async def test_what_failed_rests_and_what_came_since_does_not_wait_for_it(monkey
     await sweeper.sweep()
     assert asked == ["conv_1", "conv_2"]
     assert rest.rows == [thread(1)]
-    monkeypatch.setattr(discards, "AGAIN_AFTER", -1.0)
+    monkeypatch.setattr(discards, "RETRY_AFTER", -1.0)
     other = DiscardSweeper(rest, threads, [], delete_thread=delete)
     await other.sweep()
     await other.sweep()
@@ -106,7 +106,7 @@ async def test_who_is_deleted_waits_seconds_for_a_sweep_and_replicas_do_not_marc
         return False
 
     monkeypatch.setattr(discards, "sleep_unless", no_pause)
-    monkeypatch.setattr(discards, "PAUSE", 0.0)
+    monkeypatch.setattr(discards, "MIN_PAUSE", 0.0)
     rest: Any = Listing()
     threads: Any = Threads()
     task = asyncio.create_task(

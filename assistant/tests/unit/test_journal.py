@@ -11,7 +11,7 @@ from assistant.src.storage.journal import (
     RunJournal,
     load_run,
     load_spent,
-    unfinished_turn,
+    make_unfinished_turn,
 )
 from assistant.src.storage.turns import dump_turn, load_turn
 from assistant.tests.unit.test_turns import assert_acceptable, messages
@@ -94,7 +94,7 @@ def test_of_anything_else_nothing_is_taken(raw):
 
 @given(st.lists(messages, max_size=6))
 def test_an_unfinished_run_is_a_turn_that_providers_take(stored):
-    turn = unfinished_turn("tg:1", record(OPENING, *stored))
+    turn = make_unfinished_turn("tg:1", record(OPENING, *stored))
     assert (turn is None) == (load_run(record(OPENING, *stored), ASKED) == ())
     if turn is not None:
         assert_acceptable(turn.messages)
@@ -103,7 +103,7 @@ def test_an_unfinished_run_is_a_turn_that_providers_take(stored):
 
 
 def test_calls_without_a_result_are_told_to_be_uncertain():
-    turn = unfinished_turn("tg:1", record(OPENING, *ROUND, CALLS, ToolMessage("b", "4")))
+    turn = make_unfinished_turn("tg:1", record(OPENING, *ROUND, CALLS, ToolMessage("b", "4")))
     assert turn is not None
     assert [message.text for message in turn.messages[5:]] == [NO_RESULT, "4", NO_ANSWER]
 

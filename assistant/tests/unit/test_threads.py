@@ -45,7 +45,7 @@ async def test_a_cancelled_entry_leaves_no_thread_behind():
     async with SlowRest() as server:
         settings = RestClientSettings(rest_service_url=server.url, service_api_key=SecretStr("key"))
         async with AsyncRestClient(settings) as rest, aioredis.Redis() as redis:
-            entered = ProviderThreads(redis, rest, clock=FakeClock(), retention_s=60).enter(
+            entered = ProviderThreads(redis, rest, clock=FakeClock(), retention_s=60).create(
                 1, str(uuid4()), create=create, delete=delete
             )
             task = asyncio.create_task(entered)
