@@ -140,6 +140,7 @@ def error_for(method: str, failure: Failure) -> TelegramError:
         return RetryAfterError(
             text, retry_after=min(wait, LONGEST_RETRY_AFTER) if wait > 0 else DEFAULT_RETRY_AFTER
         )
+    # before the code: Telegram sends a plain 400 with it
     if failure.parameters.migrate_to_chat_id is not None:
         return ChatMigratedError(text, new_chat_id=failure.parameters.migrate_to_chat_id)
     if code < 400 or code >= 500:

@@ -14,11 +14,6 @@ from ..utils.addresses import add_addresses
 _LONE_SURROGATES_AND_NUL = re.compile("[\ud800-\udfff\0]")
 
 
-def _replace_unstorable(value: object) -> object:
-    """Replace what UTF-8 and PostgreSQL cannot hold."""
-    return _LONE_SURROGATES_AND_NUL.sub("\ufffd", value) if isinstance(value, str) else value
-
-
 class BotObject(BaseModel):
     """An object of the Bot API that is read."""
 
@@ -26,11 +21,15 @@ class BotObject(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _drop_null(cls, data: Any) -> Any:  # noqa: ANN401 - pydantic validates what this returns
-        """Drop null fields: null means absent."""
+    def _clean(cls, data: Any) -> Any:  # noqa: ANN401 - pydantic validates what this returns
+        """Drop null fields (null means absent), and replace what UTF-8 and PostgreSQL cannot hold."""
         if not isinstance(data, dict):
             return data
-        return {name: _replace_unstorable(value) for name, value in data.items() if value is not None}
+        return {
+            name: _LONE_SURROGATES_AND_NUL.sub("\ufffd", value) if isinstance(value, str) else value
+            for name, value in data.items()
+            if value is not None
+        }
 
 
 class ChatType(StrEnum):

@@ -25,7 +25,7 @@ async def process_message(bot: Bot, message: Message, update_id: int) -> Decisio
         return None
     user = await bot.rest.get_user(message.sender.id)
     if user and user.role is UserRole.BLOCKED:
-        return None
+        return None  # before everything else: a blocked user gets no reply, not even to /start
     bot.changes.record_seen(message.sender.id, message.date)
     text = message.words
     command = parse_command(text)

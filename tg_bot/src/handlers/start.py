@@ -52,6 +52,7 @@ async def refuse(bot: Bot, request: Request) -> Decision:
 async def _try_code(bot: Bot, request: Request, code: str) -> Decision:
     """The reply to a code; None where the sender gets the same reply as without one."""
     key = f"code:{request.message.chat.id}"
+    # before the code is compared: guessing must not go on until the right one is found
     if await bot.throttle.count(key) >= WRONG_CODES:
         first = await bot.throttle.once(f"{key}:told", request.update_id, seconds=WRONG_CODES_PERIOD)
         return request.reply(request.texts.too_many_codes) if first else None
@@ -71,6 +72,7 @@ async def _try_code(bot: Bot, request: Request, code: str) -> Decision:
 def _is_owner_code(bot: Bot, code: str) -> bool:
     if bot.owner_code is None:
         return False
+    # in constant time, which tells nothing about the code
     return hmac.compare_digest(code.encode(), bot.owner_code.get_secret_value().encode())
 
 

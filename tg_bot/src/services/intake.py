@@ -15,7 +15,7 @@ from service_kit.queue.producer import RedisProducer
 
 from ..client.errors import ServerError
 from .lanes import Lanes, why
-from .pending_update import Decision, PendingUpdate
+from .pending_update import PendingUpdate
 from .typing_indicator import TypingIndicator
 
 log = get_logger(__name__)
@@ -53,9 +53,8 @@ class Intake:
         pending = await self._lanes.decide(parsed)
         decided = list(takewhile(lambda update: update.is_decided, pending))
         await self._store_and_confirm(key, decided)
-        behind = pending[len(decided) :]
-        await self._store([update for update in behind if update.is_decided], key=None)
-        if behind:
+        if behind := pending[len(decided) :]:
+            await self._store([update for update in behind if update.is_decided], key=None)
             raise why(behind[0])
         if self.next == before:  # the next call would bring the same batch, without end
             raise ServerError("getUpdates: a batch without a new update")
@@ -88,11 +87,9 @@ class Intake:
     async def _store(self, decided: Sequence[PendingUpdate], key: str | None) -> None:
         """Messages, and offsets under `key`, in order; consecutive ones for one queue in one step."""
         new = [update for update in decided if update.decision is not None and not update.is_stored]
-        for queue, batch in groupby(new, key=lambda update: self._queue_of(update.decision)):
-            await self._enqueue(queue, list(batch), key)
-
-    def _queue_of(self, decision: Decision) -> str:
-        return self._input_queue if isinstance(decision, IncomingMessage) else self._output_queue
+        # not sorted by queue: an offset must not be stored before the messages of earlier updates
+        for for_assistant, batch in groupby(new, lambda update: isinstance(update.decision, IncomingMessage)):
+            await self._enqueue(self._input_queue if for_assistant else self._output_queue, list(batch), key)
 
     async def _enqueue(self, queue: str, updates: Sequence[PendingUpdate], key: str | None) -> None:
         batch = [

@@ -58,6 +58,7 @@ class Lanes:
 
         A chat that takes longer than `BATCH_TIMEOUT` goes on in the background.
         """
+        # an update comes again with each batch until it is confirmed
         updates = [self._pending.setdefault(one.update_id, one) for one in new]
         chats = {one.chat_id: None for one in updates if not one.is_decided}
         tasks = [self._start(chat) for chat in chats if chat not in self._tasks]
@@ -88,26 +89,22 @@ class Lanes:
             update.error = None
             with bind_correlation(message_id(update.update_id)):
                 try:
-                    update.decision = await self._decide_on(update.update)
+                    update.decision = await self._handle(update.update) if update.update else None
                 except (TransientError, AccessError, RedisError) as exc:
-                    update.error = exc
+                    update.error = exc  # a service is away or our key is wrong: the update waits at Telegram
                     return
+                except Exception:  # one update, or the bug that it meets, must not stop all others
+                    log.exception("update_failed")
+                    update.decision = self._apologize(update)
             update.is_decided = True
 
     def _next(self, chat_id: int) -> PendingUpdate | None:
+        # a dict keeps the order of arrival, which is the order of a chat
         undecided = (one for one in self._pending.values() if not one.is_decided)
         return next((one for one in undecided if one.chat_id == chat_id), None)
 
-    async def _decide_on(self, update: Update | None) -> Decision:
-        if update is None:
-            return None
-        try:
-            return await self._handle(update)
-        except (TransientError, AccessError, RedisError):
-            raise  # a service is away or our key is wrong: the update waits at Telegram
-        except Exception:  # one update, or the bug that it meets, must not stop all others
-            log.exception("update_failed")
-        return create_apology(self._identity.bot_id, update)
+    def _apologize(self, update: PendingUpdate) -> Decision:
+        return create_apology(self._identity.bot_id, update.update) if update.update else None
 
     def _expire(self, updates: Sequence[PendingUpdate]) -> None:
         """Decide on those that waited too long: the first of each chat gets an apology."""
@@ -120,8 +117,8 @@ class Lanes:
             if one.is_decided or waited < longest:
                 continue
             log.error("update_expired", update_id=one.update_id, waited=round(waited), reason=str(why(one)))
-            if one.update and one.chat_id not in apologized:
-                one.decision = create_apology(self._identity.bot_id, one.update)
+            if one.chat_id not in apologized:
+                one.decision = self._apologize(one)
             one.is_decided = True
             apologized.add(one.chat_id)
 

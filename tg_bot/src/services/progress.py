@@ -48,6 +48,7 @@ class ProgressStore:
         value = await self._redis.get(PREFIX + key)
         stored = Progress() if value is None else _parse(value)
         local = self._unstored.get(key, stored)
+        # another instance may have sent more than this process knows, or this one more than Redis has stored
         sent = max(local.sent, stored.sent)
         return Progress(sent, unsure=any(one.unsure for one in (local, stored) if one.sent == sent))
 

@@ -81,6 +81,7 @@ class RateLimiter:
         """Send nothing to this chat for `seconds`, after a 429."""
         now = self._now()
         self._paused = {chat: until for chat, until in self._paused.items() if until > now}
+        # a later, shorter wait does not end a longer one
         self._paused[chat_id] = max(self._paused.get(chat_id, now), now + seconds)
         if len(self._paused) >= FLOODED_CHATS:
             self._all_paused = max(self._all_paused, min(self._paused.values()))

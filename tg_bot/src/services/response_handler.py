@@ -79,21 +79,16 @@ class ResponseHandler:
             raise Reject(f"not an outgoing message: {_first_error(exc)}") from exc
         with bind_correlation(message.correlation):
             try:
-                await self._deliver_or_raise(message, delivery)
+                await self._deliver(message, delivery)
+            except (TransientError, RedisError, AccessError, UnauthorizedError) as exc:
+                # the operator must mend the last two; the message waits until then
+                raise RetryLater(str(exc)) from exc
+            except (TelegramRefusedError, KitError) as exc:
+                raise Reject(str(exc)) from exc
             finally:  # sent or not: no more comes, or not soon
                 if message.in_reply_to and message.chat_id is not None:
                     self._typing.end(message.chat_id, message.in_reply_to)
         return ()
-
-    async def _deliver_or_raise(self, message: OutgoingMessage, delivery: Delivery) -> None:
-        """Deliver; turns every failure into RetryLater or Reject."""
-        try:
-            await self._deliver(message, delivery)
-        except (TransientError, RedisError, AccessError, UnauthorizedError) as exc:
-            # the operator must mend the last two; the message waits until then
-            raise RetryLater(str(exc)) from exc
-        except (TelegramRefusedError, KitError) as exc:
-            raise Reject(str(exc)) from exc
 
     async def _deliver(self, message: OutgoingMessage, delivery: Delivery) -> None:
         if message.bot_id not in {None, self._identity.bot_id}:
@@ -106,7 +101,7 @@ class ResponseHandler:
         try:
             await self._typing.wait_for_call(chat_id)
             await self._sender.send(chat_id, key, parts)
-            if not delivery.id:
+            if not delivery.id:  # the key is a hash of the text: an equal text must be sent again
                 await self._sender.forget(key)
         except (UnreachableError, ChatNotFoundError):
             if user:

@@ -67,7 +67,7 @@ class TypingIndicator:
 
     def begin(self, chat_id: int, message_id: str) -> None:
         """The message goes to the assistant now. Call this before it can be answered."""
-        if self._limit <= 0:
+        if self._limit <= 0:  # switched off
             return
         now = self._now()
         waiting = self._waiting.get(chat_id)

@@ -125,6 +125,7 @@ class UserChanges:
         for telegram_id, at in self._seen.items():
             pending[telegram_id]["last_seen_at"] = json.dumps(at.isoformat())
         failures, is_complete = 0, True
+        # at random: a user whose change always fails must not always be the first
         for telegram_id in random.sample(list(pending), len(pending)):
             if failures == MOST_FAILURES:
                 break

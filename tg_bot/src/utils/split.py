@@ -73,6 +73,7 @@ def _cut(text: str, fence: _Fence | None, limit: int) -> tuple[int, _Fence | Non
     end = _prefix(text, limit)
     lines = _line_ends(text, end, fence)
     paragraph = _last_fitting(text, [line for line in lines if line.ends_paragraph], limit)
+    # a piece much shorter than the limit would scatter the reply over many messages
     if paragraph and paragraph.position > end // 4:
         return paragraph.position, None
     line = _last_fitting(text, lines, limit)
