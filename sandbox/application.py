@@ -7,7 +7,7 @@ from aiohttp.typedefs import Handler
 from pydantic import SecretStr
 
 from service_kit import http_limits
-from service_kit.health import Health, answer
+from service_kit.health import Health, respond
 
 from .control import Control
 from .faults import FaultBoard
@@ -60,7 +60,7 @@ async def receive_in_time(request: web.Request, handler: Handler) -> web.StreamR
 
 def _add_health(app: web.Application, health: Health) -> None:
     async def show(request: web.Request) -> web.Response:
-        found = answer(health, request.path)
+        found = respond(health, request.path)
         if found is None:
             raise web.HTTPNotFound
         status, body = found

@@ -1,4 +1,4 @@
-"""How a committed change of rest_service is in force for the next message.
+"""Makes a committed change of rest_service effective for the next message.
 
 rest_service increments a counter in Redis after each commit, before it answers the request. Readers
 keep what they read in process together with the counter's value, and look at the counters (one MGET)
@@ -46,7 +46,7 @@ ANNOUNCE_TIMEOUT = 2.0
 
 
 async def announce(redis: aioredis.Redis, *topics: Topic) -> bool:
-    """Tell all readers, after the commit; whether they are told.
+    """Announce to all readers, after the commit; returns whether Redis has taken it.
 
     Never fails: readers' time to live is the safety net.
     """
@@ -74,22 +74,23 @@ class ChangeCounters:
         self._redis = redis
         self._topics = topics
         self._versions: Versions = dict.fromkeys(topics, 0)
-        self._looking = asyncio.Lock()
-        self._next_look: asyncio.Task[Versions] | None = None
+        self._reading = asyncio.Lock()
+        self._next_read: asyncio.Task[Versions] | None = None
 
-    async def look(self) -> Versions:
-        """The counters, as they are now or later; what they said last, when Redis is away.
+    async def read(self) -> Versions:
+        """The counters, as they are now or later; the last known ones when Redis is away.
 
-        Whoever comes while a look is under way shares the next one with the others who do: the one under
-        way may have missed a change that the caller has been told of.
+        A caller that comes during a read shares the next read with other such callers: the running one
+        may have missed a change that the caller knows of.
         """
-        if self._next_look is None:
-            self._next_look = asyncio.create_task(self._look())
-        return await asyncio.shield(self._next_look)
+        if self._next_read is None:
+            self._next_read = asyncio.create_task(self._read())
+        # shielded: other callers wait for the same read
+        return await asyncio.shield(self._next_read)
 
-    async def _look(self) -> Versions:
-        async with self._looking:
-            self._next_look = None
+    async def _read(self) -> Versions:
+        async with self._reading:
+            self._next_read = None
             try:
                 counts = await self._redis.mget(self._topics)
             except RedisError as exc:
@@ -109,8 +110,8 @@ class _Failure(NamedTuple):
 
 
 _NEVER = _Failure(-1, float("-inf"))
-_UNTIL_IT_ENDS = float("inf")
-"""When a load failed that hangs: nobody waits for it again while it does."""
+_HANGING = float("inf")
+"""The time of failure of a load that hangs: nobody waits for it again while it does."""
 
 
 @dataclass(slots=True)
@@ -132,11 +133,12 @@ class _Refresh(Generic[T]):
 class ChangeAwareCache(Generic[T]):
     """Values of one topic, kept in process, new as soon as the topic's counter moves.
 
-    When the loader fails with a TransientError (rest_service is away) or takes longer than REFRESH_TIMEOUT
-    (it hangs), the last known value serves; what is merely old then serves without another try for any key,
-    so that few wait for a service that is away. Where nothing is known, the loader takes the time it takes.
-    When Redis is away, values serve until `ttl` seconds are over. However many ask for a key at once,
-    it is loaded once.
+    - The loader fails with a TransientError (rest_service is away) or takes longer than REFRESH_TIMEOUT
+      (it hangs): the last known value serves. For HOLD_OFF seconds, other values that are merely old serve
+      without another try, so that few callers wait for a service that is away.
+    - Nothing is known of a key: the caller waits for the loader.
+    - Redis is away: values serve until `ttl` seconds are over.
+    - Many callers ask for a key at once: it is loaded once.
     """
 
     def __init__(
@@ -153,28 +155,29 @@ class ChangeAwareCache(Generic[T]):
         self._failure = _NEVER
 
     async def get(
-        self, key: Hashable, load: Callable[[], Awaitable[T]], *, seen: Versions | None = None
+        self, key: Hashable, load: Callable[[], Awaitable[T]], *, versions: Versions | None = None
     ) -> T:
         """The value of `key`, loaded when it is not known, changed, or old.
 
-        `seen` is what the caller has just read of the counters; without it, a look is taken.
+        `versions` are the counters that the caller has just read; without them, they are read here.
         """
-        version = (await self._counters.look() if seen is None else seen)[self._topic]
+        version = (await self._counters.read() if versions is None else versions)[self._topic]
         entry = self._entries.get(key)
-        if entry is not None and self._serves(entry, version):
-            return self._use(key, entry)
+        if entry is not None and self._may_serve(entry, version):
+            return self._touch(key, entry)
         lock = self._locks.setdefault(key, asyncio.Lock())
         async with lock:
             # whoever waited here finds what the first has loaded, or that it could not be
             entry = self._entries.get(key)
-            if entry is not None and self._serves(entry, version):
-                return self._use(key, entry)
+            if entry is not None and self._may_serve(entry, version):
+                return self._touch(key, entry)
             return await self._load(key, load, version, entry)
 
     async def _load(
         self, key: Hashable, load: Callable[[], Awaitable[T]], version: int, known: _Entry[T] | None
     ) -> T:
-        if self._failure.version == version:  # one tries whether it is back, for all
+        # one caller tries whether the source is back; meanwhile the others serve old values
+        if self._failure.version == version:
             self._failure = _Failure(version, max(self._failure.at, time.monotonic()))
         if known is None:
             return await self._fetch(key, load, version)
@@ -183,7 +186,7 @@ class ChangeAwareCache(Generic[T]):
         try:
             if refresh.done():
                 return refresh.result()
-            at, error = _UNTIL_IT_ENDS, f"no answer in {REFRESH_TIMEOUT:g} s"
+            at, error = _HANGING, f"no answer in {REFRESH_TIMEOUT:g} s"
         except TransientError as exc:
             at, error = time.monotonic(), str(exc)
         known.failure = self._failure = _Failure(version, at)
@@ -196,23 +199,23 @@ class ChangeAwareCache(Generic[T]):
         if refresh is not None and refresh.version == version:
             return refresh.task
         if refresh is not None:
-            refresh.task.cancel()  # nobody waits for it: who did has given up, or we would not have the lock
+            refresh.task.cancel()  # we hold the lock, so nobody waits for it any more
         task = asyncio.create_task(self._fetch(key, load, version))
         refresh = self._refreshes[key] = _Refresh(version, task)
 
-        def ended(task: asyncio.Task[T]) -> None:
+        def on_done(task: asyncio.Task[T]) -> None:
             if self._refreshes.get(key) is refresh:
                 del self._refreshes[key]
             now = _Failure(version, time.monotonic())
             known = self._entries.get(key)
-            if known is not None and known.failure == (version, _UNTIL_IT_ENDS):
+            if known is not None and known.failure == (version, _HANGING):
                 known.failure = now
-            if self._failure == (version, _UNTIL_IT_ENDS):
+            if self._failure == (version, _HANGING):
                 self._failure = now
             if not task.cancelled():
-                task.exception()  # perhaps nobody waits for it any more
+                task.exception()  # retrieved, or asyncio logs it where nobody waits for it
 
-        task.add_done_callback(ended)
+        task.add_done_callback(on_done)
         return task
 
     async def _fetch(self, key: Hashable, load: Callable[[], Awaitable[T]], version: int) -> T:
@@ -229,8 +232,9 @@ class ChangeAwareCache(Generic[T]):
         self._keep(key, value, version)
         return value
 
-    def _use(self, key: Hashable, entry: _Entry[T]) -> T:
-        """Its value; where there is no room for another one, the entry that was used longest ago goes."""
+    def _touch(self, key: Hashable, entry: _Entry[T]) -> T:
+        """Its value; makes it the most recently used one."""
+        # a dictionary keeps insertion order: the first entry is the least recently used one
         self._entries[key] = self._entries.pop(key)
         return entry.value
 
@@ -240,11 +244,11 @@ class ChangeAwareCache(Generic[T]):
         self._entries.pop(key, None)
         self._entries[key] = _Entry(value, version, time.monotonic())
 
-    def _serves(self, entry: _Entry[T], version: int) -> bool:
+    def _may_serve(self, entry: _Entry[T], version: int) -> bool:
         """Whether this value is current, or a load has just failed and nothing was announced since.
 
-        An announcement means that the source is back. A value from before the last one is another matter:
-        that one key's load fails is no reason to serve what another's change has made wrong.
+        An announcement means that the source is back. A value older than the last announcement serves only
+        after its own load has failed: another key's failure is no reason to serve what may be wrong.
         """
         now = time.monotonic()
         if entry.version == version and now - entry.loaded_at < self._ttl:
@@ -257,15 +261,15 @@ class ChangeAwareCache(Generic[T]):
         entry = self._entries.get(key)
         return None if entry is None else entry.value
 
-    def put(self, key: Hashable, value: T, seen: Versions) -> None:
-        """Keep what the caller was told of the source, in answer to a change or to another question.
+    def put(self, key: Hashable, value: T, versions: Versions) -> None:
+        """Keep a value that the caller has got from the source, in answer to a change or another request.
 
-        `seen` are the counters from before the caller asked: what was announced since, be it the caller's
-        own change, makes the next get load, and this value is the last known one until then.
+        `versions` are the counters from before that request: what was announced since, the caller's own
+        change too, makes the next `get` load. Until then this value is the last known one.
         """
         known = self._entries.get(key)
-        if known is None or known.version <= seen[self._topic]:
-            self._keep(key, value, seen[self._topic])
+        if known is None or known.version <= versions[self._topic]:
+            self._keep(key, value, versions[self._topic])
 
     def drop(self, key: Hashable) -> None:
         """Forget one value."""

@@ -12,16 +12,16 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Self
 
-from service_kit.contracts.health import HealthBody
+from service_kit.contracts.health import HealthBody, HealthStatus
 from service_kit.errors import KitError
 from service_kit.hosts import AllowedHosts
 from service_kit.lifecycle import raise_if_cancelled
 from service_kit.thread_server import BoundedHandler, BoundedServer, refusal
 
 Check = Callable[[], Awaitable[None]]
-"""Raises when the part it looks at does not work; the exception's text is shown."""
-Look = Callable[[], Awaitable[str | None]]
-"""What should be known of an optional part, in a sentence; None where it works."""
+"""Raises when a part does not work; the exception's text is shown."""
+Probe = Callable[[], Awaitable[str | None]]
+"""Returns what an operator should know of an optional part, in a sentence; None where it works."""
 Page = Callable[[], tuple[str, bytes]]
 """Content type and body of a page of a service's own; called in the server's thread."""
 
@@ -40,7 +40,7 @@ class Health:
         self._stale_after = stale_after
         self._checks: dict[str, Check] = {}
         self._results: dict[str, str] = {}
-        self._looks: dict[str, Look] = {}
+        self._probes: dict[str, Probe] = {}
         self._notes: dict[str, str] = {}
         self._beat = time.monotonic()
 
@@ -49,9 +49,9 @@ class Health:
         self._checks[name] = check
         self._results[name] = "starting"
 
-    def add_note(self, name: str, look: Look) -> None:
-        """Show what `look` says beside the checks; the service is ready whatever it says."""
-        self._looks[name] = look
+    def add_note(self, name: str, probe: Probe) -> None:
+        """Show what `probe` returns beside the checks; it does not change readiness."""
+        self._probes[name] = probe
 
     def set(self, name: str, result: str = "ok") -> None:
         """Report a part that is not polled, such as the age of the last successful poll."""
@@ -76,13 +76,9 @@ class Health:
         results, notes = dict(self._results), dict(self._notes)
         if not self.live:
             results["event_loop"] = f"no heartbeat for {time.monotonic() - self._beat:.0f} s"
-        if self.ready:
-            status = HealthBody(service=self.service, status="ok", checks=results, notes=notes)
-        elif self.live and any(result == "starting" for result in results.values()):
-            status = HealthBody(service=self.service, status="starting", checks=results, notes=notes)
-        else:
-            status = HealthBody(service=self.service, status="unhealthy", checks=results, notes=notes)
-        return status
+        is_starting = self.live and "starting" in results.values()
+        status: HealthStatus = "ok" if self.ready else "starting" if is_starting else "unhealthy"
+        return HealthBody(service=self.service, status=status, checks=results, notes=notes)
 
     async def watch(self) -> None:
         """Beat and run the checks, for ever; a service runs this as one of its tasks."""
@@ -92,13 +88,13 @@ class Health:
             self.beat()
             if time.monotonic() - last_check >= CHECK_EVERY:
                 await asyncio.gather(
-                    *(self._run(name, check) for name, check in self._checks.items()),
-                    *(self._look(name, look) for name, look in self._looks.items()),
+                    *(self._run_check(name, check) for name, check in self._checks.items()),
+                    *(self._run_probe(name, probe) for name, probe in self._probes.items()),
                 )
                 last_check = time.monotonic()
             await asyncio.sleep(BEAT_EVERY)
 
-    async def _run(self, name: str, check: Check) -> None:
+    async def _run_check(self, name: str, check: Check) -> None:
         try:
             async with asyncio.timeout(CHECK_TIMEOUT):
                 await check()
@@ -111,10 +107,10 @@ class Health:
         else:
             self._results[name] = "ok"
 
-    async def _look(self, name: str, look: Look) -> None:
+    async def _run_probe(self, name: str, probe: Probe) -> None:
         try:
             async with asyncio.timeout(CHECK_TIMEOUT):
-                note = await look()
+                note = await probe()
         except Exception as exc:  # noqa: BLE001 - whatever it is, an optional part is no reason to stop
             note = f"cannot be looked at: {type(exc).__name__}"
         if note:
@@ -123,7 +119,7 @@ class Health:
             self._notes.pop(name, None)
 
 
-def answer(health: Health, path: str) -> tuple[int, HealthBody] | None:
+def respond(health: Health, path: str) -> tuple[int, HealthBody] | None:
     """Status and body for a request of `path`; None where it is not a health page."""
     body = health.body()
     match path.rstrip("/"):
@@ -154,7 +150,7 @@ class HealthServer:
             hosts = AllowedHosts(host, allowed_hosts)
 
             def page(self, path: str) -> tuple[int, str, bytes]:
-                if (found := answer(health, path)) is not None:
+                if (found := respond(health, path)) is not None:
                     return found[0], "application/json", json.dumps(found[1].model_dump()).encode()
                 if pages and (further := pages.get(path)):
                     return 200, *further()

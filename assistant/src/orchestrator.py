@@ -76,7 +76,7 @@ class AssistantOrchestrator:
     async def initialize(self) -> None:
         """Build the secretary before the first message; where that fails, the first message tries again."""
         try:
-            await self._secretary.get(await self._changes.look())
+            await self._secretary.get(await self._changes.read())
         except (KitError, ConfigurationError) as exc:
             log.warning("no_secretary_yet", reason=str(exc))
 
@@ -131,7 +131,7 @@ class AssistantOrchestrator:
             Reject: the user is unknown.
             KitError: rest_service could not be asked and what it would say is not known.
         """
-        seen = await self._changes.look()
+        seen = await self._changes.read()
         user = await self._user(message.user_id, seen)
         if user.role is UserRole.BLOCKED:
             log.warning("message_refused", user="blocked")
@@ -207,7 +207,7 @@ class AssistantOrchestrator:
 
     async def _user(self, user_id: int, seen: Versions) -> UserRead:
         try:
-            return await self._users.get(user_id, lambda: self._rest.get_user(user_id), seen=seen)
+            return await self._users.get(user_id, lambda: self._rest.get_user(user_id), versions=seen)
         except NotFoundError as exc:
             self._unknown.put(user_id, value=True)
             raise Reject(f"unknown user {user_id}") from exc

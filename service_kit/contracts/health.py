@@ -4,14 +4,14 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+HealthStatus = Literal["ok", "starting", "unhealthy"]
+
 
 class HealthBody(BaseModel):
     """200 when `status` is `ok`, 503 otherwise."""
 
     service: str = Field(description="Who answers.", examples=["rest_service"])
-    status: Literal["ok", "starting", "unhealthy"] = Field(
-        description="Whether it can do its work.", examples=["ok"]
-    )
+    status: HealthStatus = Field(description="Whether it can do its work.", examples=["ok"])
     checks: dict[str, str] = Field(
         default_factory=dict,
         description="Each part: `ok`, or what is wrong.",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import redis.asyncio as aioredis
 from pydantic import BaseModel
 
-from service_kit.notes import Notes
+from service_kit.oom_safe_writer import OomSafeWriter
 from service_kit.queue import scripts
 from service_kit.queue.base import Offset
 from service_kit.queue.envelope import encode, id_of
@@ -31,7 +31,7 @@ class RedisProducer:
 
     def __init__(self, redis: aioredis.Redis) -> None:
         self._redis = redis
-        self._notes = Notes(redis)
+        self._writer = OomSafeWriter(redis)
 
     async def enqueue(
         self, queue: str, message: BaseModel, *, offset: Offset | None = None, front: bool = False
@@ -55,7 +55,7 @@ class RedisProducer:
 
     async def store_offset(self, offset: Offset) -> None:
         """Store a position without a message (an update that needs none)."""
-        await self._notes.write(("SET", offset.key, offset.value))
+        await self._writer.write(("SET", offset.key, offset.value))
 
     async def load_offset(self, key: str) -> int | None:
         """The stored position, or None."""

@@ -13,7 +13,7 @@ from uuid import uuid4
 import redis.asyncio as aioredis
 from redis.exceptions import OutOfMemoryError, RedisError
 
-from service_kit.notes import Notes
+from service_kit.oom_safe_writer import OomSafeWriter
 from service_kit.queue import scripts
 from service_kit.queue.base import ConsumerOptions, Delivery
 from service_kit.queue.group_commit import GroupCommit
@@ -55,7 +55,7 @@ class RedisStore:
         # neither client retries by itself: a claim whose answer was lost must be noticed here
         self._commands: aioredis.Redis = connect_blocking(settings, block=0)
         self._blocking: aioredis.Redis = connect_blocking(settings, block=options.block)
-        self._notes = Notes(self._commands)
+        self._writer = OomSafeWriter(self._commands)
         self._commits = GroupCommit(self._commands, self._queue, self._mark_in_doubt)
         self._lease = Lease("")
         self._in_doubt = False
@@ -183,7 +183,7 @@ class RedisStore:
         """Put notices on the out queue."""
         if notices and self._options.out_queue:
             async with self._translate_errors():
-                await self._notes.write(("RPUSH", self._options.out_queue, *notices))
+                await self._writer.write(("RPUSH", self._options.out_queue, *notices))
 
     async def leave(self) -> int:
         """Settle what is ready and requeue the rest, in order; returns how many."""

@@ -120,9 +120,9 @@ async def test_a_change_is_announced_by_rest_service_and_seen_by_its_readers(por
         for service in ("assistant", "tg_bot", "cron_service"):
             async with user(service, port) as reader:
                 counters = ChangeCounters(reader, *Topic)
-                before = await counters.look()
+                before = await counters.read()
                 await announcer.announce([Topic.USERS])
-                assert (await counters.look())[Topic.USERS] > before[Topic.USERS]
+                assert (await counters.read())[Topic.USERS] > before[Topic.USERS]
                 with pytest.raises(NoPermissionError):
                     await reader.incr(Topic.USERS)
 

@@ -45,7 +45,7 @@ class SecretaryInForce:
             KitError: rest_service is away, and none is known.
         """
         try:
-            return await self._cache.get(_KEY, self._build, seen=seen)
+            return await self._cache.get(_KEY, self._build, versions=seen)
         except NoSecretaryError:
             self._cache.drop(_KEY)  # or the former one would answer while rest_service is away
             raise

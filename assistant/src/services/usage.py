@@ -26,7 +26,7 @@ from service_kit.contracts.usage import MAX_RECORDS, UsageCreate, UsageKind
 from service_kit.errors import KitError, RestError
 from service_kit.lifecycle import raise_if_cancelled
 from service_kit.logging import get_logger
-from service_kit.notes import Notes
+from service_kit.oom_safe_writer import OomSafeWriter
 
 from ..core import metrics
 from ..core.metrics import UsageFate
@@ -70,7 +70,7 @@ class UsageLog:
 
     def __init__(self, redis: aioredis.Redis, rest: RestServiceClient, clock: Clock) -> None:
         self._redis = redis
-        self._notes = Notes(redis)
+        self._writer = OomSafeWriter(redis)
         self._rest = rest
         self._clock = clock
         self._take_from_front = redis.register_script(_TAKE_FROM_FRONT)
@@ -140,7 +140,7 @@ class UsageLog:
             log.warning("usage_left_in_redis", unwritten=len(self._unwritten), reason=str(exc))
 
     async def _claim_turn(self) -> bool:
-        (taken,) = await self._notes.write(("SET", POSTER, b"", "NX", "PX", int(EVERY * 900)))
+        (taken,) = await self._writer.write(("SET", POSTER, b"", "NX", "PX", int(EVERY * 900)))
         return taken is not None
 
     def _record(
@@ -173,7 +173,7 @@ class UsageLog:
         batch, self._unwritten = self._unwritten[:BATCH], self._unwritten[BATCH:]
         waiting = 0
         try:
-            (waiting,) = await self._notes.write(("RPUSH", PENDING, *batch))
+            (waiting,) = await self._writer.write(("RPUSH", PENDING, *batch))
         finally:
             if not waiting:
                 self._unwritten = _newest([*batch, *self._unwritten], MAX_UNWRITTEN)

@@ -21,7 +21,7 @@ from typing import cast
 import redis.asyncio as aioredis
 
 from service_kit.logging import get_logger
-from service_kit.notes import Notes
+from service_kit.oom_safe_writer import OomSafeWriter
 
 from ..core.model import Message
 from ..core.run_context import RunTotals
@@ -78,7 +78,7 @@ class ConversationStore:
 
     def __init__(self, redis: aioredis.Redis, *, retention_s: float) -> None:
         self._redis = redis
-        self._notes = Notes(redis)
+        self._writer = OomSafeWriter(redis)
         self._retention_ms = int(retention_s * 1000)
         self._append, self._compact, self._store_unfinished = (
             redis.register_script((resources.files(__package__) / f"{name}.lua").read_text("utf-8"))
@@ -194,7 +194,7 @@ class ConversationStore:
 
     async def _note(self, user_id: int, assistant_id: str, key: str, noted: bytes) -> None:
         runs, index = _runs(user_id, assistant_id), _index(user_id)
-        await self._notes.write(
+        await self._writer.write(
             ("HSET", runs, key, noted),
             ("PEXPIRE", runs, min(int(LIFETIME * 1000), self._retention_ms)),
             # so that it is forgotten with the rest, though there be no turn yet

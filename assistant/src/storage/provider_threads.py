@@ -28,7 +28,7 @@ from service_kit.clock import Clock
 from service_kit.contracts.threads import UserThreadCreate, UserThreadRead, UserThreadUpdate
 from service_kit.errors import ConflictError, KitError, NotFoundError, RestUnavailableError
 from service_kit.logging import get_logger
-from service_kit.notes import Notes
+from service_kit.oom_safe_writer import OomSafeWriter
 from service_kit.rest import endpoints
 from service_kit.rest.client import AsyncRestClient
 
@@ -93,7 +93,7 @@ class ProviderThreads:
         self, redis: aioredis.Redis, rest: AsyncRestClient, *, clock: Clock, retention_s: float
     ) -> None:
         self._redis = redis
-        self._notes = Notes(redis)
+        self._writer = OomSafeWriter(redis)
         self._rest = rest
         self._clock = clock
         self._retention_ms = int(retention_s * 1000)
@@ -123,7 +123,7 @@ class ProviderThreads:
             await self._touch(known)
             known = replace(known, touched=now.timestamp())
         try:
-            await self._notes.write(
+            await self._writer.write(
                 ("HSET", _key(user_id), assistant_id, _known.dump_json(known)),
                 ("PEXPIRE", _key(user_id), self._retention_ms),
             )
@@ -184,7 +184,7 @@ class ProviderThreads:
 
         Returns how many threads could have been continued.
         """
-        count, _, _ = await self._notes.write(
+        count, _, _ = await self._writer.write(
             ("HLEN", _key(user_id)),
             ("DEL", _key(user_id)),
             ("SADD", FORGET, f"{user_id}:{self._clock.now().timestamp()}"),

@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 
 from service_kit.contracts.assistants import TOOL_TYPE_PATTERN, TOOL_TYPES_KEY, AssistantToolRead, ToolRead
 from service_kit.logging import get_logger
-from service_kit.notes import Notes
+from service_kit.oom_safe_writer import OomSafeWriter
 from service_kit.rest.client import AsyncRestClient
 
 from ..core.errors import BrokenRowError
@@ -129,7 +129,7 @@ async def announce_tool_types(redis: aioredis.Redis) -> None:
     """Let rest_service know which types rows may have; without Redis it knows those of before."""
     kinds = sorted(tool_kinds())
     try:
-        await Notes(redis).write(("SADD", TOOL_TYPES_KEY, *kinds))
+        await OomSafeWriter(redis).write(("SADD", TOOL_TYPES_KEY, *kinds))
     except RedisError as exc:
         log.warning("tool_types_not_announced", reason=type(exc).__name__)
     else:

@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 
 from service_kit.contracts.errors import ErrorBody
 from service_kit.contracts.health import HealthBody
-from service_kit.health import answer
+from service_kit.health import respond
 
 from ..schemas.auth import AuthUrl, PendingConsent
 from .dependencies import PartsDep, require_key
@@ -26,7 +26,7 @@ router = APIRouter(
 @health_router.get("/health/live", response_model=HealthBody)
 async def health(request: Request, parts: PartsDep) -> JSONResponse:
     """Whether the process is alive and ready."""
-    found = answer(parts.health, request.url.path)
+    found = respond(parts.health, request.url.path)
     assert found is not None  # noqa: S101 - the three paths above are the ones it knows
     status, body = found
     return JSONResponse(body.model_dump(), status_code=status)

@@ -4,14 +4,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from service_kit.contracts.health import HealthBody
-from service_kit.health import Health, answer
+from service_kit.health import Health, respond
 
 router = APIRouter(tags=["health"], responses={503: {"model": HealthBody, "description": "Not ready."}})
 
 
 def _respond(request: Request) -> JSONResponse:
     health: Health = request.app.state.health
-    status, body = answer(health, request.url.path) or (404, health.body())
+    status, body = respond(health, request.url.path) or (404, health.body())
     return JSONResponse(body.model_dump(), status_code=status)
 
 

@@ -7,7 +7,7 @@ from redis.exceptions import OutOfMemoryError
 from structlog.testing import capture_logs
 
 from service_kit.contracts.messages import IncomingMessage, OutgoingMessage
-from service_kit.notes import Notes
+from service_kit.oom_safe_writer import OomSafeWriter
 from service_kit.queue.base import Delivery, Depth, Offset, Reject, RetryLater
 from service_kit.queue.inspect import Inspector
 from service_kit.queue.producer import RedisProducer
@@ -51,7 +51,9 @@ async def test_an_idle_consumer_goes_on_looking_and_is_well(redis_with_limit: Li
             await until(lambda: redis_with_limit.client.exists(f"{IN}:consumers"))
             for number in range(3):
                 # as another replica gives it back
-                await Notes(redis_with_limit.client).write(("RPUSH", IN, message(number).model_dump_json()))
+                await OomSafeWriter(redis_with_limit.client).write(
+                    ("RPUSH", IN, message(number).model_dump_json())
+                )
                 await until(lambda: consumer.stats.done, (number + 1).__eq__)
     assert "queue_not_reachable" not in {line["event"] for line in logged}
 
@@ -110,7 +112,7 @@ async def test_a_position_is_stored(redis_with_limit: LimitedRedis):
 
 async def test_notes_are_written_in_one_step_and_answered(redis_with_limit: LimitedRedis):
     await redis_with_limit.fill()
-    notes = Notes(redis_with_limit.client)
+    notes = OomSafeWriter(redis_with_limit.client)
     with pytest.raises(OutOfMemoryError):
         await redis_with_limit.client.set("plain", 1)
     answers = await notes.write(

@@ -324,7 +324,7 @@ async def test_a_refresh_that_fails_when_nobody_waits_any_more_is_no_trouble(cac
 
 async def test_what_was_put_is_current_until_the_next_change(cache, source, redis):
     counters = ChangeCounters(redis, Topic.USERS)
-    cache.put(1, "put", await counters.look())
+    cache.put(1, "put", await counters.read())
     assert await cache.get(1, source.load) == "put"
     await announce(redis, Topic.USERS)
     assert await cache.get(1, source.load) == "old"
@@ -333,7 +333,7 @@ async def test_what_was_put_is_current_until_the_next_change(cache, source, redi
 async def test_what_was_put_masks_no_change_from_before_it_and_serves_without_rest_service(
     cache, source, redis
 ):
-    seen = await ChangeCounters(redis, Topic.USERS).look()
+    seen = await ChangeCounters(redis, Topic.USERS).read()
     await announce(redis, Topic.USERS)  # the caller's own change, or another one since
     cache.put(1, "put", seen)
     source.failure = RestUnavailableError("away")
@@ -344,7 +344,7 @@ async def test_what_was_put_masks_no_change_from_before_it_and_serves_without_re
 
 
 async def test_what_was_put_does_not_replace_what_was_loaded_after_it(cache, source, redis):
-    seen = await ChangeCounters(redis, Topic.USERS).look()
+    seen = await ChangeCounters(redis, Topic.USERS).read()
     await announce(redis, Topic.USERS)
     await cache.get(1, source.load)
     cache.put(1, "put", seen)
@@ -435,9 +435,9 @@ async def test_one_look_at_several_counters_serves_several_caches(redis, source,
     tree: ChangeAwareCache[str] = ChangeAwareCache(redis, Topic.CONFIGURATION)
 
     async def both() -> tuple[str, str]:
-        seen = await counters.look()
+        seen = await counters.read()
         monkeypatch.setattr(redis, "down", True)  # no further look
-        found = await users.get(1, source.load, seen=seen), await tree.get(1, source.load, seen=seen)
+        found = await users.get(1, source.load, versions=seen), await tree.get(1, source.load, versions=seen)
         monkeypatch.setattr(redis, "down", False)
         return found
 
@@ -453,8 +453,8 @@ async def test_one_look_at_several_counters_serves_several_caches(redis, source,
 async def test_counters_that_cannot_be_read_say_what_they_said_last(redis):
     counters = ChangeCounters(redis, Topic.USERS, Topic.CONFIGURATION)
     await announce(redis, Topic.USERS)
-    before = await counters.look()
+    before = await counters.read()
     assert before == {Topic.USERS: redis.counters[Topic.USERS], Topic.CONFIGURATION: 0}
     await announce(redis, Topic.USERS, Topic.CONFIGURATION)
     redis.down = True
-    assert await counters.look() == before
+    assert await counters.read() == before

@@ -12,7 +12,7 @@ import pytest
 from service_kit import health as kit_health
 from service_kit.contracts.health import HealthBody
 from service_kit.errors import RestUnavailableError
-from service_kit.health import Health, HealthServer, answer
+from service_kit.health import Health, HealthServer, respond
 
 
 async def works() -> None:
@@ -133,11 +133,11 @@ def test_without_heartbeat_it_is_neither_live_nor_ready(health):
     ],
 )
 def test_the_pages_differ_when_a_part_is_away(health, path, live, ready):
-    found = answer(health, path)
+    found = respond(health, path)
     assert found is not None
     assert found[0] == live
     health.set("redis", "away")
-    found = answer(health, path)
+    found = respond(health, path)
     assert found is not None
     assert found[0] == ready
     assert found[1].checks == {"redis": "away"}
@@ -145,7 +145,7 @@ def test_the_pages_differ_when_a_part_is_away(health, path, live, ready):
 
 @pytest.mark.parametrize("path", ["/", "/healthy", "/health/other", "/api/health"])
 def test_other_addresses_are_no_health_pages(health, path):
-    assert answer(health, path) is None
+    assert respond(health, path) is None
 
 
 def test_the_server_answers_over_http(server, health):

@@ -85,7 +85,7 @@ class RestClient:
         return await self._send(endpoints.update_user(user.id, change))
 
     async def _get(self, key: tuple[str, int], call: Call[UserRead]) -> UserRead | None:
-        seen = await self._changes.look()
+        seen = await self._changes.read()
 
         async def find() -> UserRead | None:
             try:
@@ -95,10 +95,10 @@ class RestClient:
             self._cache_user(user, seen)
             return user
 
-        return await self._cache.get(key, find, seen=seen)
+        return await self._cache.get(key, find, versions=seen)
 
     async def _send(self, call: Call[UserRead]) -> UserRead:
-        seen = await self._changes.look()
+        seen = await self._changes.read()
         user = await self._client.send(call)
         self._cache_user(user, seen)
         return user

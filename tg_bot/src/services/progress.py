@@ -1,6 +1,6 @@
 """Records in Redis how many parts of a message were sent, for this process after a restart and for others.
 
-A full Redis accepts these writes too (`service_kit.notes`). Where Redis is away or refuses them, the process
+A full Redis accepts these writes too (`OomSafeWriter`). Where Redis is away or refuses them, the process
 remembers the progress itself, because the same part would go out again at each try otherwise.
 """
 
@@ -11,7 +11,7 @@ import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
 from service_kit.logging import get_logger
-from service_kit.notes import Notes
+from service_kit.oom_safe_writer import OomSafeWriter
 
 log = get_logger(__name__)
 
@@ -39,7 +39,7 @@ class ProgressStore:
 
     def __init__(self, redis: aioredis.Redis) -> None:
         self._redis = redis
-        self._notes = Notes(redis)
+        self._writer = OomSafeWriter(redis)
         self._unstored: dict[str, Progress] = {}
         """What Redis did not store."""
 
@@ -58,7 +58,7 @@ class ProgressStore:
         mark = "?" if progress.unsure else ""
         try:
             async with asyncio.timeout(STORE_TIMEOUT):
-                await self._notes.write(("SET", PREFIX + key, f"{progress.sent}{mark}", "EX", ttl))
+                await self._writer.write(("SET", PREFIX + key, f"{progress.sent}{mark}", "EX", ttl))
         except (RedisError, TimeoutError) as exc:
             log.warning("progress_not_stored", key=key, error=str(exc) or type(exc).__name__)
             self._unstored.pop(key, None)  # to the end: the oldest is deleted first

@@ -10,7 +10,7 @@ import pytest
 from redis.exceptions import ReadOnlyError
 
 from service_kit.contracts.messages import OutgoingMessage, OutgoingType
-from service_kit.notes import Notes
+from service_kit.oom_safe_writer import OomSafeWriter
 from service_kit.queue.base import Delivery, Reject, RetryLater
 from service_kit.queue.producer import RedisProducer
 from service_kit.testing.queue import RedisBackend, consuming, until
@@ -313,7 +313,7 @@ async def reluctant_redis(request, full_redis, monkeypatch):
         raise ReadOnlyError("You can't write against a read only replica.")
 
     async def refuse_notes():
-        monkeypatch.setattr(Notes, "write", refuse)
+        monkeypatch.setattr(OomSafeWriter, "write", refuse)
 
     return full_redis if request.param == "full" else refuse_notes
 
@@ -379,7 +379,7 @@ async def test_what_redis_refused_is_kept_within_bounds(redis_client, monkeypatc
 
     monkeypatch.setattr(progress_module, "MAX_UNSTORED", 2)
     store = ProgressStore(redis_client)
-    monkeypatch.setattr(store._notes, "write", refuse)
+    monkeypatch.setattr(store._writer, "write", refuse)
     for number in range(3):
         await store.save(str(number), Progress(1), parts=2)
     assert [await store.load(str(number)) for number in range(3)] == [Progress(0), Progress(1), Progress(1)]
@@ -391,7 +391,7 @@ async def test_a_note_waits_for_a_hanging_redis_no_longer_than_its_limit(redis_c
 
     monkeypatch.setattr(progress_module, "STORE_TIMEOUT", 0.02)
     store = ProgressStore(redis_client)
-    monkeypatch.setattr(store._notes, "write", hang)
+    monkeypatch.setattr(store._writer, "write", hang)
     async with asyncio.timeout(5):
         await store.save("key", Progress(1), parts=2)
     assert await store.load("key") == Progress(1)

@@ -15,7 +15,7 @@ import redis.asyncio as aioredis
 from pydantic import TypeAdapter, ValidationError
 
 from service_kit.logging import get_logger
-from service_kit.notes import Notes
+from service_kit.oom_safe_writer import OomSafeWriter
 
 from ...utils.text import canonical_json
 from ..errors import ModelError, ModelRefusedError
@@ -44,7 +44,7 @@ class RemoteAssistants:
 
     def __init__(self, redis: aioredis.Redis) -> None:
         self._redis = redis
-        self._notes = Notes(redis)
+        self._writer = OomSafeWriter(redis)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def ensure(self, provider: Provider, identity: Identity, definition: Definition) -> str:
@@ -86,7 +86,7 @@ class RemoteAssistants:
             return None
 
     async def _write(self, field: str, remote: _Remote) -> None:
-        await self._notes.write(("HSET", KEY, field, _remote.dump_json(remote)))
+        await self._writer.write(("HSET", KEY, field, _remote.dump_json(remote)))
 
     async def _update(
         self, provider: Provider, remote_id: str, body: dict[str, Any], identity: Identity
@@ -107,7 +107,7 @@ class RemoteAssistants:
     async def _create(self, provider: Provider, field: str, body: dict[str, Any], digest: str) -> str:
         payload = await provider.request("POST", PATH, body, headers=BETA)
         made = _Remote(parse_as(Made, payload, "an assistant").id, digest)
-        (is_first,) = await self._notes.write(("HSETNX", KEY, field, _remote.dump_json(made)))
+        (is_first,) = await self._writer.write(("HSETNX", KEY, field, _remote.dump_json(made)))
         if is_first:
             return made.id
         first = await self._load(field)

@@ -1,8 +1,8 @@
-"""Writes that Redis takes at its memory limit too (`maxmemory` with noeviction).
+"""Writes that Redis accepts at its memory limit too (`maxmemory` with noeviction).
 
-New work is refused at the door then: the script that enqueues is not let in. Whatever works off, acknowledges
-or notes what was accepted before is let in, for it is bounded by that work, and ends in memory set free.
-A refusal would make the work be done again.
+At the limit Redis refuses new work: the enqueue script has no `allow-oom` flag. It accepts the writes that
+finish, acknowledge or record accepted work. That work bounds them, and they end in free memory. Refusing
+them would make the work be done again.
 """
 
 from typing import Any
@@ -24,7 +24,7 @@ return answers
 Word = str | bytes | int
 
 
-class Notes:
+class OomSafeWriter:
     """Runs write commands in one step."""
 
     def __init__(self, redis: aioredis.Redis) -> None:
