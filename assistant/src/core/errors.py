@@ -3,10 +3,10 @@
 AssistantError
 ├── ModelError                     the model's provider; the user gets a friendly sentence
 │   ├── ModelUnavailableError      worth another try: timeouts, refused connections, 408, 409, 429, 5xx
-│   │   ├── CooldownError          not asked: the provider wants to be left alone yet
+│   │   ├── CooldownError          not asked: the provider's wait is not over
 │   │   ├── ModelTimeoutError      connected, but it said nothing for too long
 │   │   ├── CutAnswerError         the connection or the stream ended before the answer did
-│   │   └── BadAnswerError         an answer that is none: not JSON, no choices, empty
+│   │   └── BadAnswerError         no usable answer: not JSON, no choices, empty
 │   └── ModelRefusedError          the same request will fail again: 400, 404 and the like
 │       ├── KeyRefusedError        key or account are not let in: 401, 403
 │       ├── NoCreditError          quota used up, bill not paid: 402, 429
@@ -70,11 +70,11 @@ class ModelUnavailableError(ModelError):
 
 
 class CooldownError(ModelUnavailableError):
-    """The provider was not asked; `retry_after` is what is left of the wait that it asked for."""
+    """The provider was not asked; `retry_after` is the rest of the wait that it asked for."""
 
 
 class ModelTimeoutError(ModelUnavailableError):
-    """The provider hangs."""
+    """The provider did not answer in time."""
 
 
 class CutAnswerError(ModelUnavailableError):
@@ -82,7 +82,7 @@ class CutAnswerError(ModelUnavailableError):
 
 
 class BadAnswerError(ModelUnavailableError):
-    """The provider answered 200 with something that is not an answer."""
+    """The provider answered 200, and the body is not an answer."""
 
 
 class ModelRefusedError(ModelError):
@@ -168,7 +168,7 @@ class UnknownToolTypeError(ConfigurationError):
 
 
 class BrokenRowError(ConfigurationError):
-    """A row contradicts itself, such as a schema that is none."""
+    """A row contradicts itself, or its schema is invalid."""
 
 
 class ToolError(AssistantError):

@@ -9,7 +9,7 @@ import re
 from enum import StrEnum
 
 _GPT = re.compile(r"gpt-(\d)(?:\.(\d+))?(?!\d)(?:-([a-z]+))?")
-"""Generation and tier. Azure's older `gpt-35-…` is none of a generation 35."""
+"""Generation and tier. Azure's older `gpt-35-…` does not match: it is not generation 35."""
 _LISTED = re.compile(r"o[134](?!\w)")
 
 

@@ -22,7 +22,7 @@ async def ask_without_refused(
     model = body["model"]
     refused = known = provider.refused_fields.of(model) or frozenset[str]()
     while True:
-        asked = without_fields(body, refused)
+        asked = without_fields(body, refused) if refused else body
         try:
             answer = await ask(asked)
         except FieldRefusedError as exc:

@@ -174,7 +174,7 @@ def _name_or_nothing(quoted: re.Match[str]) -> str:
 
 
 def _refusal_kind(status: int | None, codes: set[str | None], words: str) -> type[ModelRefusedError] | None:
-    """Who can do something about a refusal, as far as it tells; None: it does not, or it is none."""
+    """Who can do something about a refusal, as far as it tells; None: it does not tell, or nobody can."""
     if status is not None and (status in _RETRYABLE or status >= 500):
         return None
     for kind, its_codes, its_words in _REFUSALS:
@@ -233,7 +233,7 @@ def is_unknown_path(refusal: ModelRefusedError) -> bool:
 
 
 def find_error(answer: object) -> ModelError | None:
-    """The error that came with status 200, or in mid-stream, in the place of an answer; None: it is none.
+    """The error that came with status 200, or in mid-stream, in the place of an answer; None: it is no error.
 
     Its `code` may be the status that it would have had.
     """
@@ -286,7 +286,7 @@ def read_retry_after(headers: Mapping[str, str], now: datetime | None = None) ->
 
 
 def _until(date: str, now: datetime) -> float:
-    """Seconds until a date, negative where it is over; NaN where it is none."""
+    """Seconds until a date, negative where it is over; NaN for anything but a date."""
     then = _date(date)
     return (then - now).total_seconds() if then else float("nan")
 

@@ -56,7 +56,7 @@ def parse_response(value: object) -> Response:
     """The response object in a decoded body or event.
 
     Raises:
-        BadAnswerError: it is none.
+        BadAnswerError: it is something else.
         ModelError: it is an error of the provider.
     """
     is_response = isinstance(value, dict) and value.get("status")
@@ -106,7 +106,7 @@ def answer_of(response: Response, *, model: str, provider: str, tools: Collectio
 
 
 def _check_cut(response: Response, text: str, calls: tuple[ToolCall, ...]) -> None:
-    """A text that was cut is an answer; a call that was cut is none."""
+    """Accepts a text that was cut; refuses a call that was cut."""
     reason = response.incomplete_details.reason if response.incomplete_details else ""
     if calls:
         msg = f"the answer ends within a call ({reason})"

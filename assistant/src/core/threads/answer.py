@@ -102,7 +102,7 @@ def parse_run(payload: bytes) -> ThreadRun:
     """The run object in a body or an event.
 
     Raises:
-        BadAnswerError: it is none.
+        BadAnswerError: it is something else.
         ModelError: it is an error of the provider.
     """
     value = drop_surrogates(decode_json(payload))

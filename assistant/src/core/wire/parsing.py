@@ -55,7 +55,7 @@ def read_text(value: object) -> str:
 
 def _number(value: object) -> int | None:
     try:
-        return int(float(_word(value)))
+        return int(float(str(value)))  # of anything else, the text is no number
     except (ValueError, OverflowError):
         return None
 
@@ -66,10 +66,10 @@ def objects(value: object) -> list[dict[str, Any]]:
     Raises:
         AnswerTooLargeError: there are too many.
     """
-    if isinstance(value, dict):
-        return [value]
-    bounds.check_size(len(value) if isinstance(value, list) else 0, bounds.ITEMS, "items")
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+    if isinstance(value, list):
+        bounds.check_size(len(value), bounds.ITEMS, "items")
+        return [item for item in value if isinstance(item, dict)]
+    return [value] if isinstance(value, dict) else []
 
 
 def first_object(value: object) -> dict[str, Any] | None:
@@ -180,7 +180,7 @@ def parse_as(shape: type[Shape], payload: bytes, what: str) -> Shape:
     """The object in a body or an event; `what` names it in the error, such as "a response".
 
     Raises:
-        BadAnswerError: it is none.
+        BadAnswerError: it is something else.
         CutAnswerError: its end is missing.
     """
     return validate_as(shape, drop_surrogates(decode_json(payload)), what)
@@ -190,7 +190,7 @@ def validate_as(shape: type[Shape], value: object, what: str) -> Shape:
     """The object in a decoded value; `what` names it in the error.
 
     Raises:
-        BadAnswerError: it is none. What it holds instead is not told: it may be anything.
+        BadAnswerError: it is something else. The error does not quote it, for it may be anything.
     """
     try:
         return shape.model_validate(value)
@@ -218,7 +218,7 @@ def read_usage(model: str, usage: object, *, input_key: str, output_key: str) ->
 
 def _count(value: object) -> int:
     try:
-        count = float(_word(value) or 0)
+        count = float(str(value))
     except (ValueError, OverflowError):
         return 0
     return 0 if math.isnan(count) else int(min(max(count, 0), MOST_TOKENS))

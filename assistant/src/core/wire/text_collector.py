@@ -28,25 +28,35 @@ class TextCollector:
         self.shown = ""
         """What was told last."""
         self._shown_at = 0
+        self._extracted: tuple[str, list[RawCall]] | None = None
+        """Text and calls, where nothing was added since: both are asked for, and the text may be long."""
 
     def add(self, piece: str) -> None:
         """Add a piece."""
+        self._extracted = None
         self._pieces.append(piece)
         self.size += len(piece)
 
     def clear(self) -> int:
         """Begin anew; returns the characters that are gone."""
         size, self.size, self._shown_at = self.size, 0, 0
+        self._extracted = None
         self._pieces.clear()
         return size
 
     def text(self) -> str:
         """The text."""
-        return well_formed(extract_calls(self.raw(), self._tools)[0])
+        return self._extract()[0]
 
     def calls(self) -> list[RawCall]:
         """The calls in it."""
-        return extract_calls(self.raw(), self._tools)[1]
+        return self._extract()[1]
+
+    def _extract(self) -> tuple[str, list[RawCall]]:
+        if self._extracted is None:
+            text, calls = extract_calls(self.raw(), self._tools)
+            self._extracted = well_formed(text), calls
+        return self._extracted
 
     def raw(self) -> str:
         """All that came."""

@@ -19,7 +19,7 @@ _TO_MEND = re.compile(r"\\u[dD]|[\x00-\x1f]")
 _ARGUMENTS = ("arguments", "parameters", "input")
 """Names of the arguments, the usual one first."""
 _BROKEN = "{"
-"""Arguments that are none: the model is told so."""
+"""Arguments that are not JSON: the model is told so."""
 
 
 class Function(Wire):
