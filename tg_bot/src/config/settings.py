@@ -1,14 +1,29 @@
 """Settings of tg_bot, from the process environment."""
 
-from pydantic import Field, SecretStr
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
 
 from service_kit.settings import QueueSettings, RedisSettings, RestClientSettings, ServiceSettings
+
+_TOKEN = re.compile(r"[A-Za-z0-9_:.~-]+")
+
+
+def _fits_into_an_address(token: SecretStr) -> SecretStr:
+    # it is a part of every address of the Bot API, where another character would make another address
+    if not _TOKEN.fullmatch(token.get_secret_value()):
+        msg = "has characters that no bot's token has: copy it anew from @BotFather, and nothing beside it"
+        raise ValueError(msg)
+    return token
 
 
 class Settings(ServiceSettings, RedisSettings, QueueSettings, RestClientSettings):
     """The settings of tg_bot."""
 
-    telegram_token: SecretStr = Field(description="The bot's token, from @BotFather.")
+    telegram_token: Annotated[SecretStr, AfterValidator(_fits_into_an_address)] = Field(
+        description="The bot's token, from @BotFather."
+    )
     telegram_api_url: str = Field(
         default="https://api.telegram.org", description="Where the Bot API is: Telegram, or a stand-in."
     )
