@@ -1,12 +1,12 @@
-"""One firing of a job: claimed, sent, reported, in this order.
+"""Claims, sends and reports a firing of a job, in this order.
 
 The claim (it moves the job's `next_run_at` on) makes sure that a firing is sent by one scheduler; the
 message's id `job:<id>:<time>` makes sure that the queue takes it once. So every step may be repeated:
 
-- no answer to the claim: it is sent again, under the same name, and gets the answer that was lost;
-- not claimed (rest_service away): `fire` answers False, and the next refresh fires it, marked late;
-- claimed, not sent (Redis away, or a crash): the firing stays open, and a later refresh resumes it;
-- sent, not reported: resumed too; the queue drops the repeat.
+- no answer to the claim: the claim is repeated under the same name and gets the answer that was lost;
+- not claimed (rest_service is away): `fire` returns False, and the next refresh fires it, marked late;
+- claimed, not sent (Redis is away, or a crash): the firing stays open, and a later refresh resumes it;
+- sent, not reported: a later refresh resumes it too, and the queue drops the repeat.
 """
 
 import threading
@@ -30,17 +30,17 @@ from service_kit.logging import bind_correlation, get_logger
 from .config import Settings
 from .redis_client import RedisClient
 from .rest_client import RestClient
-from .texts import late
-from .triggers import latest_missed
+from .texts import mark_late
+from .triggers import latest_missed_time
 
 log = get_logger(__name__)
 
 FIRST_WAIT = 0.1
 """Seconds before the second try of anything; each further wait is four times the one before."""
 RESUME_AFTER = timedelta(minutes=1)
-"""Another scheduler's firing that is open for longer is not under way any more: all tries take less."""
+"""A firing of another scheduler that is open for longer was abandoned: all tries together take less."""
 LATE_AFTER = timedelta(minutes=2)
-"""A firing that is sent later than this says so; above the refresh interval."""
+"""A message that is sent later than this says so. Longer than the interval of refreshes."""
 
 
 def message_id(job_id: int, scheduled_for: datetime) -> str:
@@ -65,7 +65,7 @@ class Firings:
         self._settings = settings
         self._clock = clock
         self._stopping = stopping
-        self._under_way: set[str] = set()
+        self._in_progress: set[str] = set()
         self._lock = threading.Lock()
 
     def attempts(self) -> Iterator[int]:
@@ -80,61 +80,61 @@ class Firings:
     def fire(
         self, job: CronJobRead, scheduled_for: datetime, on_claim: Callable[[FiringClaimed], None]
     ) -> bool:
-        """Fire `job` for its time; False where a refresh must see to it.
+        """Fire `job` for its time; return False where the next refresh must repeat it.
 
-        `on_claim` is given the claimed firing before it is sent.
+        `on_claim` is called with the claimed firing before it is sent.
         """
-        with self._only_here(job.id, scheduled_for) as is_mine:
-            if not is_mine:
+        with self._exclusive(job.id, scheduled_for) as is_free:
+            if not is_free:
                 return True
             for attempt in self.attempts():
                 try:
                     firing = self._rest.claim_firing(job.id, scheduled_for)
                 except (ConflictError, NotFoundError) as exc:
-                    log.info("firing_not_ours", reason=exc.body.message)
-                    return False  # what is known here of the job is old
+                    log.info("firing_claim_conflict", reason=exc.body.message)
+                    return False  # the job has changed since it was read
                 except (TransientError, AccessError) as exc:
-                    log.warning("firing_not_claimed", attempt=attempt, error=str(exc))
+                    log.warning("firing_claim_failed", attempt=attempt, error=str(exc))
                 except RestError as exc:
-                    log.error("firing_refused", error=str(exc))  # noqa: TRY400 - the reason is in the answer
+                    log.error("firing_claim_refused", error=str(exc))  # noqa: TRY400 - the reason is in the answer
                     return True
                 else:
                     on_claim(firing)
-                    return self._finish(job, firing)
+                    return self._send_and_report(job, firing)
             return False
 
     def resume(self, job: CronJobRead | None, firing: FiringRead) -> bool:
-        """Finish an open firing that nobody works on; False where it stays open.
+        """Finish an open firing that nobody works on; return False where it stays open.
 
-        One of this scheduler's name that is not under way here is left over: of an earlier life, of a claim
-        whose answer was lost, or of an outage. Where the job is off, it is given up.
+        A firing of this scheduler's name that is not in progress here is left over from an earlier process, a
+        claim without an answer, or an outage. If its job is switched off, the firing is reported as failed.
         """
         age = self._clock.now() - (firing.started_at or firing.created_at)
         if firing.claimed_by != self._rest.name and age <= RESUME_AFTER:
             return True
-        with self._only_here(firing.cron_job_id, firing.scheduled_for) as is_mine:
-            if not is_mine:
+        with self._exclusive(firing.cron_job_id, firing.scheduled_for) as is_free:
+            if not is_free:
                 return True
             log.warning("firing_resumed", claimed_at=firing.started_at)
             if job is None:
                 return self._report(firing, FiringStatus.FAILED, "the job is no longer active")
-            return self._finish(job, firing)
+            return self._send_and_report(job, firing)
 
     @contextmanager
-    def _only_here(self, job_id: int, scheduled_for: datetime) -> Iterator[bool]:
-        """Whether no other thread works on this firing; none begins to meanwhile."""
+    def _exclusive(self, job_id: int, scheduled_for: datetime) -> Iterator[bool]:
+        """Yield whether no other thread works on this firing, and keep others from starting."""
         key = message_id(job_id, scheduled_for)
         with self._lock:
-            is_free = key not in self._under_way
-            self._under_way.add(key)
+            is_free = key not in self._in_progress
+            self._in_progress.add(key)
         try:
             with bind_correlation(key, job_id=job_id):
                 yield is_free
         finally:
             if is_free:
-                self._under_way.discard(key)
+                self._in_progress.discard(key)
 
-    def _finish(self, job: CronJobRead, firing: FiringRead) -> bool:
+    def _send_and_report(self, job: CronJobRead, firing: FiringRead) -> bool:
         if firing.status != FiringStatus.RUNNING:
             return True  # a claim that was repeated after the end
         text = self._text(job, firing)
@@ -148,7 +148,7 @@ class Firings:
                     message_id=message_id(job.id, firing.scheduled_for),
                 )
             except RedisError as exc:
-                log.warning("notification_not_sent", attempt=attempt, error=str(exc))
+                log.warning("notification_send_failed", attempt=attempt, error=str(exc))
             else:
                 log.info("notification_sent", user_id=job.user_id, repeat=not new)
                 return self._report(firing, FiringStatus.DONE)
@@ -158,24 +158,24 @@ class Firings:
         try:
             self._rest.report_firing(firing, status, error)
         except (NotFoundError, ConflictError) as exc:
-            log.info("firing_settled_elsewhere", reason=exc.body.code)  # or deleted with its job
+            log.info("firing_already_reported", reason=exc.body.code)  # or deleted with its job
         except KitError as exc:
-            log.warning("firing_not_reported", status=status, error=str(exc))
+            log.warning("firing_report_failed", status=status, error=str(exc))
             return False
         return True
 
     def _text(self, job: CronJobRead, firing: FiringRead) -> str:
-        due = latest_missed(job, firing)
+        due = latest_missed_time(job, firing)
         if self._clock.now() - due <= LATE_AFTER:
             return job.message
         zone, language = job.timezone, None
         try:
             user = self._rest.get_user(job.user_id)
         except KitError as exc:
-            log.warning("user_unknown", error=str(exc))  # then in English, on the job's clock
+            log.warning("user_read_failed", error=str(exc))  # then in English, on the job's clock
         else:
             zone, language = user.timezone or zone, user.language
-        return late(job.message, due, _zone(zone), language)
+        return mark_late(job.message, due, _zone(zone), language)
 
 
 def _zone(name: str) -> ZoneInfo:

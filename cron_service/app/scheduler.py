@@ -4,9 +4,9 @@ APScheduler is only the clock: its jobs live in memory and carry an id; the rows
 are read anew every `JOBS_REFRESH_SECONDS`, and within a second when rest_service announces a change. A
 refresh that fails keeps all jobs.
 
-When a job fires next is rest_service's word: a job is set to its `next_run_at`, which is claimed at that
-time, and then to the one that the claim answers. So what was missed while this service, rest_service or the
-user was away fires once, at once: a one-shot for its time, a recurring job for all the missed ones.
+rest_service decides when a job fires next: a job is scheduled at its `next_run_at`, which is claimed at that
+time, and then at the `next_run_at` in the answer to the claim. So what was missed while this service,
+rest_service or the user was away fires once, at once; a recurring job fires once for all missed times.
 """
 
 import contextlib
@@ -61,7 +61,7 @@ def trigger_of(job: CronJobRead) -> BaseTrigger:
     return DateTrigger(job.run_at)
 
 
-def _times(job: CronJobRead) -> tuple[object, ...]:
+def _timing(job: CronJobRead) -> tuple[object, ...]:
     """What decides when a job fires; everything else may change without moving its next firing."""
     return (job.type, job.cron_expression, job.run_at, job.timezone, job.next_run_at)
 
@@ -82,15 +82,15 @@ class JobScheduler:
             rest=rest, redis=redis, settings=settings, clock=clock, stopping=self._stopping
         )
         self._lock = threading.Lock()
-        """Of the two below, which refresh and firings both write."""
+        """Guards the two below, which a refresh and firings both write."""
         self._jobs: dict[int, CronJobRead] = {}
-        self._unsettled: set[int] = set()
-        """Jobs whose last firing a refresh must see to."""
+        self._jobs_to_reschedule: set[int] = set()
+        """Jobs whose last firing failed: the next refresh schedules them again."""
         self._refresh_wanted = threading.Event()
-        self._announced: int | None = None
+        self._announced_version: int | None = None
         """rest_service's counter of changes, as last seen."""
-        self._taken_over: int | None = None
-        """The counter before the last refresh: a change during it makes the next one."""
+        self._applied_version: int | None = None
+        """The counter before the last refresh. A change during a refresh causes the next one."""
         self._refreshed_at: float | None = None
         self._executors = {"default": ThreadPoolExecutor(FIRING_WORKERS), "upkeep": ThreadPoolExecutor(3)}
         self._scheduler = BackgroundScheduler(
@@ -121,46 +121,46 @@ class JobScheduler:
         self._scheduler.start()
 
     def shutdown(self) -> None:
-        """Start nothing new, let what runs end. What was waiting is caught up at the next start."""
+        """Start nothing new and wait for what runs. The next start makes up for what was waiting."""
         self._stopping.set()
         self._scheduler.pause()
-        # First, for the scheduler's own shutdown waits for them while it holds the lock of the job store,
-        # which a running refresh needs to end.
+        # Executors first: the scheduler waits for them while it holds the lock of the job store,
+        # which a running refresh needs in order to end.
         for executor in self._executors.values():
             executor.shutdown(wait=True)
         self._scheduler.shutdown(wait=True)
 
     def update_jobs_from_rest(self) -> bool:
-        """Take over rest_service's active jobs; False where it did not answer and all stays as it is."""
+        """Read the active jobs from rest_service; return False and keep all jobs where it does not answer."""
         self._refresh_wanted.clear()
         for attempt in self._firings.attempts():
-            announced = self._announced
+            announced = self._announced_version
             try:
                 jobs = self._rest.fetch_scheduled_jobs()
             except KitError as exc:
-                log.warning("jobs_not_refreshed", attempt=attempt, error=str(exc))
+                log.warning("jobs_refresh_failed", attempt=attempt, error=str(exc))
             else:
                 self._apply(jobs)
                 self._resume_open_firings()
-                self._taken_over, self._refreshed_at = announced, time.monotonic()
+                self._applied_version, self._refreshed_at = announced, time.monotonic()
                 self._health.set("jobs")
                 return True
         self._refresh_failed()
         return False
 
     def execute_job(self, job_id: int) -> None:
-        """Fire a job for the time that it has coming; one that is gone or was put off does not fire."""
+        """Fire a job for its `next_run_at`; a job that is gone or was postponed does not fire."""
         job = self._jobs.get(job_id)
         if job is None or job.next_run_at is None or job.next_run_at > self._clock.now():
             return
         if self._stopping.is_set():
-            return  # caught up at the next start
-        if not self._firings.fire(job, job.next_run_at, self._move_on):
+            return  # the next start makes up for it
+        if not self._firings.fire(job, job.next_run_at, self._apply_claim):
             with self._lock:
-                self._unsettled.add(job_id)
+                self._jobs_to_reschedule.add(job_id)
             self._refresh_wanted.set()
 
-    def _move_on(self, firing: FiringClaimed) -> None:
+    def _apply_claim(self, firing: FiringClaimed) -> None:
         with self._lock:
             job = self._jobs.get(firing.cron_job_id)
             if job is not None:
@@ -168,15 +168,18 @@ class JobScheduler:
                 self._schedule(self._jobs[job.id])
 
     def _watch(self) -> None:
-        """Refresh where it is wanted; asked again each second, for APScheduler drops it while one runs."""
+        """Start a refresh where one is wanted.
+
+        Called every second, because APScheduler drops a refresh that is due while another one runs.
+        """
         try:
-            self._announced = self._redis.jobs_version()
+            self._announced_version = self._redis.jobs_version()
         except RedisError as exc:
             self._health.set("redis", str(exc) or type(exc).__name__)
-            return  # a refresh that is wanted is so for firings, which could not be sent
+            return  # without Redis no firing could be sent, so a refresh would not help
         self._health.set("redis")
-        if self._refresh_wanted.is_set() or self._announced != self._taken_over:
-            with contextlib.suppress(JobLookupError):  # the scheduler is being stopped
+        if self._refresh_wanted.is_set() or self._announced_version != self._applied_version:
+            with contextlib.suppress(JobLookupError):  # the scheduler is stopping
                 self._scheduler.modify_job("refresh", next_run_time=datetime.now(UTC))
 
     def _refresh_failed(self) -> None:
@@ -196,9 +199,9 @@ class JobScheduler:
             for job in fresh.values():
                 known = self._jobs.get(job.id)
                 self._jobs[job.id] = job
-                if known is None or _times(known) != _times(job) or job.id in self._unsettled:
+                if known is None or _timing(known) != _timing(job) or job.id in self._jobs_to_reschedule:
                     self._schedule(job)
-            self._unsettled.clear()
+            self._jobs_to_reschedule.clear()
 
     def _schedule(self, job: CronJobRead) -> None:
         trigger = None
@@ -209,7 +212,7 @@ class JobScheduler:
         if trigger is None or job.next_run_at is None:
             self._unschedule(job.id)
             return
-        # what was missed is not counted through by the trigger: it fires once
+        # not left to the trigger, which would fire once for each missed time
         first = max(job.next_run_at, self._clock.now())
         self._scheduler.add_job(
             self.execute_job,
@@ -225,11 +228,11 @@ class JobScheduler:
             self._scheduler.remove_job(f"job:{job_id}")
 
     def _resume_open_firings(self) -> None:
-        """Finish what a crash, an outage or a lost answer left half done."""
+        """Resume firings that a crash, an outage or a lost answer left open."""
         try:
             firings = self._rest.fetch_open_firings()
         except KitError as exc:
-            log.warning("open_firings_not_read", error=str(exc))
+            log.warning("open_firings_read_failed", error=str(exc))
             return
         for firing in firings:
             if not self._firings.resume(self._jobs.get(firing.cron_job_id), firing):

@@ -9,7 +9,7 @@ _LATE = {
 }
 
 
-def late(message: str, due: datetime, zone: ZoneInfo, language: str | None) -> str:
+def mark_late(message: str, due: datetime, zone: ZoneInfo, language: str | None) -> str:
     """`message`, marked as late with the time it was due on the user's clock."""
     known = "ru" if (language or "").lower().split("-")[0] == "ru" else "en"
     local = f"{due.astimezone(zone):%Y-%m-%d %H:%M} {zone.key}"

@@ -30,7 +30,7 @@ class CronSimTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler 3 has no
         return self.schedule.after(previous_fire_time)
 
 
-def latest_missed(job: CronJobRead, firing: FiringRead) -> datetime:
+def latest_missed_time(job: CronJobRead, firing: FiringRead) -> datetime:
     """The last of the times for which `firing` makes up: it stands for all up to its claim."""
     try:
         schedule = Schedule(job.cron_expression or "", ZoneInfo(job.timezone))

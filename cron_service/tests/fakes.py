@@ -47,7 +47,7 @@ class FakeRedisClient(RedisClient):
         message_id: str | None = None,
     ) -> bool:
         with self._lock:
-            self._fail_if_told()
+            self._fail_if_set()
             if any(message_id and sent.message_id == message_id for sent in self.sent):
                 return False
             self.sent.append(Sent(chat_id, message, priority, user_id, message_id))
@@ -59,7 +59,7 @@ class FakeRedisClient(RedisClient):
             raise redis.ConnectionError("the test wants it")
         return self.version
 
-    def _fail_if_told(self) -> None:
+    def _fail_if_set(self) -> None:
         if self.failures or self.is_away:
             self.failures = max(0, self.failures - 1)
             raise redis.ConnectionError("the test wants it")

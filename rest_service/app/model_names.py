@@ -50,5 +50,5 @@ class ModelNames:
                 announced = await self._redis.get(MODEL_PROVIDERS_KEY)
             return None if announced is None else ModelProviders.model_validate_json(announced)
         except (RedisError, OSError, TimeoutError, ValidationError) as exc:
-            log.warning("model_providers_not_read", reason=type(exc).__name__)
+            log.warning("model_providers_read_failed", reason=type(exc).__name__)
             return None

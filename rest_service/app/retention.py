@@ -53,7 +53,7 @@ class Retention:
             try:
                 removed = await self.prune()
             except (UnavailableError, DBAPIError, TimeoutError) as exc:
-                log.warning("old_rows_not_removed", error=str(exc) or type(exc).__name__)
+                log.warning("old_rows_removal_failed", error=str(exc) or type(exc).__name__)
             else:
                 log.info("old_rows_removed", rows=removed)
             await asyncio.sleep(INTERVAL)

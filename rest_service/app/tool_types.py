@@ -38,7 +38,7 @@ class ToolTypes:
             async with asyncio.timeout(TIMEOUT):
                 announced = await self._redis.smembers(TOOL_TYPES_KEY)
         except (RedisError, OSError, TimeoutError) as exc:
-            log.warning("tool_types_not_read", error=str(exc) or type(exc).__name__)
+            log.warning("tool_types_read_failed", error=str(exc) or type(exc).__name__)
         else:
             names = {name.decode(errors="replace") for name in announced if isinstance(name, bytes)}
             self._known |= {name for name in names if re.fullmatch(TOOL_TYPE_PATTERN, name)}

@@ -3,7 +3,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from cron_service.app.texts import late
+from cron_service.app.texts import mark_late
 
 DUE = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 
@@ -18,4 +18,4 @@ DUE = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
     ],
 )
 def test_a_late_message_tells_when_it_was_due_on_the_users_clock(language, expected):
-    assert late("Vitamins", DUE, ZoneInfo("Europe/Berlin"), language) == expected
+    assert mark_late("Vitamins", DUE, ZoneInfo("Europe/Berlin"), language) == expected

@@ -1,6 +1,6 @@
-"""How handlers get what the composition root made, and who may call them.
+"""The dependencies of route handlers: the parts that `main` makes, and the check of the caller's key.
 
-All of it is `async`: FastAPI runs plain functions in its threads, where a hanging call would hold up the
+All of them are `async`: FastAPI runs a plain function in its threads, where a hanging call would hold up the
 key check and the health page.
 """
 
@@ -43,10 +43,11 @@ _bearer = HTTPBearer(auto_error=False, description="SERVICE_API_KEY or ADMIN_API
 
 
 async def require_key(
-    parts: PartsDep, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    parts: PartsDep, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> None:
-    """Let only the services and the admin in; all keys are compared, each in constant time."""
-    offered = hash_key(given.credentials if given else "")
-    matches = [hmac.compare_digest(offered, key) for key in parts.settings.key_hashes]
+    """Raise UnauthorizedError without a key of a service or the admin."""
+    sent = hash_key(credentials.credentials if credentials else "")
+    # every key is compared, each in constant time, so that the time tells nothing about them
+    matches = [hmac.compare_digest(sent, key) for key in parts.settings.key_hashes]
     if not any(matches):
         raise UnauthorizedError

@@ -1,4 +1,4 @@
-"""Every refusal and failure as one ErrorBody; nothing of the inside leaves."""
+"""Every error is answered as one `ErrorBody`, without internal details."""
 
 import secrets
 from collections.abc import Awaitable, Callable
@@ -32,19 +32,19 @@ def _answer(status: int, body: ErrorBody, headers: dict[str, str] | None = None)
     return JSONResponse(body.model_dump(), status_code=status, headers=headers)
 
 
-async def _unauthorized(_request: Request, _exc: Exception) -> JSONResponse:
+async def _answer_unauthorized(_request: Request, _exc: Exception) -> JSONResponse:
     message = "Send 'Authorization: Bearer <key>' with SERVICE_API_KEY or ADMIN_API_KEY."
     body = ErrorBody(code="unauthorized", message=message)
     return _answer(401, body, {"WWW-Authenticate": "Bearer"})
 
 
-async def _http(_request: Request, exc: Exception) -> JSONResponse:
+async def _answer_http(_request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, HTTPException)  # noqa: S101 - tells mypy what the registration says
     code, message = _HTTP.get(exc.status_code, ("refused", str(exc.detail)))
     return _answer(exc.status_code, ErrorBody(code=code, message=message), dict(exc.headers or {}))
 
 
-async def _invalid(_request: Request, exc: Exception) -> JSONResponse:
+async def _answer_invalid(_request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, RequestValidationError)  # noqa: S101 - as above
     details = [FieldError(field=".".join(map(str, e["loc"])), message=e["msg"]) for e in exc.errors()]
     first = details[0]
@@ -54,45 +54,45 @@ async def _invalid(_request: Request, exc: Exception) -> JSONResponse:
     return _answer(422, body)
 
 
-async def _not_configured(_request: Request, exc: Exception) -> JSONResponse:
+async def _answer_not_configured(_request: Request, exc: Exception) -> JSONResponse:
     return _answer(503, ErrorBody(code="not_configured", message=str(exc)))
 
 
-async def _rest_not_found(_request: Request, exc: Exception) -> JSONResponse:
+async def _answer_rest_not_found(_request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, NotFoundError)  # noqa: S101 - as above
     return _answer(404, ErrorBody(code=exc.body.code, message=exc.body.message, field=exc.body.field))
 
 
-async def _rest_refused(_request: Request, exc: Exception) -> JSONResponse:
+async def _answer_rest_refused(_request: Request, exc: Exception) -> JSONResponse:
     log.error("rest_service_refused", error=str(exc))
-    message = "rest_service refused this service's call; the operator finds why in the log."
+    message = "rest_service refused a call of this service. The log has the reason."
     return _answer(502, ErrorBody(code="bad_gateway", message=message))
 
 
-async def _unavailable(_request: Request, exc: Exception) -> JSONResponse:
-    log.warning("part_unavailable", error=str(exc) or type(exc).__name__)
-    message = "A part of the suite does not answer at the moment; try again shortly."
+async def _answer_unavailable(_request: Request, exc: Exception) -> JSONResponse:
+    log.warning("dependency_unavailable", error=str(exc) or type(exc).__name__)
+    message = "A service that is needed here does not answer. Try again shortly."
     return _answer(503, ErrorBody(code="unavailable", message=message), {"Retry-After": "5"})
 
 
-async def _unexpected(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+async def _catch_defect(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
     try:
         return await call_next(request)
-    except Exception:  # the one place where anything becomes an answer
+    except Exception:  # the one place that catches everything
         incident = secrets.token_hex(4)
         log.exception("unexpected_error", incident_id=incident, path=request.url.path)
-        message = "Something went wrong here; the operator finds it in the log by the incident id."
+        message = f"Something went wrong. The log has details under {incident}."
         return _answer(500, ErrorBody(code="internal", message=message, incident_id=incident))
 
 
 def register(app: FastAPI) -> None:
-    """Give `app` its one error shape."""
-    app.middleware("http")(_unexpected)
-    app.add_exception_handler(UnauthorizedError, _unauthorized)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(NotConfiguredError, _not_configured)
-    app.add_exception_handler(NotFoundError, _rest_not_found)
-    app.add_exception_handler(RestError, _rest_refused)
+    """Make `app` answer all errors in the one shape."""
+    app.middleware("http")(_catch_defect)
+    app.add_exception_handler(UnauthorizedError, _answer_unauthorized)
+    app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(NotConfiguredError, _answer_not_configured)
+    app.add_exception_handler(NotFoundError, _answer_rest_not_found)
+    app.add_exception_handler(RestError, _answer_rest_refused)
     for unavailable in (TransientError, RedisError, TimeoutError):
-        app.add_exception_handler(unavailable, _unavailable)
+        app.add_exception_handler(unavailable, _answer_unavailable)

@@ -15,7 +15,7 @@ def hash_key(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def _items(text: str) -> list[str]:
+def _split_list(text: str) -> list[str]:
     return [item.strip() for item in text.split(",") if item.strip()]
 
 
@@ -24,7 +24,7 @@ def is_plain_http(url: str) -> bool:
     return urlsplit(url).scheme == "http"
 
 
-def _stays_here(host: str) -> bool:
+def _is_local(host: str) -> bool:
     """This machine, or a neighbour in a container network: a name without a dot."""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -32,7 +32,7 @@ def _stays_here(host: str) -> bool:
         return "." not in host
 
 
-def _web_address(url: str) -> str:
+def _require_web_address(url: str) -> str:
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -42,15 +42,15 @@ def _web_address(url: str) -> str:
     return url
 
 
-def _safe_endpoint(url: str) -> str:
-    parts = urlsplit(_web_address(url))
-    if parts.scheme == "http" and not _stays_here(parts.hostname or ""):
+def _require_safe_endpoint(url: str) -> str:
+    parts = urlsplit(_require_web_address(url))
+    if parts.scheme == "http" and not _is_local(parts.hostname or ""):
         raise ValueError("must be https: secrets are sent there (http is for a stand-in on this machine)")
     return url
 
 
-WebAddress = Annotated[str, AfterValidator(_web_address)]
-Endpoint = Annotated[str, AfterValidator(_safe_endpoint)]
+WebAddress = Annotated[str, AfterValidator(_require_web_address)]
+Endpoint = Annotated[str, AfterValidator(_require_safe_endpoint)]
 
 
 class GoogleSettings(ServiceSettings):
@@ -88,7 +88,7 @@ class Settings(GoogleSettings, RedisSettings, RestClientSettings):
     @property
     def allowed_origins(self) -> list[str]:
         """`cors_origins` as a list."""
-        return _items(self.cors_origins)
+        return _split_list(self.cors_origins)
 
     @property
     def key_hashes(self) -> list[str]:
@@ -97,4 +97,4 @@ class Settings(GoogleSettings, RedisSettings, RestClientSettings):
         manage.py gives hashes alone, so that whoever reads this process's environment gets nobody else's key.
         """
         held = [self.service_api_key, *([self.admin_api_key] if self.admin_api_key else [])]
-        return [*_items(self.caller_key_hashes), *(hash_key(key.get_secret_value()) for key in held)]
+        return [*_split_list(self.caller_key_hashes), *(hash_key(key.get_secret_value()) for key in held)]

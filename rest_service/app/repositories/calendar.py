@@ -53,7 +53,7 @@ class CalendarRepository(Repository[CalendarRead]):
                 if row[column] is not None
             }
         except UnreadableTokenError as exc:
-            log.error("tokens_refused", user_id=user_id, reason=str(exc))  # noqa: TRY400 - no place, a finding
+            log.error("tokens_unreadable", user_id=user_id, reason=str(exc))  # noqa: TRY400 - no place, a finding
             msg = (
                 f"The stored tokens of user {user_id} cannot be used: {exc}. "
                 f"Let the user link the calendar again, or forget it with DELETE /api/calendar/{user_id}."

@@ -86,7 +86,7 @@ async def test_a_ciphertext_moved_to_another_user_is_refused(api, user, caplog):
     assert answer.status_code == 409
     assert "encrypted for another place" in answer.json()["message"]
     assert "of-the-test" not in answer.text
-    assert "tokens_refused" in caplog.text
+    assert "tokens_unreadable" in caplog.text
     assert (await tokens(api, user)).status_code == 200
 
 
