@@ -2,10 +2,11 @@
 
 import asyncio
 import os
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from urllib.parse import urlsplit
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 
 from service_kit import lifecycle, web
@@ -35,6 +36,7 @@ def create_app(parts: Parts) -> FastAPI:
         description="Service for working with Google Calendar",
         version="1.0.0",
         openapi_url=None,
+        redirect_slashes=False,
     )
     app.state.parts = parts
     errors.register(app)
@@ -44,9 +46,16 @@ def create_app(parts: Parts) -> FastAPI:
         allow_methods=["GET", "POST", "PATCH", "DELETE"],
         allow_headers=["Authorization", "Content-Type"],
     )
+    app.middleware("http")(_trim_path)
     app.include_router(health_router)
     app.include_router(router)
     return app
+
+
+async def _trim_path(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    # a trailing slash makes no difference; a redirect would lose the key of some clients
+    request.scope["path"] = request.scope["path"].rstrip("/") or "/"
+    return await call_next(request)
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:

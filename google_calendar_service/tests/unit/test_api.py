@@ -115,6 +115,13 @@ async def test_what_cannot_be_a_user_is_422_and_names_the_field(client, user_id)
     assert (answer.status_code, error(answer).code, error(answer).field) == (422, "invalid", "path.user_id")
 
 
+@pytest.mark.parametrize("path", ["/auth/url/7", "/health", "/health/live"])
+async def test_a_trailing_slash_makes_no_difference(client, path):
+    plain, slashed = await client.get(path), await client.get(f"{path}/")
+    assert plain.status_code == slashed.status_code
+    assert plain.json().keys() == slashed.json().keys()
+
+
 async def test_unknown_addresses_and_methods_answer_in_the_same_shape(client):
     missing, wrong_method = await client.get("/nothing"), await client.post("/auth/url/7")
     assert (missing.status_code, error(missing).code) == (404, "not_found")
