@@ -15,7 +15,7 @@ from typing import Any
 def launch(spec: dict[str, Any]) -> None:
     """Record the pid, drop privileges, become the program."""
     record = Path(spec["pid_file"])
-    fresh = record.with_suffix(".new")
+    fresh = record.with_suffix(".pid.new")  # the spec's writer, who may be at work, has another one
     fresh.write_text(str(os.getpid()), encoding="utf-8")
     fresh.replace(record)
     os.chdir(spec["cwd"])

@@ -9,7 +9,7 @@ from ops.errors import OpsError
 from ops.local_servers import make_reachable
 from ops.project import Project
 from ops.services import SERVICES
-from ops.supervisor import socket_path
+from ops.supervisor_config import socket_path
 
 DRAIN_DEFAULT = 30.0
 GRACE = 15

@@ -4,7 +4,6 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from ops import orphans
 from ops.environment import from_the_system, local_environment, sandboxed
 from ops.errors import OpsError
 from ops.follow import print_logs
@@ -18,16 +17,10 @@ from ops.programs import ProgramPlan
 from ops.project import Project
 from ops.python_env import PythonEnv, PythonEnvs
 from ops.runtime import RuntimeName, ServiceStatus, pytest_arguments
-from ops.services import MIGRATION, MIGRATION_MODULE, SERVICES, stages, with_needs
+from ops.services import MIGRATION, MIGRATION_MODULE, SERVICES, with_needs
 from ops.shell import Shell
-from ops.supervisor import (
-    Program,
-    Supervisor,
-    render,
-    wait_until,
-)
-
-BOOT_TIMEOUT = 20.0
+from ops.supervision import Supervision
+from ops.supervisor_config import Program, render
 
 
 class LocalRuntime:
@@ -41,6 +34,7 @@ class LocalRuntime:
         self.layout = Layout(project)
         self._look = LocalStatus(self.layout)
         self._envs = PythonEnvs(shell, self.layout.venv)
+        self._supervision = Supervision(shell, self.layout, self._envs)
 
     def start(self, services: Sequence[str], replicas: Mapping[str, int]) -> None:
         """Install what is missing, migrate, start and wait; restarts only what has changed."""
@@ -51,9 +45,11 @@ class LocalRuntime:
             self._show_start(env, wanted)
             return
         programs = self._plan(env, self._numbers(services, replicas))
-        supervisor = self._supervisor()
-        was_running = self._update(supervisor, programs)
-        starter = Starter(self.project, self._show_control, supervisor, self.layout.logs)
+        self._supervision.ensure(env)
+        was_running = self._supervision.update(programs)
+        starter = Starter(
+            self.project, self._supervision.show, self._supervision.supervisor, self.layout.logs
+        )
         chosen = [p for p in programs if p.service in wanted or p.name in was_running]
         idle = {program.service for program in starter.not_running(chosen)}
         if "postgres" in idle:
@@ -79,25 +75,11 @@ class LocalRuntime:
     def stop(self, services: Sequence[str]) -> None:
         """Stop; without `services` everything, supervisord and what it may have left behind too."""
         self.layout.refuse_strangers()
-        supervisor = Supervisor(self.layout.socket)
-        pid = supervisor.pid()
         if services:
-            names = [name for name, info in self._look.processes().items() if service_of(name) in services]
-            self._stop_programs(supervisor, names)
-            return
-        self._show_control("shutdown")
-        if self.shell.dry_run:
-            return
-        if pid is not None:
-            self._stop_programs(supervisor, list(supervisor.processes()), show=False)
-            supervisor.shutdown()
-            wait_until(
-                lambda: not _alive(pid),
-                timeout=self.layout.grace + BOOT_TIMEOUT,
-                otherwise=f"supervisord (pid {pid}) does not end: kill it (kill -9 {pid}), then stop again",
-            )
-        self._end_orphans()
-        self.layout.socket.unlink(missing_ok=True)
+            names = [name for name in self._look.processes() if service_of(name) in services]
+            self._supervision.stop_programs(names)
+        else:
+            self._supervision.shut_down()
 
     def restart(self, services: Sequence[str]) -> None:
         """Stop and start again, with as many replicas as there are."""
@@ -190,62 +172,6 @@ class LocalRuntime:
         config.write_text(text, encoding="utf-8")
         return programs
 
-    def _supervisor(self) -> Supervisor:
-        """The running supervisord, started first where there is none (or it is of an old environment)."""
-        env = self._envs.find("run")
-        assert env is not None  # noqa: S101 - for the type checker: `start` has just made it
-        supervisor = Supervisor(self.layout.socket)
-        pid = supervisor.pid()
-        if pid is not None and str(env.folder) in orphans.command_line(pid):
-            return supervisor
-        if pid is not None:
-            self.stop([])
-        self._end_orphans()
-        self.layout.socket.unlink(missing_ok=True)
-        self.shell.run(
-            [*env.module("supervisor.supervisord"), "-c", self.layout.config],
-            env=from_the_system(),
-            only_env=True,
-            capture=True,
-            timeout=60,
-        )
-        wait_until(
-            lambda: supervisor.pid() is not None,
-            timeout=BOOT_TIMEOUT,
-            otherwise=f"supervisord does not answer; its log: {self.layout.logs / 'supervisord.log'}",
-        )
-        return supervisor
-
-    def _update(self, supervisor: Supervisor, programs: Sequence[Program]) -> set[str]:
-        """Make supervisord know `programs`; stops what changed or went. Names of those that ran before."""
-        added, changed, removed = supervisor.reload()
-        before = supervisor.processes()
-        gone = [name for name in [*changed, *removed] if name in before]
-        ran = {name for name in gone if before[name].wanted}
-        if ran - set(removed):
-            self.shell.say(f"Changed, so started anew: {', '.join(sorted(ran - set(removed)))}")
-        self._stop_programs(supervisor, gone)
-        for name in gone:
-            supervisor.remove(name)
-        for program in programs:
-            if program.name in {*added, *changed}:
-                supervisor.add(program.name)
-        return ran
-
-    def _stop_programs(self, supervisor: Supervisor, names: Sequence[str], *, show: bool = True) -> None:
-        """Stop in an order in which nobody loses what he still needs to finish his work."""
-        running = self._look.processes()
-        names = [name for name in names if name in running and running[name].wanted]
-        if not names:
-            return
-        if show:
-            self._show_control("stop", *names)
-        if self.shell.dry_run:
-            return
-        for group in reversed(stages(list(dict.fromkeys(service_of(name) for name in names)))):
-            members = [name for name in names if service_of(name) in group]
-            supervisor.stop(members, timeout=self.layout.grace + 10)
-
     def _migrate(self, env: PythonEnv) -> None:
         done = self._run_with(env, MIGRATION.name, ["python", "-m", MIGRATION_MODULE], capture=True)
         if done.returncode != 0:
@@ -268,37 +194,18 @@ class LocalRuntime:
             self.shell.show(["initdb", "-D", postgres.data, "-U", SUPERUSER])
         self.shell.show([*env.module("supervisor.supervisord"), "-c", self.layout.config])
         ours = [name for name in wanted if SERVICES[name].module and name != "rest_service"]
-        self._show_control("start", *(name for name in wanted if not SERVICES[name].module))
+        self._supervision.show("start", *(name for name in wanted if not SERVICES[name].module))
         if ours:
-            self._show_control("start", *ours)
+            self._supervision.show("start", *ours)
         if "rest_service" in wanted:
             self.shell.show([env.python, "-m", MIGRATION_MODULE])
-            self._show_control("start", "rest_service")
-
-    def _show_control(self, *words: str) -> None:
-        """What we ask supervisord for over its socket, as the command that asks the same."""
-        env = self._envs.current("run")
-        program = env.module("supervisor.supervisorctl") if env else ["supervisorctl"]
-        self.shell.show([*program, "-c", self.layout.config, *words])
+            self._supervision.show("start", "rest_service")
 
     def _started_with(self, services: Sequence[str]) -> list[str]:
         played = sandboxed(self.project.values).any
         ours = any(SERVICES[name].module for name in services)
         names = with_needs([*services, *(["sandbox"] if ours and played else [])])
         return [name for name in names if name != "sandbox" or played]
-
-    def _end_orphans(self) -> None:
-        ended = orphans.end(self.layout.run)
-        if ended:
-            self.shell.say(f"Ended what an earlier supervisord had left behind: {', '.join(ended)}")
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def _path_with(env: PythonEnv) -> str:

@@ -9,7 +9,8 @@ from ops.errors import OpsError
 from ops.progress import Progress
 from ops.project import Project
 from ops.services import SERVICES
-from ops.supervisor import Program, Supervisor, log_file
+from ops.supervisor import Supervisor
+from ops.supervisor_config import Program, log_file
 
 Show = Callable[..., None]
 """Shows what is asked of supervisord as a command, given its words."""

@@ -12,7 +12,7 @@ from ops.local_servers import PostgresServer
 from ops.project import Project
 from ops.python_env import PythonEnv
 from ops.services import SERVICES, Service
-from ops.supervisor import Program, pid_file, spec_file
+from ops.supervisor_config import Program, pid_file, spec_file
 
 CODE_SUFFIXES = {".py", ".lua", ".json", ".html", ".css", ".js", ".ini"}
 
@@ -53,7 +53,7 @@ class ProgramPlan:
                 "stop_signal": program.stop_signal,
                 "pid_file": str(pid_file(self._run, program.name)),
             }
-            fresh = path.with_suffix(".new")
+            fresh = path.with_suffix(".json.new")
             fresh.touch(mode=0o600)
             fresh.write_text(json.dumps(content), encoding="utf-8")
             fresh.replace(path)

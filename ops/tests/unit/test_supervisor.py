@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from supervisor.options import ServerOptions
 
-from ops import supervisor
+from ops import supervisor_config
 from ops.errors import OpsError
-from ops.supervisor import Program, render, socket_path, spec_file
+from ops.supervisor import Supervisor
+from ops.supervisor_config import Program, render, socket_path, spec_file
 
 
 def program(name: str, **changes: object) -> Program:
@@ -82,13 +83,13 @@ def test_another_fingerprint_is_another_configuration(tmp_path: Path):
 def test_a_deep_checkout_gets_a_short_socket(tmp_path: Path):
     deep = tmp_path / ("d" * 60) / ("e" * 60)
     path = socket_path(deep, "suite-abc123")
-    assert len(str(path)) <= supervisor.MAX_SOCKET_PATH
+    assert len(str(path)) <= supervisor_config.MAX_SOCKET_PATH
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert socket_path(tmp_path, "suite-abc123") == tmp_path / "supervisor.sock"
 
 
 def test_no_supervisor_is_no_pid_and_a_clear_error(tmp_path: Path):
-    nobody = supervisor.Supervisor(tmp_path / "none.sock")
+    nobody = Supervisor(tmp_path / "none.sock")
     assert nobody.pid() is None
     with pytest.raises(OpsError, match="does not answer"):
         nobody.processes()
