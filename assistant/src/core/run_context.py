@@ -82,6 +82,7 @@ class RunTotals:
         known = self.earlier.setdefault(run, RunTotals(run=run)).uses
         for use in uses:
             key = (use.assistant_id, use.model)
+            # notes may arrive out of order: the one with more calls is the later
             if key not in known or known[key].calls < use.calls:
                 known[key] = use
 
@@ -154,6 +155,7 @@ class RunContext:
     def for_call(self, number: int, *, repeated: bool = False) -> "RunContext":
         """The context of this run's `number`-th tool call (from 1)."""
         path = f"{self.path}/{number}" if self.path else str(number)
+        # a list of its own: calls run at the same time
         return replace(self, path=path, repeated=repeated, receipts=[])
 
     def for_sub_assistant(self) -> "RunContext":
@@ -163,6 +165,7 @@ class RunContext:
         user's to see. Needs a running event loop.
         """
         now = asyncio.get_running_loop().time()
+        # a sub-assistant's whole run is one tool call of the run above
         left = self.tools_until - now
         return replace(
             self,

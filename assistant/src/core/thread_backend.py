@@ -110,6 +110,7 @@ async def delete_unless_complete(
         yield
     except (ModelError, KitError, asyncio.CancelledError):
         try:
+            # the cancellation is on hold meanwhile: the service may be stopping
             async with asyncio.timeout(DROP_TIMEOUT):
                 await delete(thread_id)
         except (ModelError, TimeoutError) as exc:

@@ -48,6 +48,7 @@ class ChatCompletionsBackend:
             for event in events_of_body(await self._provider.request("POST", PATH, body)):
                 reader.read(event.data, event=event.event)
         answer = reader.answer()
+        # shown in steps: the last one may be missing
         if answer.text != reader.shown:
             on_text(answer.text)
         return answer
@@ -66,7 +67,7 @@ async def _read_all(events: AsyncIterator[SSE], reader: AnswerReader, on_text: T
                 reader.show(on_text)
                 if reader.ended:
                     break
-                if not reader.complete:
+                if not reader.complete:  # the server named an end, and began another choice
                     limit.reschedule(None)
                 elif limit.when() is None or reader.size > size:
                     limit.reschedule(loop.time() + USAGE_WAIT)

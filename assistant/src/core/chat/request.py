@@ -19,6 +19,7 @@ def request_body(model: str, request: ModelRequest, quirks: Quirks, *, provider:
     body: dict[str, Any] = {
         "model": model,
         "messages": [
+            # first and unchanged in each request: providers cache the prefix
             {"role": "system", "content": request.instructions},
             *_messages(request.messages, quirks, provider),
         ],
@@ -62,9 +63,11 @@ def _calls_message(
     message: AssistantMessage, sent_ids: Sequence[str], quirks: Quirks, provider: str
 ) -> dict[str, Any]:
     extras = unpack_extras(message.opaque, provider)
+    # DeepSeek refuses the history of another model without the field
     blank = dict.fromkeys(quirks.message_extras, "") if quirks.blank_extras else {}
     return {
         "role": "assistant",
+        # null, as OpenAI itself writes such a message
         "content": message.text or None,
         "tool_calls": [
             {
@@ -104,6 +107,7 @@ def pack_extras(provider: str, message: Mapping[str, Any], calls: Mapping[str, M
 def unpack_extras(opaque: str, provider: str) -> dict[str, dict[str, Any]]:
     """What was packed, as fields of the `message` and of its `calls` by id; nothing of another provider's."""
     held = json.loads(opaque) if opaque else {}
+    # signatures and reasoning of one provider are refused by another
     if not isinstance(held, dict) or held.get("provider") != provider:
         return {"message": {}, "calls": {}}
     return {"message": held["message"], "calls": held["calls"]}

@@ -53,6 +53,7 @@ class AccountCooldown:
             return
         try:
             async with asyncio.timeout(REDIS_TIMEOUT), self._redis.pipeline(transaction=False) as pipe:
+                # SET NX begins a wait, PEXPIRE GT lengthens one: another replica may know of a longer one
                 pipe.set(self._key, 1, px=milliseconds, nx=True)
                 pipe.pexpire(self._key, milliseconds, gt=True)
                 await pipe.execute()

@@ -156,6 +156,7 @@ class Provider:
             try:
                 yield
             except ModelUnavailableError as exc:
+                # told to all who wait, before they are refused as well
                 if exc.retry_after is not None:
                     await self._cooldown.begin(exc.retry_after)
                 raise
@@ -191,6 +192,7 @@ class Provider:
                 api_key=self._api_key or "none",
                 base_url=self._base_url,
                 timeout=timeouts,
+                # `routing` retries
                 max_retries=0,
                 http_client=_Client(limits=limits, timeout=timeouts, verify=_tls()),
             )

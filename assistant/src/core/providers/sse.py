@@ -61,6 +61,7 @@ class SSEDecoder:
         self._after_cr = chunk.endswith(b"\r")
         for piece in chunk.splitlines(keepends=True):
             self._line.append(piece)
+            # counted as it arrives: a line without an end would fill the memory
             self._size += len(piece)
             bounds.check_size(self._size, bounds.BODY, "bytes in one event")
             if piece.endswith((b"\n", b"\r")):

@@ -49,6 +49,7 @@ class ResponsesBackend:
             except ModelRefusedError as exc:
                 if _NO_REASONING not in str(exc).lower():
                     raise
+                # remembered for the process: the model will not learn to reason
                 self._without_reasoning.add(model)
         return await ask(self._provider, body, on_text, tools=tools)
 
@@ -108,6 +109,7 @@ async def _read_stream(events: AsyncIterator[SSE], text: TextCollector, on_text:
             case "response.output_item.added" if text.size:
                 text.add("\n\n")
             case "response.output_item.done":
+                # some servers leave the output out of the last event
                 items.append(event.get("item"))
                 size += len(raw.data)
             case kind if kind in _TERMINAL:

@@ -64,6 +64,7 @@ class ConversationsBackend:
             answer = await ask(self._provider, body | {"conversation": thread_id}, on_text)
         except ModelRefusedError as exc:
             if exc.code == _LOCKED:
+                # another response of the same conversation is under way: it ends soon
                 raise ModelUnavailableError(str(exc), status=exc.status, code=_LOCKED) from exc
             if _is_lost(exc):
                 raise ThreadLostError(str(exc), status=exc.status, code=exc.code) from exc
@@ -85,6 +86,7 @@ class ConversationsBackend:
 
 def _is_lost(exc: ModelRefusedError) -> bool:
     if exc.status == 404:
+        # a 404 may be the model's instead of the conversation's
         return exc.code != "model_not_found"
     words = str(exc).lower()
     return exc.status == 400 and any(some in words for some in _STUCK)

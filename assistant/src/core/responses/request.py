@@ -103,8 +103,10 @@ def _restore_items(message: AssistantMessage, model: str) -> list[Item] | None:
         return None
     try:
         made = _Round.model_validate_json(message.opaque)
+    # the opaque of a round over Chat Completions
     except ValidationError:
         return None
+    # reasoning is encrypted for the model that thought it
     if made.model != model:
         return None
     calls = {call.id: call for call in message.tool_calls}

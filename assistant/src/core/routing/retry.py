@@ -1,17 +1,15 @@
-"""How long and how soon one thing is asked of a provider again.
+"""The retry policy for one model.
 
-Only ModelUnavailableError is worth another try: after exponential backoff with full jitter, and not before
-the time that the provider asked for. Failures that cost next to nothing (no connection, 429, 5xx, an answer
-that is cut off) are tried again while the message has time: the user waits, and sees the bot typing. Three
-are counted instead:
+Only ModelUnavailableError is retried: after exponential backoff with full jitter, and not before the time
+that the provider asked for. Failures that cost next to nothing (no connection, 429, 5xx, an answer that is
+cut off) are retried while the message has time: the user sees the bot typing. The number of attempts limits:
 
-- A bad answer: the model has written it, and it is paid.
-- Whatever fails while another model could answer, which serves the user better than a wait above MAX_WAIT.
-- Whatever has no deadline.
+- bad answers, for the model has written them and they are paid,
+- all failures while another model could answer, which serves the user better than a wait above MAX_WAIT,
+- all failures of a request without a deadline.
 
-Whoever was not let through to the provider (CooldownError) has not tried: that is not counted at all.
-
-A model that did not answer in time gets another try only with as much time as it has used up in vain.
+A request that the provider never saw (CooldownError) is no attempt. A model that did not answer in time gets
+another attempt only if as much time is left as the last one took.
 """
 
 import asyncio
@@ -32,7 +30,7 @@ T = TypeVar("T")
 MAX_WAIT = 5.0
 """Seconds between two attempts, at most, where another model could answer."""
 FAIR_SHARE = 30.0
-"""Seconds; who got less and said nothing did not fail: the message had used up its time before."""
+"""Seconds. A model that got less and did not answer has not failed: others had used up the message's time."""
 LAST_WORD = 1.0
 """Seconds of the message's time that are left to tell the user why there is no answer."""
 
@@ -79,11 +77,14 @@ class Retrying:
         while True:
             started = loop.time()
             try:
+                # a first attempt without a substitute has its own limits, whose errors say more
                 async with asyncio.timeout_at(None if alone and last is None else until) as limit:
                     return await _measure(attempt, provider, model)
             except TimeoutError as exc:
+                # a TimeoutError of the attempt's own is a bug, not the end of the time
                 if not limit.expired():
                     raise
+                # what went wrong before says more than that the time is over
                 if alone and last is not None:
                     raise last from exc
                 msg = f"no answer in {within or 0:.1f} s, its share of the message's time"
@@ -136,6 +137,7 @@ class Retrying:
             return False
         if not alone and (wait > MAX_WAIT or isinstance(last, ModelTimeoutError)):
             return False
+        # a slow model will be as slow again
         needed = took if isinstance(last, ModelTimeoutError) else 0.0
         return left is None or left > needed
 
@@ -152,7 +154,7 @@ def share_of_time(deadline: float | None, models: int) -> float | None:
 
 
 def was_hurried(failure: ModelError, share: float | None) -> bool:
-    """Whether it had too little time to be blamed."""
+    """Whether the model had too little time to be blamed."""
     return isinstance(failure, ModelTimeoutError) and share is not None and share < FAIR_SHARE
 
 

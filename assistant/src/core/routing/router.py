@@ -1,11 +1,10 @@
-"""From a model's name to an answer: which provider, how often, and which model instead.
+"""Which provider answers for a model's name, and which model instead.
 
-A failure is retried as `retry` says. A refusal is never repeated, but the next model may take it; a
-conversation that is too long is the caller's to shorten, whatever the model. A model that did not
-answer in time is not asked a second time where there is another one; its time is its share of what is left
-until the request's deadline. One that failed for good has a COOLDOWN: during it, messages go to
-the next at once. Where all have failed, those whose failure may pass are asked again, round after round,
-while the message has time.
+`retry` retries failures of one model. A refusal is never repeated, but the next model may take the request. A
+conversation that is too long is the caller's to shorten, whatever the model. While other models follow, a
+model gets its share of the time until the request's deadline, and no second attempt after a timeout. A model
+that used up its attempts has a COOLDOWN: meanwhile, messages go to the next at once. Where all have failed,
+those whose failure may pass are asked again, round after round, while the message has time.
 """
 
 import asyncio
@@ -148,9 +147,10 @@ class ModelRouter:
                 try:
                     return await self._ask(target, request, on_text, following=following, alone=alone)
                 except ContextOverflowError:
-                    raise
+                    raise  # the caller shortens the conversation, then the first model may answer
                 except ModelError as exc:
                     failure = exc
+                    # a model alone has had all the time in its own attempts
                     if alone or not _is_worth_a_round(exc):
                         targets.remove(target)
                     else:
@@ -190,6 +190,7 @@ class ModelRouter:
         except BadAnswerError:
             raise  # it may be this conversation's fault
         except ModelUnavailableError as exc:
+            # too little time is not the model's fault
             if not was_hurried(exc, share):
                 self._cooldowns.begin(target.name)
             raise

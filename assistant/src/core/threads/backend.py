@@ -108,6 +108,7 @@ class RunsBackend:
                     ended = await self._begin(thread_id, request, on_text)
             text = "" if ended.status == "requires_action" else await self._text_of(thread_id, ended.id)
         except ModelRefusedError as exc:
+            # the thread or the assistant is gone: the answer does not tell which, so both are made anew
             if exc.status == 404:
                 await self._remote.forget(self._provider, self._identity)
                 raise ThreadLostError(str(exc), status=404, code=exc.code) from exc

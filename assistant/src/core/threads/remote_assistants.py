@@ -59,6 +59,7 @@ class RemoteAssistants:
         if (known := await self._load(field)) is not None and _is_current(known, identity, digest):
             return known.id
         lock = self._locks.setdefault(field, asyncio.Lock())
+        # one change at a time in this process; between replicas HSETNX decides
         async with lock:
             known = await self._load(field)
             if known is not None and _is_current(known, identity, digest):

@@ -34,6 +34,7 @@ def run_body(assistant_id: str, request: ModelRequest) -> dict[str, Any]:
     """The request for a run; instructions, model and tools are the assistant's own."""
     body: dict[str, Any] = {"assistant_id": assistant_id}
     if request.tool_choice == "none":
+        # the assistant at the provider may have tools: an empty list leaves them out of this run
         forbidden: dict[str, Any] = {"tool_choice": "none"} if request.tools else {"tools": []}
         body |= forbidden
     if request.temperature is not None:

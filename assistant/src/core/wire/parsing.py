@@ -121,6 +121,7 @@ def decode_json(payload: bytes) -> object:
         value = _loads(text)
     except (ValueError, RecursionError) as exc:
         raise (CutAnswerError("cut JSON") if _is_cut(text) else BadAnswerError("not JSON")) from exc
+    # counting is fast, and rules out nearly every answer
     if text.count("[") + text.count("{") > DEEPEST and _depth(value) > DEEPEST:
         raise BadAnswerError("JSON nested too deeply")
     return value

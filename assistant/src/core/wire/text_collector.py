@@ -60,6 +60,7 @@ class TextCollector:
 
     def raw(self) -> str:
         """All that came."""
+        # joined once, not at every call
         self._pieces = ["".join(self._pieces)]
         return self._pieces[0]
 

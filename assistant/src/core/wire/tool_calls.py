@@ -90,6 +90,7 @@ def read_tool_calls(raw: Sequence[RawCall], *, cut: bool = False) -> tuple[ToolC
     calls: list[ToolCall] = []
     for number, call in enumerate(raw, 1):
         call_id = well_formed(call.id) or f"call_{number}"
+        # an id that is made up may be another call's own
         while call_id in seen:
             call_id += f"_{number}"
         seen.add(call_id)
@@ -125,8 +126,10 @@ def _object_text(given: object) -> str:
     filled = [value for value in values if value]
     if not filled:
         return "{}"
+    # as the model wrote it: a rewritten history would miss the provider's cache
     if len(values) == 1 and isinstance(given, str) and not _TO_MEND.search(given):
         return well_formed(given)
+    # pieces that contradict the last one: nobody knows which is meant
     if not all(_includes(filled[-1], value) for value in filled):
         return well_formed(str(given))
     return json.dumps(drop_surrogates(filled[-1]), ensure_ascii=False)
