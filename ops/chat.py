@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from ops import ansi
 from ops.conversation import Conversation, Message
-from ops.environment import sandboxed
+from ops.environment import find_sandbox_parts
 from ops.errors import OpsError
 from ops.project import Project
 
@@ -24,7 +24,7 @@ CLEAR_LINE = "\r\x1b[K"
 
 def refuse_real_telegram(project: Project) -> None:
     """Raises OpsError (exit code 2) where the conversation takes place in Telegram itself."""
-    if not sandboxed(project.values).telegram:
+    if not find_sandbox_parts(project.values).telegram:
         raise OpsError(WITH_TELEGRAM.format(code=project.values["OWNER_CODE"]), exit_code=2)
 
 
@@ -43,7 +43,7 @@ def say(project: Project, text: str, name: str | None, timeout: float) -> None:
         msg = f"no answer within {timeout:.0f} s: ./manage.py status, ./manage.py logs --service assistant"
         raise OpsError(msg)
     for answer in answers:
-        print(_shown(answer))
+        print(_render(answer))
 
 
 def talk(project: Project, name: str | None, timeout: float) -> None:
@@ -56,7 +56,7 @@ def talk(project: Project, name: str | None, timeout: float) -> None:
     print("Ctrl-D ends it, the suite goes on.\n")
     welcome = conversation.admit(timeout)
     if welcome:
-        print(BOT + _shown(welcome) + "\n")
+        print(BOT + _render(welcome) + "\n")
     Terminal(conversation).run()
 
 
@@ -86,7 +86,7 @@ class Terminal:
     def _listen(self) -> None:
         while not self._leaving.is_set():
             try:
-                messages, self._typing = self._conversation.news(after=self._conversation.seen, wait=20)
+                messages, self._typing = self._conversation.poll(after=self._conversation.seen, wait=20)
             except OpsError as exc:
                 self._print(f"{DIM}(no connection: {exc}){PLAIN}")
                 self._leaving.wait(3)
@@ -95,7 +95,7 @@ class Terminal:
                 self._conversation.seen = max(self._conversation.seen, message.number)
                 if message.from_bot:
                     self._typing = False
-                    self._print(BOT + _shown(message))
+                    self._print(BOT + _render(message))
 
     def _animate(self) -> None:
         """Dots below the person's line while the bot is typing."""
@@ -122,7 +122,7 @@ class Terminal:
                 print(f"\n{text}", flush=True)
 
 
-def _shown(message: Message) -> str:
+def _render(message: Message) -> str:
     if sys.stdout.isatty():
         return ansi.render(message.text, message.entities)
     return ansi.safe(message.text)

@@ -45,7 +45,7 @@ def difference(result: dict[str, Any]) -> list[str]:
     for change in result["changes"]:
         lines.append(f"{'+' if change['action'] == 'created' else '~'} {change['kind']} {change['name']}")
         for field in change["fields"]:
-            before, after = _around(field["before"], field["after"])
+            before, after = _excerpt(field["before"], field["after"])
             lines.append(f"    {field['field']}: {before} → {after}")
     done = "Would create" if result["dry_run"] else "Created"
     change = "change" if result["dry_run"] else "changed"
@@ -59,7 +59,7 @@ def difference(result: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _around(before: Any, after: Any) -> list[str]:  # noqa: ANN401 - JSON
+def _excerpt(before: Any, after: Any) -> list[str]:  # noqa: ANN401 - JSON
     """Both as JSON; of long ones the part where they begin to differ."""
     texts = [json.dumps(value, ensure_ascii=False) for value in (before, after)]
     same = next((n for n, (a, b) in enumerate(zip(*texts, strict=False)) if a != b), min(map(len, texts)))

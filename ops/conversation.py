@@ -41,7 +41,7 @@ class Conversation:
         made = call("POST", f"{sandbox}/chat/people", {"name": self.name}, key=self._secret)
         self.person_id = int(made["id"])
         self._messages = f"{sandbox}/chat/people/{self.person_id}/messages"
-        self.seen = max((message.number for message in self.news(after=0, wait=0)[0]), default=0)
+        self.seen = max((message.number for message in self.poll(after=0, wait=0)[0]), default=0)
 
     def admit(self, timeout: float) -> Message | None:
         """See to it that the bot knows the person; its welcome, if it had to be introduced.
@@ -77,7 +77,7 @@ class Conversation:
         deadline = time.monotonic() + timeout
         answered = False
         while time.monotonic() < deadline:
-            messages, typing = self.news(after=self.seen, wait=min(LONG_POLL, deadline - time.monotonic()))
+            messages, typing = self.poll(after=self.seen, wait=min(LONG_POLL, deadline - time.monotonic()))
             for message in messages:
                 self.seen = message.number
                 if message.from_bot:
@@ -88,7 +88,7 @@ class Conversation:
             if answered and typing:
                 deadline = max(deadline, time.monotonic() + QUIET)
 
-    def news(self, *, after: int, wait: float) -> tuple[list[Message], bool]:
+    def poll(self, *, after: int, wait: float) -> tuple[list[Message], bool]:
         """Messages newer than number `after` and whether the bot is typing.
 
         Answered when there is news or `wait` seconds are over.

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from ops import ports
 from ops.container_env import write_env_files
 from ops.containers import WORST_FIRST, Container, containers_of, state_of
-from ops.environment import sandboxed
+from ops.environment import find_sandbox_parts
 from ops.errors import OpsError
 from ops.progress import Progress
 from ops.project import Project
 from ops.runtime import RuntimeName, ServiceStatus, pytest_arguments
-from ops.services import MIGRATION, MIGRATION_MODULE, SERVICES, with_needs
+from ops.services import MIGRATION, MIGRATION_MODULE, SERVICES, add_needs
 from ops.shell import Shell
 
 TEST_FILE = "docker-compose.test.yml"
@@ -124,8 +124,8 @@ class DockerRuntime:
 
     def _names(self, services: Sequence[str]) -> list[str]:
         """`services` (none: all) with what they need, and the sandbox where it plays a part."""
-        played = sandboxed(self.project.values).any
-        names = with_needs([*services, *(["sandbox"] if services and played else [])])
+        played = find_sandbox_parts(self.project.values).any
+        names = add_needs([*services, *(["sandbox"] if services and played else [])])
         return [name for name in names if name != "sandbox" or played or name in services]
 
     def _prepare(self) -> dict[str, str]:
@@ -174,13 +174,13 @@ class DockerRuntime:
 
     def _stream(self, args: Sequence[str], problem: str, *, env: Mapping[str, str] | None = None) -> None:
         """Run compose with its progress on standard error; OpsError with `problem` where it fails."""
-        with self._begun(args, env) as process:
+        with self._run_compose(args, env) as process:
             if process and process.wait() != 0:
                 msg = f"{problem} (docker compose ended with exit code {process.returncode}; see above)"
                 raise OpsError(msg)
 
     @contextmanager
-    def _begun(
+    def _run_compose(
         self, args: Sequence[str], env: Mapping[str, str] | None = None
     ) -> "Iterator[subprocess.Popen[bytes] | None]":
         """Compose at work, ended with the block; None in a dry run.
@@ -215,21 +215,21 @@ class DockerRuntime:
         before = {container.id: container.restarts for container in self._containers()}
         deadline = time.monotonic() + READY_TIMEOUT
         options = ["--detach", "--no-build", "--remove-orphans", *scale]
-        with self._begun(["--progress", "quiet", "up", *options, *names]) as process:
+        with self._run_compose(["--progress", "quiet", "up", *options, *names]) as process:
             if process is None:
                 return
             with Progress("Starting and waiting until all is healthy") as progress:
-                while (waiting := self._not_healthy(names)) or process.poll() != 0:
-                    if process.poll() or self._hopeless(before, process) or time.monotonic() > deadline:
+                while (waiting := self._find_unhealthy(names)) or process.poll() != 0:
+                    if process.poll() or self._is_hopeless(before, process) or time.monotonic() > deadline:
                         self._check_ports(names)  # one may have been taken while the images were built
-                        raise self._failure(self._not_healthy(names))
+                        raise self._failure(self._find_unhealthy(names))
                     progress.update(", ".join(f"{status.name} is {status.state}" for status in waiting))
                     time.sleep(POLL)
 
-    def _not_healthy(self, names: Sequence[str]) -> list[ServiceStatus]:
+    def _find_unhealthy(self, names: Sequence[str]) -> list[ServiceStatus]:
         return [status for status in self.status() if status.state != "healthy" and status.name in names]
 
-    def _hopeless(self, before: Mapping[str, int], up: "subprocess.Popen[bytes]") -> bool:
+    def _is_hopeless(self, before: Mapping[str, int], up: "subprocess.Popen[bytes]") -> bool:
         """Whether a container will not come up by itself; what it did before this start does not count."""
         return any(
             container.restarts - before.get(container.id, 0) >= CRASH_LOOP

@@ -184,9 +184,9 @@ def write_valkey_config(
     data.mkdir(parents=True, exist_ok=True)
     config.touch(mode=0o600)
     config.chmod(0o600)
-    logins = "\n".join(users or [f"requirepass {_quoted(password)}"])
+    logins = "\n".join(users or [f"requirepass {_quote(password)}"])
     config.write_text(
-        f"bind 127.0.0.1\nport {port}\ndir {_quoted(str(data))}\n{logins}\n"
+        f"bind 127.0.0.1\nport {port}\ndir {_quote(str(data))}\n{logins}\n"
         "daemonize no\n"
         "appendonly yes\nappendfsync everysec\nmaxmemory-policy noeviction\nstop-writes-on-bgsave-error yes\n"
         "save 3600 1 300 100\n"
@@ -195,7 +195,7 @@ def write_valkey_config(
     )
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     """`text` as one argument in Valkey's configuration: every byte that could mean something escaped."""
     plain = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._- "
     return '"' + "".join(chr(b) if b in plain else f"\\x{b:02x}" for b in os.fsencode(text)) + '"'

@@ -118,7 +118,7 @@ def render(name: str, value: str) -> str:
     return f'{name}="{escaped}"'
 
 
-def completed(
+def complete(
     lines: list[Line], template: list[Line], fill: Mapping[str, str]
 ) -> tuple[list[Line], list[str]]:
     """`lines` with what they lack, and the names that were added or filled.
@@ -141,7 +141,7 @@ def completed(
     return result, [name for name in values(result) if name in missing or name in filled]
 
 
-def replaced(lines: list[Line], name: str, value: str) -> list[Line]:
+def replace_value(lines: list[Line], name: str, value: str) -> list[Line]:
     """`lines` with another value of `name`."""
     return [Line(render(name, value), name, value) if line.name == name else line for line in lines]
 

@@ -47,7 +47,7 @@ FROM_THE_SYSTEM = (
 
 
 @dataclass(frozen=True)
-class Sandboxed:
+class SandboxParts:
     """Which parts of the outside world the sandbox plays."""
 
     telegram: bool
@@ -79,7 +79,7 @@ def load(root: Path, process: Mapping[str, str], *, write: bool) -> tuple[Projec
         fill = {name: value for name, value in fill.items() if name not in OWN_KEYS.values()}
     fill["COMPOSE_PROJECT_NAME"] = project_name(root)
     if path.exists():
-        lines, made = envfile.completed(envfile.read(path), template, fill)
+        lines, made = envfile.complete(envfile.read(path), template, fill)
     else:
         places = {name: value for name, value in process.items() if _is_place(name) and name in known}
         chosen = choose_ports({name: places.get(name) or value for name, value in known.items()})
@@ -89,7 +89,7 @@ def load(root: Path, process: Mapping[str, str], *, write: bool) -> tuple[Projec
             else line
             for line in template
         ]
-        lines, _ = envfile.completed(lines, template, fill)
+        lines, _ = envfile.complete(lines, template, fill)
         made = [ENV_FILE]
     if write and made:
         envfile.write(path, lines)
@@ -114,7 +114,7 @@ def choose_ports(wanted: Mapping[str, str]) -> dict[str, str]:
     return chosen
 
 
-def sandboxed(values: Mapping[str, str]) -> Sandboxed:
+def find_sandbox_parts(values: Mapping[str, str]) -> SandboxParts:
     """Which parts have neither a key nor an address of their own."""
     telegram = not values.get("TELEGRAM_TOKEN") and not values.get("TELEGRAM_API_URL")
     provider, slash, _ = values.get("OPENAI_DEFAULT_MODEL", "").partition("/")
@@ -123,15 +123,15 @@ def sandboxed(values: Mapping[str, str]) -> Sandboxed:
     google = not (values.get("GOOGLE_CLIENT_ID") or values.get("GOOGLE_AUTH_URL"))
     weather_given = values.get("WEATHER_API_URL") or values.get("WEATHER_GEOCODING_URL")
     # Open-Meteo needs no key: only a machine that talks to nobody else keeps the weather at home as well.
-    return Sandboxed(telegram, llm, google, weather=telegram and llm and not weather_given)
+    return SandboxParts(telegram, llm, google, weather=telegram and llm and not weather_given)
 
 
-def outside_world(values: Mapping[str, str], *, inner: str, outer: str) -> dict[str, str]:
+def point_to_sandbox(values: Mapping[str, str], *, inner: str, outer: str) -> dict[str, str]:
     """The variables that point services at the sandbox, for those parts that it plays.
 
     `inner` is the sandbox's address as the services see it, `outer` as the person's browser does.
     """
-    played = sandboxed(values)
+    played = find_sandbox_parts(values)
     result: dict[str, str] = {}
     if played.telegram:
         result["TELEGRAM_API_URL"] = f"{inner}/telegram"
@@ -170,10 +170,10 @@ def service_environment(
     """
     values = {
         **project.values,
-        **outside_world(project.values, inner=sandbox, outer=project.url("SANDBOX_PORT")),
-        **_derived(project),
+        **point_to_sandbox(project.values, inner=sandbox, outer=project.url("SANDBOX_PORT")),
+        **_derive_values(project),
         **addresses,
-        **_own_logins(project.values, service),
+        **_make_logins(project.values, service),
     }
     entry = MIGRATION if service == MIGRATION.name else SERVICES[service]
     return {name: values[name] for name in entry.variables if values.get(name)}
@@ -199,7 +199,7 @@ def local_environment(project: Project, service: str, *, replica: int = 0) -> di
     }
 
 
-def _derived(project: Project) -> dict[str, str]:
+def _derive_values(project: Project) -> dict[str, str]:
     """The variables that follow from others and are the same for every service."""
     values = project.values
     # never the token of a bot at Telegram
@@ -213,7 +213,7 @@ def _derived(project: Project) -> dict[str, str]:
     }
 
 
-def _own_logins(values: Mapping[str, str], service: str) -> dict[str, str]:
+def _make_logins(values: Mapping[str, str], service: str) -> dict[str, str]:
     """The variables that mean something else for each service: its own key and its own logins."""
     own = {"SERVICE_API_KEY": values.get(OWN_KEYS.get(service, "")) or values.get("SERVICE_API_KEY", "")}
     if service in redis_users.SERVICES:

@@ -41,7 +41,7 @@ class _Tail:
 
     def print_new(self) -> bool:
         """Print what was added; whether there was anything."""
-        if self._file is None or self._rotated():
+        if self._file is None or self._is_rotated():
             self.close()
             if not self._path.exists():
                 return False
@@ -56,7 +56,7 @@ class _Tail:
             self._file.close()
             self._file = None
 
-    def _rotated(self) -> bool:
+    def _is_rotated(self) -> bool:
         if self._file is None or not self._path.exists():
             return False
         here, there = self._path.stat(), os.fstat(self._file.fileno())

@@ -51,4 +51,4 @@ def _keep(shell: Shell, project: Project, keys: list[str]) -> None:
     )
     if not shell.dry_run:
         path = project.root / ENV_FILE
-        envfile.write(path, envfile.replaced(envfile.read(path), VARIABLE, ",".join(keys)))
+        envfile.write(path, envfile.replace_value(envfile.read(path), VARIABLE, ",".join(keys)))

@@ -4,7 +4,7 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from ops.environment import from_the_system, local_environment, sandboxed
+from ops.environment import find_sandbox_parts, from_the_system, local_environment
 from ops.errors import OpsError
 from ops.follow import print_logs
 from ops.local_layout import Layout, service_of
@@ -17,7 +17,7 @@ from ops.programs import ProgramPlan
 from ops.project import Project
 from ops.python_env import PythonEnv, PythonEnvs
 from ops.runtime import RuntimeName, ServiceStatus, pytest_arguments
-from ops.services import MIGRATION, MIGRATION_MODULE, SERVICES, with_needs
+from ops.services import MIGRATION, MIGRATION_MODULE, SERVICES, add_needs
 from ops.shell import Shell
 from ops.supervision import Supervision
 from ops.supervisor_config import Program, render
@@ -32,7 +32,7 @@ class LocalRuntime:
         self.project = project
         self.shell = shell
         self.layout = Layout(project)
-        self._look = LocalStatus(self.layout)
+        self._status = LocalStatus(self.layout)
         self._envs = PythonEnvs(shell, self.layout.venv)
         self._supervision = Supervision(shell, self.layout, self._envs)
 
@@ -40,7 +40,7 @@ class LocalRuntime:
         """Install what is missing, migrate, start and wait; restarts only what has changed."""
         self.layout.refuse_strangers()
         env = self._envs.ensure("run")
-        wanted = self._started_with(services)
+        wanted = self._choose_services(services)
         if self.shell.dry_run:
             self._show_start(env, wanted)
             return
@@ -76,19 +76,19 @@ class LocalRuntime:
         """Stop; without `services` everything, supervisord and what it may have left behind too."""
         self.layout.refuse_strangers()
         if services:
-            names = [name for name in self._look.processes() if service_of(name) in services]
+            names = [name for name in self._status.processes() if service_of(name) in services]
             self._supervision.stop_programs(names)
         else:
             self._supervision.shut_down()
 
     def restart(self, services: Sequence[str]) -> None:
         """Stop and start again, with as many replicas as there are."""
-        replicas = self._look.replicas()
-        before = self._look.processes()
+        replicas = self._status.replicas()
+        before = self._status.processes()
         dependents = [
             name
             for name, info in before.items()
-            if info.wanted and set(services) & (set(with_needs([service_of(name)])) - {service_of(name)})
+            if info.wanted and set(services) & (set(add_needs([service_of(name)])) - {service_of(name)})
         ]
         self.stop(services)
         if dependents and not self.shell.dry_run:
@@ -99,11 +99,11 @@ class LocalRuntime:
         """Install the environment anew, then restart."""
         self.layout.refuse_strangers()
         self._envs.ensure("run", anew=True)
-        self.start(services, replicas or self._look.replicas())
+        self.start(services, replicas or self._status.replicas())
 
     def status(self) -> list[ServiceStatus]:
         """What supervisord and the health pages say."""
-        return self._look.services()
+        return self._status.services()
 
     def logs(self, services: Sequence[str], *, follow: bool, lines: int) -> None:
         """The ends of the log files, each line with the program's name."""
@@ -148,7 +148,7 @@ class LocalRuntime:
     # how a start goes
     def _numbers(self, services: Sequence[str], replicas: Mapping[str, int]) -> dict[str, int]:
         """`replicas`, but of a service that is not among those named as many as run."""
-        running = self._look.replicas() if services else {}
+        running = self._status.replicas() if services else {}
         return {**replicas, **{name: n for name, n in running.items() if name not in services}}
 
     def _plan(self, env: PythonEnv, replicas: Mapping[str, int]) -> list[Program]:
@@ -201,10 +201,10 @@ class LocalRuntime:
             self.shell.show([env.python, "-m", MIGRATION_MODULE])
             self._supervision.show("start", "rest_service")
 
-    def _started_with(self, services: Sequence[str]) -> list[str]:
-        played = sandboxed(self.project.values).any
+    def _choose_services(self, services: Sequence[str]) -> list[str]:
+        played = find_sandbox_parts(self.project.values).any
         ours = any(SERVICES[name].module for name in services)
-        names = with_needs([*services, *(["sandbox"] if ours and played else [])])
+        names = add_needs([*services, *(["sandbox"] if ours and played else [])])
         return [name for name in names if name != "sandbox" or played]
 
 

@@ -34,7 +34,7 @@ class LocalStatus:
     def services(self) -> list[ServiceStatus]:
         """All services, in the table's order."""
         processes = self.processes()
-        astray = {} if processes else {found.name: found.pid for found in orphans.alive(self._layout.run)}
+        astray = {} if processes else {found.name: found.pid for found in orphans.find(self._layout.run)}
         with ThreadPoolExecutor(max_workers=len(SERVICES)) as pool:
             return list(pool.map(lambda one: self._service(one, processes, astray), SERVICES.values()))
 

@@ -18,7 +18,7 @@ GRACE = 15.0
 
 
 @dataclass(frozen=True)
-class Recorded:
+class Orphan:
     """A process on record that is alive."""
 
     name: str
@@ -26,26 +26,26 @@ class Recorded:
     stop_signal: int
 
 
-def alive(run: Path) -> Iterator[Recorded]:
+def find(run: Path) -> Iterator[Orphan]:
     """The recorded processes of the programs in `run` that live."""
     for spec_path in sorted(run.glob("*.json")):
         with suppress(OSError, ValueError, KeyError):  # no pid on record, or half a file
             spec = json.loads(spec_path.read_text(encoding="utf-8"))
             pid = int(Path(spec["pid_file"]).read_text(encoding="utf-8"))
             if _is_it(pid, spec["argv"], spec_path):
-                yield Recorded(spec_path.stem, pid, getattr(signal, f"SIG{spec['stop_signal']}"))
+                yield Orphan(spec_path.stem, pid, getattr(signal, f"SIG{spec['stop_signal']}"))
 
 
 def end(run: Path, *, grace: float = GRACE) -> list[str]:
     """Stop them gracefully, then by force; the names of those that were there."""
-    found = list(alive(run))
+    found = list(find(run))
     for process in found:
         with suppress(ProcessLookupError):
             os.kill(process.pid, process.stop_signal)
     deadline = time.monotonic() + grace
-    while list(alive(run)) and time.monotonic() < deadline:
+    while list(find(run)) and time.monotonic() < deadline:
         time.sleep(0.05)
-    for process in alive(run):
+    for process in find(run):
         with suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGKILL)
     return [process.name for process in found]

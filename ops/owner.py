@@ -32,7 +32,7 @@ def renew(shell: Shell, load: Callable[[], Project], make: Callable[[Project], R
     if not shell.dry_run:
         path = project.root / ENV_FILE
         code = envfile.GENERATORS[VARIABLE]()
-        envfile.write(path, envfile.replaced(envfile.read(path), VARIABLE, code))
+        envfile.write(path, envfile.replace_value(envfile.read(path), VARIABLE, code))
         project = load()
     make(project).restart(["tg_bot"])
     _dismiss(shell, project)

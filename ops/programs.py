@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ops import embedded, redis_users
-from ops.environment import from_the_system, local_environment, sandboxed
+from ops.environment import find_sandbox_parts, from_the_system, local_environment
 from ops.local_servers import PostgresServer
 from ops.project import Project
 from ops.python_env import PythonEnv
@@ -34,7 +34,7 @@ class ProgramPlan:
                 planned.append(self._postgres_program(service))
             elif service.name == "redis":
                 planned.append(self._redis_program(service))
-            elif service.name != "sandbox" or sandboxed(self._project.values).any:
+            elif service.name != "sandbox" or find_sandbox_parts(self._project.values).any:
                 count = replicas.get(service.name, 1)
                 planned += [self._service_program(service, replica) for replica in range(count)]
         return planned

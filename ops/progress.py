@@ -18,7 +18,7 @@ class Progress:
         self._stream = stream or sys.stderr
         self._live = self._stream.isatty()
         self._started = time.monotonic()
-        self._shown = self._started
+        self._render = self._started
         self._last = ""
 
     def __enter__(self) -> Self:
@@ -30,9 +30,9 @@ class Progress:
         now = time.monotonic()
         if detail == self._last and not self._live:
             return
-        if self._live or now - self._shown >= QUIET_INTERVAL:
+        if self._live or now - self._render >= QUIET_INTERVAL:
             self._print(f": {detail}")
-            self._shown, self._last = now, detail
+            self._render, self._last = now, detail
 
     def __exit__(
         self, kind: type[BaseException] | None, _exc: BaseException | None, _trace: TracebackType | None

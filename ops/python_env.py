@@ -129,13 +129,13 @@ class PythonEnvs:
             self._pretended[kind] = self._make(kind)
             return self._pretended[kind]
         self._folder.mkdir(parents=True, exist_ok=True)
-        with self._locked(wait=True):
+        with self._lock(wait=True):
             found = None if anew else self.find(kind)  # somebody else may have made it while we waited
             return found or self._make(kind)
 
     def tidy(self, kind: Kind) -> None:
         """Delete the environments of `kind` that are out of use; nothing may run from them."""
-        with self._locked(wait=False) as nobody_installs:
+        with self._lock(wait=False) as nobody_installs:
             keep = self.current(kind)
             for folder in self._folder.glob(f"{kind}-*/"):
                 if nobody_installs and (keep is None or folder != keep.folder):
@@ -155,7 +155,7 @@ class PythonEnvs:
         return env
 
     @contextmanager
-    def _locked(self, *, wait: bool) -> Iterator[bool]:
+    def _lock(self, *, wait: bool) -> Iterator[bool]:
         """Only one installs at a time; whether the lock was had. It goes with the process."""
         handle = os.open(self._folder, os.O_RDONLY)
         try:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ops import chat
-from ops.environment import sandboxed
+from ops.environment import find_sandbox_parts
 from ops.project import Project
 from ops.runtime import RuntimeName, ServiceStatus
 from ops.shell import Shell
@@ -44,7 +44,7 @@ def print_started(shell: Shell, project: Project) -> None:
     """Where to go after a start."""
     if shell.dry_run:
         return
-    played = sandboxed(project.values)
+    played = find_sandbox_parts(project.values)
     shell.say("\nSmart Assistant is running.")
     if played.telegram:
         shell.say(f"  Chat page   {chat.page_url(project)}")

@@ -132,18 +132,18 @@ def check_names(names: Sequence[str], *, scalable: bool = False) -> None:
 
 
 @cache
-def needed_by(name: str) -> frozenset[str]:
+def find_needs(name: str) -> frozenset[str]:
     """`name` and everything it needs, directly or not."""
-    return frozenset({name}).union(*(needed_by(other) for other in SERVICES[name].needs))
+    return frozenset({name}).union(*(find_needs(other) for other in SERVICES[name].needs))
 
 
-def with_needs(names: Sequence[str]) -> list[str]:
+def add_needs(names: Sequence[str]) -> list[str]:
     """`names` (none: all) and what they need, in the table's order."""
-    wanted = frozenset().union(*(needed_by(name) for name in names or SERVICES))
+    wanted = frozenset().union(*(find_needs(name) for name in names or SERVICES))
     return [name for name in SERVICES if name in wanted]
 
 
-def stages(names: Sequence[str]) -> list[list[str]]:
+def group_by_needs(names: Sequence[str]) -> list[list[str]]:
     """`names` in groups: each group needs only earlier ones. Stopped in the reverse order.
 
     The sandbox plays the outside world: it comes first and goes last, like the world itself.
@@ -151,7 +151,7 @@ def stages(names: Sequence[str]) -> list[list[str]]:
     left = list(names)
     result: list[list[str]] = []
     while left:
-        group = [name for name in left if not (needed_by(name) - {name}) & set(left)]
+        group = [name for name in left if not (find_needs(name) - {name}) & set(left)]
         result.append(group)
         left = [name for name in left if name not in group]
     return result

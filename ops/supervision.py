@@ -8,7 +8,7 @@ from ops.environment import from_the_system
 from ops.local_layout import Layout, service_of
 from ops.local_status import LocalStatus
 from ops.python_env import PythonEnv, PythonEnvs
-from ops.services import stages
+from ops.services import group_by_needs
 from ops.shell import Shell
 from ops.supervisor import Supervisor, wait_until
 from ops.supervisor_config import Program
@@ -22,7 +22,7 @@ class Supervision:
     def __init__(self, shell: Shell, layout: Layout, envs: PythonEnvs) -> None:
         self._shell = shell
         self._layout = layout
-        self._look = LocalStatus(layout)
+        self._status = LocalStatus(layout)
         self._envs = envs
 
     @property
@@ -72,7 +72,7 @@ class Supervision:
 
     def stop_programs(self, names: Sequence[str], *, show: bool = True) -> None:
         """Stop those who need others before the others, so that running work can end."""
-        running = self._look.processes()
+        running = self._status.processes()
         names = [name for name in names if name in running and running[name].wanted]
         if not names:
             return
@@ -80,7 +80,7 @@ class Supervision:
             self.show("stop", *names)
         if self._shell.dry_run:
             return
-        for group in reversed(stages(list(dict.fromkeys(service_of(name) for name in names)))):
+        for group in reversed(group_by_needs(list(dict.fromkeys(service_of(name) for name in names)))):
             members = [name for name in names if service_of(name) in group]
             self.supervisor.stop(members, timeout=self._layout.grace + 10)
 

@@ -336,7 +336,7 @@ def test_a_recycled_pid_is_left_alone(runtime: LocalRuntime):
     runtime.stop([])
     with subprocess.Popen(["sleep", "60"]) as stranger:
         (runtime.layout.run / "redis.pid").write_text(str(stranger.pid))
-        assert list(orphans.alive(runtime.layout.run)) == []
+        assert list(orphans.find(runtime.layout.run)) == []
         assert orphans.end(runtime.layout.run) == []
         assert stranger.poll() is None
         stranger.kill()

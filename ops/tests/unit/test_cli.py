@@ -16,7 +16,7 @@ from ops.errors import OpsError
 from ops.project import Project
 from ops.report import as_json, as_table
 from ops.runtime import ServiceStatus, active_file
-from ops.services import SERVICES, stages, with_needs
+from ops.services import SERVICES, add_needs, group_by_needs
 
 ROOT = Path(__file__).parents[3]
 EVERY_COMMAND = [
@@ -164,14 +164,14 @@ def test_status_shows_addresses_and_dead_letters():
 
 
 def test_services_stop_before_what_they_need():
-    order = [name for group in reversed(stages(list(SERVICES))) for name in group]
+    order = [name for group in reversed(group_by_needs(list(SERVICES))) for name in group]
     for name, service in SERVICES.items():
         assert all(order.index(name) < order.index(needed) for needed in service.needs)
 
 
 def test_what_a_service_needs_comes_with_it():
-    assert with_needs(["tg_bot"]) == ["postgres", "redis", "rest_service", "tg_bot"]
-    assert with_needs([]) == list(SERVICES)
+    assert add_needs(["tg_bot"]) == ["postgres", "redis", "rest_service", "tg_bot"]
+    assert add_needs([]) == list(SERVICES)
 
 
 def test_the_suite_is_found_where_it_was_started(project: Project, monkeypatch: pytest.MonkeyPatch):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ops import envfile
-from ops.envfile import EnvFileError, Line, completed, parse, render, values
+from ops.envfile import EnvFileError, Line, complete, parse, render, values
 
 ANY_VALUE = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
 
@@ -88,7 +88,7 @@ TEMPLATE = parse("# Head.\n\n# Explains A.\nA=1\n\n# Explains B,\n# at length.\n
 
 
 def test_a_missing_variable_comes_with_its_comment():
-    lines, made = completed(parse("A=mine # kept\nOWN=x\nSECRET=s"), TEMPLATE, {})
+    lines, made = complete(parse("A=mine # kept\nOWN=x\nSECRET=s"), TEMPLATE, {})
     assert made == ["B"]
     assert [line.text for line in lines] == [
         "A=mine # kept",
@@ -102,13 +102,13 @@ def test_a_missing_variable_comes_with_its_comment():
 
 
 def test_an_empty_secret_is_filled_and_a_given_one_is_not():
-    lines, made = completed(parse("A=1\nB=2\nSECRET="), TEMPLATE, {"SECRET": "fresh", "A": "other"})
+    lines, made = complete(parse("A=1\nB=2\nSECRET="), TEMPLATE, {"SECRET": "fresh", "A": "other"})
     assert (values(lines), made) == ({"A": "1", "B": "2", "SECRET": "fresh"}, ["SECRET"])
 
 
 def test_a_complete_file_is_left_alone():
     lines = parse("B=2\nA=1\nSECRET=s")
-    assert completed(lines, TEMPLATE, {"SECRET": "fresh"}) == (lines, [])
+    assert complete(lines, TEMPLATE, {"SECRET": "fresh"}) == (lines, [])
 
 
 def test_the_file_is_for_its_owner_only(tmp_path: Path):

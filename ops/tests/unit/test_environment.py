@@ -13,11 +13,11 @@ from ops.environment import (
     REPLICA_PORTS,
     SANDBOX_MODEL,
     choose_ports,
+    find_sandbox_parts,
     load,
     local_environment,
-    outside_world,
+    point_to_sandbox,
     project_name,
-    sandboxed,
 )
 from ops.errors import OpsError
 from ops.project import Project
@@ -27,7 +27,7 @@ SETTINGS = {name: service.settings for name, service in SERVICES.items() if serv
 
 
 def world(**values: str) -> dict[str, str]:
-    return outside_world(values, inner="http://in:1", outer="http://out:2")
+    return point_to_sandbox(values, inner="http://in:1", outer="http://out:2")
 
 
 def test_without_keys_the_sandbox_plays_everything():
@@ -55,14 +55,14 @@ def test_the_browser_is_sent_to_an_address_it_can_reach():
     ],
 )
 def test_what_has_a_key_is_real(given: dict[str, str], real: set[str]):
-    played = sandboxed(given)
+    played = find_sandbox_parts(given)
     parts = {name for name in ("telegram", "llm", "google", "weather") if not getattr(played, name)}
     assert parts == real
     assert not set(given) & set(world(**given))
 
 
 def test_a_default_model_of_openai_needs_openai():
-    assert sandboxed({"OPENAI_DEFAULT_MODEL": "openai/gpt-6-luna"}).llm
+    assert find_sandbox_parts({"OPENAI_DEFAULT_MODEL": "openai/gpt-6-luna"}).llm
 
 
 def test_a_given_telegram_address_without_a_token_is_used_with_a_token_that_opens_nothing():
@@ -102,7 +102,7 @@ def test_the_environment_goes_before_the_file(checkout: Path):
     (checkout / ".env").write_text("LOG_LEVEL=INFO\nOPENAI_API_KEY=sk\n")
     project, _ = load(checkout, {"LOG_LEVEL": "DEBUG", "OPENAI_API_KEY": "", "UNKNOWN": "x"}, write=False)
     assert project.values["LOG_LEVEL"] == "DEBUG"
-    assert sandboxed(project.values).llm, "an empty variable takes the key away"
+    assert find_sandbox_parts(project.values).llm, "an empty variable takes the key away"
     assert "UNKNOWN" not in project.values
 
 
