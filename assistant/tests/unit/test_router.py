@@ -7,12 +7,13 @@ from structlog.testing import capture_logs
 from assistant.src.core.errors import (
     BadAnswerError,
     ContextOverflowError,
+    CutAnswerError,
     ModelRefusedError,
     ModelTimeoutError,
     ModelUnavailableError,
     UnknownProviderError,
 )
-from assistant.src.core.model import ModelAnswer, ModelRequest
+from assistant.src.core.model import ModelAnswer, ModelRequest, TextSink
 from assistant.src.core.routing import retry
 from assistant.src.core.routing.retry import Retrying
 from assistant.src.core.routing.router import COOLDOWN, ModelCooldowns, ModelResolver, ModelRouter
@@ -231,3 +232,27 @@ def test_the_window_of_a_model_by_its_name_in_a_row():
         1000,
         None,
     ]
+
+
+class NeverEnding:
+    """Its streams lack their end."""
+
+    def __init__(self) -> None:
+        self.streamed: list[bool] = []
+
+    async def complete(self, request: ModelRequest, *, on_text: TextSink | None = None) -> ModelAnswer:
+        self.streamed.append(on_text is not None)
+        if on_text is not None:
+            raise CutAnswerError("no end")
+        return said("Hello")
+
+
+async def test_after_a_cut_stream_the_answer_comes_in_one_piece():
+    backend = NeverEnding()
+    resolver = ModelResolver({"openai": backend}, default_provider="openai", default_model="m")
+    router = ModelRouter(resolver, Retrying(3, backoff=lambda _attempt: 0.0))
+    for _ in range(2):
+        answer = await router.complete(request_of("m"), on_text=lambda _text: None)
+        assert answer.text == "Hello"
+    # the next message is streamed again: a connection may break once
+    assert backend.streamed == [True, False, True, False]

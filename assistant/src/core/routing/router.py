@@ -8,7 +8,7 @@ those whose failure may pass are asked again, round after round, while the messa
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 from math import inf
@@ -21,6 +21,7 @@ from .. import metrics
 from ..errors import (
     BadAnswerError,
     ContextOverflowError,
+    CutAnswerError,
     ModelError,
     ModelRefusedError,
     ModelTimeoutError,
@@ -181,7 +182,7 @@ class ModelRouter:
         share = share_of_time(request.deadline, following + 1)
         try:
             answer = await self._retrying(
-                lambda: target.backend.complete(asked, on_text=on_text),
+                _attempt(target.backend, asked, on_text),
                 provider=target.provider,
                 model=target.model,
                 alone=alone,
@@ -196,6 +197,23 @@ class ModelRouter:
             raise
         self._cooldowns.end(target.name)
         return answer
+
+
+def _attempt(
+    backend: ModelBackend, request: ModelRequest, on_text: TextSink | None
+) -> Callable[[], Awaitable[ModelAnswer]]:
+    """An attempt to be made again; not streamed after a cut one, for some servers never end their streams."""
+    sink = on_text
+
+    async def attempt() -> ModelAnswer:
+        nonlocal sink
+        try:
+            return await backend.complete(request, on_text=sink)
+        except CutAnswerError:
+            sink = None
+            raise
+
+    return attempt
 
 
 def _is_worth_a_round(failure: ModelError) -> TypeGuard[ModelUnavailableError]:
