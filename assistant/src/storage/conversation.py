@@ -6,8 +6,8 @@ Keys, each alive until nobody has used the conversation for the retention time:
 `conversations:<user id>` SET of the assistant ids that have one;
 `run:<user id>:<assistant id>` HASH, the journals of runs at work (`journal`), which live shorter.
 
-Loading and appending are one round trip each; what changes more than one key is a script, so it is done
-whole or not at all. Order: the queue serves one user's messages one by one; sub-assistants that one
+Loading and appending are one round trip each. What changes more than one key is a script, done whole or not
+at all. Order: the queue serves one user's messages one by one; sub-assistants that one
 message asks twice at once append whole turns, in any order. A compaction may end at any time: it takes turns
 from the front, and its script does nothing where the front is no longer what was summarized.
 """
@@ -16,7 +16,7 @@ import hashlib
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import cast
+from typing import NamedTuple, Self, cast
 
 import redis.asyncio as aioredis
 
@@ -25,7 +25,7 @@ from service_kit.oom_safe_writer import OomSafeWriter
 
 from ..core.model import Message
 from ..core.run_context import RunTotals
-from .journal import LIFETIME, RunJournal, RunUsage, load_run, load_spent, make_unfinished_turn
+from .journal import LIFETIME, RunJournal, RunUsage, load_journal, make_unfinished_turn
 from .summary import Summary, dump_summary, load_summary
 from .turns import Turn, dump_turn, load_turn
 from .window import count_after_compaction, count_after_forced_cut, count_within, exceeds_budget
@@ -36,9 +36,9 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """What is remembered: whole turns, oldest first, and a summary of those before them.
+    """Whole turns, oldest first, and a summary of those before them.
 
-    `begun` is what an earlier run of this very message came to, `spent` what it is known to have used.
+    `begun` are the messages of an earlier run for this very message, `spent` what such runs have used.
     """
 
     turns: tuple[Turn, ...] = ()
@@ -58,6 +58,20 @@ class Conversation:
             tokens -= first.tokens
         count = count_within(_sizes(self.turns), tokens)
         return shown + self.turns[len(self.turns) - count :]
+
+
+class _Keys(NamedTuple):
+    """The Redis keys of one conversation, in the order in which `append.lua` takes them."""
+
+    turns: str
+    summary: str
+    assistants: str
+    runs: str
+
+    @classmethod
+    def of(cls, user_id: int, assistant_id: str) -> Self:
+        place = f"{user_id}:{assistant_id}"
+        return cls(f"conversation:{place}", f"summary:{place}", _index(user_id), f"run:{place}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +106,23 @@ class ConversationStore:
 
         Runs of earlier messages that did something and never came to an answer become turns.
         """
+        keys = _Keys.of(user_id, assistant_id)
         async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.lrange(_conversation(user_id, assistant_id), 0, -1)
-            pipe.get(_summary(user_id, assistant_id))
-            pipe.hgetall(_runs(user_id, assistant_id))
+            pipe.lrange(keys.turns, 0, -1)
+            pipe.get(keys.summary)
+            pipe.hgetall(keys.runs)
             raws, summary, runs = await pipe.execute()
+        # keys of this message's own runs stay: they are what a repeat goes on from
         unfinished = {name: raw for name, raw in runs.items() if not _is_of(message_id, name.decode())}
         if unfinished:
+            # read before they were turns, so they are added here as the script adds them there
             raws += await self._store_unfinished_runs(user_id, assistant_id, unfinished)
         turns = tuple(turn for raw in raws if (turn := load_turn(raw)) is not None)
         if len(turns) < len(raws):
             broken = len(raws) - len(turns)
             log.warning("broken_turns_skipped", user_id=user_id, assistant_id=assistant_id, turns=broken)
-        noted = runs.get(key.encode())
-        return Conversation(turns, load_summary(summary), load_run(noted, asked), load_spent(noted))
+        begun, spent = load_journal(runs.get(key.encode()), asked)
+        return Conversation(turns, load_summary(summary), begun, spent)
 
     def journal(
         self,
@@ -135,10 +152,10 @@ class ConversationStore:
 
         The oldest turns go without a summary where they are far beyond the budget.
         """
+        # the message waits for this write: only a number is computed here, no summary
         keep = count_after_forced_cut(_sizes((*before.turns, turn)), budget)
-        place = user_id, assistant_id
         await self._append(
-            keys=[_conversation(*place), _summary(*place), _index(user_id), _runs(*place)],
+            keys=_Keys.of(user_id, assistant_id),
             args=[dump_turn(turn), turn.key, assistant_id, self._retention_ms, keep or 0],
         )
         if keep is not None:
@@ -152,10 +169,12 @@ class ConversationStore:
 
         With `keep` no more than so many of the newest stay, though the budget may hold more.
         """
+        keys = _Keys.of(user_id, assistant_id)
         async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.lrange(_conversation(user_id, assistant_id), 0, -1)
-            pipe.get(_summary(user_id, assistant_id))
+            pipe.lrange(keys.turns, 0, -1)
+            pipe.get(keys.summary)
             raws, summary = await pipe.execute()
+        # a turn that cannot be read keeps its place, for the script counts places
         turns = [load_turn(raw) for raw in raws]
         sizes = [turn.tokens if turn else 0 for turn in turns]
         kept = count_after_compaction(sizes, budget) if exceeds_budget(sizes, budget) else len(raws)
@@ -177,9 +196,9 @@ class ConversationStore:
 
         False: it is not the conversation any more that was read; nothing was changed.
         """
-        place = oldest.user_id, oldest.assistant_id
+        keys = _Keys.of(oldest.user_id, oldest.assistant_id)
         is_compacted = await self._compact(
-            keys=[_conversation(*place), _summary(*place)], args=[*oldest.front, dump_summary(summary)]
+            keys=[keys.turns, keys.summary], args=[*oldest.front, dump_summary(summary)]
         )
         return bool(is_compacted)
 
@@ -188,18 +207,17 @@ class ConversationStore:
         index = _index(user_id)
         members = await cast("Awaitable[set[bytes]]", self._redis.smembers(index))
         assistants = [member.decode() for member in members]
-        keys = [make(user_id, each) for each in assistants for make in (_conversation, _summary, _runs)]
-        await self._redis.delete(index, *keys)
+        await self._redis.delete(index, *(key for each in assistants for key in _Keys.of(user_id, each)))
         return len(assistants)
 
     async def _note(self, user_id: int, assistant_id: str, key: str, noted: bytes) -> None:
-        runs, index = _runs(user_id, assistant_id), _index(user_id)
+        keys = _Keys.of(user_id, assistant_id)
         await self._writer.write(
-            ("HSET", runs, key, noted),
-            ("PEXPIRE", runs, min(int(LIFETIME * 1000), self._retention_ms)),
-            # so that it is forgotten with the rest, though there be no turn yet
-            ("SADD", index, assistant_id),
-            ("PEXPIRE", index, self._retention_ms),
+            ("HSET", keys.runs, key, noted),
+            ("PEXPIRE", keys.runs, min(int(LIFETIME * 1000), self._retention_ms)),
+            # so that `forget` finds the journal, though there may be no turn yet
+            ("SADD", keys.assistants, assistant_id),
+            ("PEXPIRE", keys.assistants, self._retention_ms),
         )
 
     async def _store_unfinished_runs(
@@ -213,23 +231,10 @@ class ConversationStore:
             dumped = dump_turn(turn) if turn is not None else b""
             args += (name, dumped)
             turns += [dumped] if dumped else []
-        await self._store_unfinished(
-            keys=[_runs(user_id, assistant_id), _conversation(user_id, assistant_id)], args=args
-        )
+        keys = _Keys.of(user_id, assistant_id)
+        await self._store_unfinished(keys=[keys.runs, keys.turns], args=args)
         log.info("unfinished_runs_remembered", assistant_id=assistant_id, runs=len(turns))
         return turns
-
-
-def _conversation(user_id: int, assistant_id: str) -> str:
-    return f"conversation:{user_id}:{assistant_id}"
-
-
-def _summary(user_id: int, assistant_id: str) -> str:
-    return f"summary:{user_id}:{assistant_id}"
-
-
-def _runs(user_id: int, assistant_id: str) -> str:
-    return f"run:{user_id}:{assistant_id}"
 
 
 def _is_of(message_id: str, key: str) -> bool:

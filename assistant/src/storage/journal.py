@@ -1,4 +1,4 @@
-"""What a run has done so far, so that a repeat of it goes on where it stopped.
+"""The journal of a run: what it has done so far, so that a repeat goes on where it stopped.
 
 A message is delivered again when the process died before the acknowledgement. Asked anew, a model may
 call other tools than the first time, or the same ones in another order: effects would happen twice
@@ -6,16 +6,16 @@ under two idempotency keys. So the tool loop notes the run's messages *before* i
 the model asked for, and again when their results are there. A repeat is given these messages: results
 that are there are not fetched again, calls without a result are run again under the same key.
 
-With the messages goes what the run has used of models: a process that is killed cannot count it, so a
-repeat does. Several journals of one run (its sub-assistants') may tell of the same calls, each as of its
-last note.
+With the messages goes what the run has used of models: a process that is killed cannot record it, so a
+repeat does. Several journals of one run (its sub-assistants') may hold the same model calls, each as of
+its last note.
 
 Key: `run:<user id>:<assistant id>` HASH, by the key of the run's context; what a run noted goes with the
 turn that ends it, else LIFETIME after the last note. A sub-assistant's run has the call path in its
 context's key, and so a journal of its own.
 
 A run may also fail for good after its tools have done something: the user gets a friendly sentence, and
-will ask again. So the next message finds what that run did as an *unfinished* turn of the conversation.
+asks again. The next message finds what that run did as an *unfinished* turn of the conversation.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -76,7 +76,10 @@ class RunUsage:
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """As it is stored; `asked` is the bare text of the message, whose run alone may go on from it."""
+    """As it is stored: other versions have written it, so the names of its fields stay.
+
+    `asked` is the bare text of the message: a run for another text does not go on from here.
+    """
 
     asked: str
     messages: tuple[StoredMessage, ...]
@@ -111,23 +114,23 @@ class RunJournal:
         await self._keep(_record.dump_json(_Record(self._asked, tuple(messages), spent)))
 
 
-def load_run(raw: bytes | None, asked: str) -> tuple[Message, ...]:
-    """The stored messages; empty where there are none that a run for `asked` can go on from."""
-    record = _load_record(raw)
-    return record.messages if record is not None and record.asked == asked else ()
+def load_journal(raw: bytes | None, asked: str) -> tuple[tuple[Message, ...], tuple[RunUsage, ...]]:
+    """The stored messages, and what the run and those before it had used.
 
-
-def load_spent(raw: bytes | None) -> tuple[RunUsage, ...]:
-    """What the run and those before it had used; empty where that is not known."""
+    There are no messages where a run for `asked` cannot go on from them, and no usage where it is not known.
+    """
     record = _load_record(raw)
-    return record.spent if record is not None else ()
+    if record is None:
+        return (), ()
+    return (record.messages if record.asked == asked else ()), record.spent
 
 
 def make_unfinished_turn(key: str, raw: bytes) -> Turn | None:
-    """What a run did that never came to an answer, as a turn; None where that cannot be told."""
+    """A turn of what a run did that never came to an answer; None where the journal cannot be read."""
     record = _load_record(raw)
     if record is None:
         return None
+    # providers refuse a history with an open call, so each gets a result that says it is uncertain
     open_calls: dict[str, Message] = {}
     for message in record.messages:
         if isinstance(message, AssistantMessage):
@@ -158,7 +161,7 @@ def _is_resumable(messages: Sequence[Message]) -> bool:
             case AssistantMessage(tool_calls=calls) if calls and not open_calls:
                 open_calls = [call.id for call in calls]
                 if len(set(open_calls)) < len(open_calls):
-                    return False
+                    return False  # two calls under one id: whose a result is cannot be known
             case ToolMessage(call_id=call_id) if call_id in open_calls:
                 open_calls.remove(call_id)
             case _:

@@ -4,10 +4,10 @@ The row in rest_service (UserAssistantThread) is the record: one a user and assi
 either of them, and whatever it named before is put on the list of discards. Beside it, in Redis, stands
 how far the conversation had come: `threads:<user id>` HASH, assistant id → `KnownThread` as JSON.
 
-The turns that we keep ourselves are the truth, and the provider's conversation a copy that is used only
-where it is known to be equal. So what is known is *taken out* before a run and put back after it: after a
-crash, a failure in mid-run, or a second run at the same time nothing is there, and the next run makes a
-new conversation out of our turns. The same happens when turns were compacted into a summary, forgotten, or
+The turns in Redis are the truth. The provider's conversation is a copy, used only where it is known to be
+equal. So a run takes what is known *out* of Redis and puts it back at its end: after a crash, a failure in
+mid-run, or a second run at the same time nothing is there, and the next run makes a new conversation out of
+the turns. The same happens when turns were compacted into a summary, forgotten, or
 added without the provider (a fallback model answered).
 """
 
@@ -107,6 +107,7 @@ class ProviderThreads:
 
     async def take(self, user_id: int, assistant_id: str) -> KnownThread | None:
         """What is known of the pair's conversation; from now on nothing is, until `save`."""
+        # in one transaction: of two runs at the same time one gets it
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.hget(_key(user_id), assistant_id)
             pipe.hdel(_key(user_id), assistant_id)
@@ -165,13 +166,14 @@ class ProviderThreads:
                 new = UserThreadCreate(user_id=user_id, assistant_id=pair[1], thread_id=thread_id)
                 return await self._send(endpoints.create_thread(new))
         except ConflictError:
+            # another replica was first; ours is deleted again already
             rows = await self._send(endpoints.threads(*pair))
             if not rows:
                 raise
             return rows[0]
 
     async def _send(self, call: endpoints.Call[T]) -> T:
-        """The answer, but not after the client's own patience: a user waits, and can be answered without."""
+        """The answer, within less time than the client allows: a user waits, and can be answered without."""
         try:
             async with asyncio.timeout(REST_TIMEOUT):
                 return await self._rest.send(call)

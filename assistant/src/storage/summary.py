@@ -28,6 +28,7 @@ class Summary:
 
     def as_turn(self) -> Turn:
         """The first exchange of the history that a model gets; the same bytes until the next compaction."""
+        # the notes repeat what users wrote: they must not close the frame around them
         text = self.text.replace("</summary>", "</ summary>")
         shown = f"{_INTRODUCTION}\n<summary>\n{text}\n</summary>"
         return turn_of(SUMMARY_KEY, "", (UserMessage(shown), AssistantMessage(_ACKNOWLEDGEMENT)))

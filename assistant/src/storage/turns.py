@@ -2,8 +2,7 @@
 
 Providers refuse a history in which a tool call has no result or a result no call, for ever after
 (every later request carries it). So a turn is stored whole in one step, trimming happens between
-turns only, and what is read is repaired before use: an older version or a foreign hand may have
-written it.
+turns only, and what is read is repaired before use: an older version may have written it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -51,6 +50,7 @@ _turn: TypeAdapter[Turn] = TypeAdapter(Turn)
 
 def turn_of(key: str, asked: str, messages: Sequence[Message]) -> Turn:
     """A turn of these messages, without what only its own run needs."""
+    # opaque reasoning is large, and providers want it back within the run alone
     kept = tuple(
         replace(message, opaque="") if isinstance(message, AssistantMessage) and message.opaque else message
         for message in messages
@@ -87,6 +87,7 @@ def load_turn(raw: bytes) -> Turn | None:
         return None
     messages = tuple(repair(turn.messages))
     if messages == turn.messages:
+        # the stored size still holds; counting it anew at every load would cost more than the rest
         return turn if _is_exchange(messages) else None
     return turn_of(turn.key, turn.asked, messages) if _is_exchange(messages) else None
 
@@ -114,6 +115,7 @@ def repair(messages: Sequence[Message]) -> Iterator[Message]:
                 yield message
             continue
         results: dict[str, ToolMessage] = {}
+        # of two results for one call the first counts
         while position < len(messages) and isinstance(result := messages[position], ToolMessage):
             results.setdefault(result.call_id, result)
             position += 1

@@ -39,7 +39,7 @@ class Budget:
     ceiling: int | None = None
 
     def check(self, message: int) -> None:
-        """Raises ContextOverflowError for a message that is too long even alone."""
+        """Raise ContextOverflowError for a message that is too long even without history."""
         if self.ceiling is not None and message > self.ceiling:
             msg = f"a message of about {message} tokens; the model takes {self.ceiling}"
             raise ContextOverflowError(msg)
@@ -58,6 +58,7 @@ def budget_of(history: int, *, window: int | None, fixed: int, output: int | Non
     """
     if window is None:
         return Budget(history)
+    # a message up to the ceiling is sent alone; history needs the margin, for its size is estimated
     ceiling = window - fixed - (output or min(ANSWER_TOKENS, window // 4))
     room = max(0, ceiling - int(window * MARGIN))
     return Budget(max(1, min(history, room)), room, max(0, ceiling))
@@ -66,6 +67,7 @@ def budget_of(history: int, *, window: int | None, fixed: int, output: int | Non
 def count_within(sizes: Sequence[int], tokens: float) -> int:
     """How many of the last `sizes` are at most `tokens` together; 0 where the last alone is larger."""
     count = 0
+    # from the newest backwards; the first that does not fit ends it, so that no turn in between is missing
     for size in reversed(sizes):
         tokens -= size
         if tokens < 0:

@@ -9,8 +9,7 @@ from assistant.src.storage.journal import (
     NO_ANSWER,
     NO_RESULT,
     RunJournal,
-    load_run,
-    load_spent,
+    load_journal,
     make_unfinished_turn,
 )
 from assistant.src.storage.turns import dump_turn, load_turn
@@ -38,7 +37,7 @@ def record(*noted: Message, asked: str = ASKED) -> bytes:
     ],
 )
 def test_a_run_goes_on_from_what_was_noted(noted):
-    assert load_run(record(*noted), ASKED) == noted
+    assert load_journal(record(*noted), ASKED)[0] == noted
 
 
 async def test_what_was_used_until_a_note_is_noted_with_what_runs_before_had_used():
@@ -57,18 +56,18 @@ async def test_what_was_used_until_a_note_is_noted_with_what_runs_before_had_use
         assistant_id="id", assistant="Secretary", model="openai/demo", usage=Usage(10, 5, 1), seconds=0.25
     )
     await RunJournal(ASKED, (), totals, keep).note([OPENING, CALLS])
-    spent = {one.run: one.uses for one in load_spent(kept[0])}
+    spent = {one.run: one.uses for one in load_journal(kept[0], ASKED)[1]}
     assert spent == {totals.run: (use(1),), "before": (use(2),)}
-    assert load_run(kept[0], ASKED) == (OPENING, CALLS)
+    assert load_journal(kept[0], ASKED)[0] == (OPENING, CALLS)
 
 
 @pytest.mark.parametrize("raw", [None, b"{not json", record(OPENING, CALLS)])
 def test_where_nothing_was_noted_nothing_was_used(raw):
-    assert load_spent(raw) == ()
+    assert load_journal(raw, ASKED)[1] == ()
 
 
 def test_what_the_provider_wants_back_is_kept():
-    _, calls = load_run(record(OPENING, CALLS), ASKED)
+    _, calls = load_journal(record(OPENING, CALLS), ASKED)[0]
     assert isinstance(calls, AssistantMessage)
     assert calls.opaque == CALLS.opaque
 
@@ -89,13 +88,13 @@ def test_what_the_provider_wants_back_is_kept():
     ],
 )
 def test_of_anything_else_nothing_is_taken(raw):
-    assert load_run(raw, ASKED) == ()
+    assert load_journal(raw, ASKED)[0] == ()
 
 
 @given(st.lists(messages, max_size=6))
 def test_an_unfinished_run_is_a_turn_that_providers_take(stored):
     turn = make_unfinished_turn("tg:1", record(OPENING, *stored))
-    assert (turn is None) == (load_run(record(OPENING, *stored), ASKED) == ())
+    assert (turn is None) == (load_journal(record(OPENING, *stored), ASKED)[0] == ())
     if turn is not None:
         assert_acceptable(turn.messages)
         assert load_turn(dump_turn(turn)) == turn
@@ -110,6 +109,6 @@ def test_calls_without_a_result_are_told_to_be_uncertain():
 
 @given(st.lists(messages, max_size=6))
 def test_whatever_is_stored_only_the_last_round_may_be_open(stored):
-    begun = load_run(record(OPENING, *stored), ASKED)
+    begun = load_journal(record(OPENING, *stored), ASKED)[0]
     last = max((n for n, one in enumerate(begun) if isinstance(one, AssistantMessage)), default=len(begun))
     assert_acceptable(begun[:last])
