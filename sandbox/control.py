@@ -132,10 +132,10 @@ class Control:
     async def _list_sent(self, request: web.Request) -> web.Response:
         """Texts that bots sent, with numbers above `after`; waits up to `wait` seconds for the first."""
         after = _number(request, "after")
-        if not self._stats.sent_after(int(after)):
+        if not self._stats.list_sent_after(int(after)):
             async with asyncio.timeout(MAX_WAIT + 1):
                 await self._stats.changed.wait(min(_number(request, "wait"), MAX_WAIT))
-        return web.json_response({"sent": [asdict(sent) for sent in self._stats.sent_after(int(after))]})
+        return web.json_response({"sent": [asdict(sent) for sent in self._stats.list_sent_after(int(after))]})
 
     async def _list_requests(self, request: web.Request) -> web.Response:
         """The newest request bodies that the model got, oldest first; `target` is always openai."""

@@ -155,11 +155,11 @@ async def silence(request: web.Request, seconds: float) -> None:
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     # a handler is not told that its client left: it has to look
-    while (left := end - loop.time()) > 0 and not _gone(request):  # noqa: ASYNC110 - see above
+    while (left := end - loop.time()) > 0 and not _is_closed(request):  # noqa: ASYNC110 - see above
         await asyncio.sleep(min(left, _LOOK_EVERY))
 
 
-def _gone(request: web.Request) -> bool:
+def _is_closed(request: web.Request) -> bool:
     return request.transport is None or request.transport.is_closing()
 
 

@@ -55,13 +55,13 @@ class Guard:
     def __call__(self, handler: Handler) -> Handler:
         """The same handler, for those who know the secret."""
 
-        async def guarded(request: web.Request) -> web.StreamResponse:
-            response = self._refused(request) or await handler(request)
+        async def check(request: web.Request) -> web.StreamResponse:
+            response = self._refuse(request) or await handler(request)
             if not response.prepared:
                 response.headers.update(_HEADERS)
             return response
 
-        return guarded
+        return check
 
     def opens(self, secret: str) -> bool:
         """Whether this is the secret."""
@@ -76,7 +76,7 @@ class Guard:
             shown = request.cookies.get(KEY, "")
         return self.opens(shown.strip())
 
-    def _refused(self, request: web.Request) -> web.Response | None:
+    def _refuse(self, request: web.Request) -> web.Response | None:
         if not self.is_known(request):
             return problem(401, "unauthorized", "Open the link that ./manage.py start prints.")
         if request.method in _WITH_BODY and request.content_type != "application/json":

@@ -40,7 +40,7 @@ class Stats:
         """A call of `method` came in."""
         self.calls[f"{target}.{method}"] += 1
 
-    def sent(self, chat_id: int, message_id: int, text: str) -> None:
+    def record_sent(self, chat_id: int, message_id: int, text: str) -> None:
         """A bot sent a text."""
         self._total += 1
         fingerprint = hash((chat_id, text))
@@ -51,7 +51,7 @@ class Stats:
         self._sent.append(Sent(self._total, chat_id, message_id, text, time.time()))
         self.changed.fire()
 
-    def sent_after(self, number: int) -> list[Sent]:
+    def list_sent_after(self, number: int) -> list[Sent]:
         """The kept sends with a number above `number`."""
         missing = self._total - number
         if missing <= 0:

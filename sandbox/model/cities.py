@@ -120,7 +120,7 @@ def find_cities(text: str) -> tuple[City, ...]:
     return tuple(city for _start, city in sorted(found.values(), key=lambda pair: pair[0]))
 
 
-def known_cities() -> tuple[tuple[City, tuple[str, ...]], ...]:
+def list_cities() -> tuple[tuple[City, tuple[str, ...]], ...]:
     """The table: each city with its English spellings."""
     return tuple((entry.city, entry.names) for entry in _entries())
 

@@ -157,10 +157,10 @@ def _value(name: str, schema: JsonObject, hints: Hints) -> Json:
         found = hints.text
     if role == "action":
         found = hints.action[0] if hints.action else None
-    return _typed(found, schema)
+    return _fit_type(found, schema)
 
 
-def _typed(value: Json, schema: JsonObject) -> Json:
+def _fit_type(value: Json, schema: JsonObject) -> Json:
     """`value` where it is of the schema's type, or can be made so."""
     kind = schema.get("type")
     kinds = kind if isinstance(kind, list) else [kind]

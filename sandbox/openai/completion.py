@@ -29,7 +29,7 @@ class Completion:
 
     def as_json(self) -> JsonObject:
         """The answer without streaming."""
-        calls = nested_calls(self.answer)
+        calls = nest_calls(self.answer)
         message: JsonObject = {
             "role": "assistant",
             "content": None if calls else self.answer.text,
@@ -51,7 +51,7 @@ class Completion:
 
     def chunks(self, *, include_usage: bool) -> Iterator[JsonObject]:
         """The answer with streaming; usage comes last, in a chunk without choices."""
-        calls = nested_calls(self.answer)
+        calls = nest_calls(self.answer)
         yield self._chunk({"role": "assistant", "content": None if calls else "", "refusal": None})
         for number, call in enumerate(calls):
             function = call["function"]
@@ -87,7 +87,7 @@ class Completion:
         }
 
 
-def nested_calls(answer: Answer) -> list[JsonObject]:
+def nest_calls(answer: Answer) -> list[JsonObject]:
     """Calls as Chat Completions and the classic runs write them."""
     return [
         {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}

@@ -117,15 +117,15 @@ def _item(where: str, item: object, lookup: Lookup) -> JsonObject:
             return _message(where, item)
         case "function_call":
             _need(where, item, "call_id", "name", "arguments")
-            return _kept(item, "fc_") | {"status": "completed"}
+            return _keep(item, "fc_") | {"status": "completed"}
         case "function_call_output":
             _need(where, item, "call_id")
             read_text(f"{where}.output", item.get("output"))
-            return _kept(item, "fco_") | {"status": "completed"}
+            return _keep(item, "fco_") | {"status": "completed"}
         case "reasoning":
             return _reasoning(where, item, lookup)
         case "item_reference":
-            return _known(str(item.get("id")), lookup)
+            return _look_up(str(item.get("id")), lookup)
     raise InvalidRequestError(
         f"Invalid value: '{kind}'. Supported values are: 'message', 'function_call', "
         "'function_call_output', 'reasoning', and 'item_reference'.",
@@ -151,7 +151,7 @@ def _reasoning(where: str, item: JsonObject, lookup: Lookup) -> JsonObject:
     _need(where, item, "id")
     sealed = item.get("encrypted_content")
     if sealed is None:
-        return _known(item["id"], lookup)
+        return _look_up(item["id"], lookup)
     if sealed != f"{SEALED}{item['id']}":
         raise InvalidRequestError(
             f"The encrypted content for item {item['id']} could not be verified.",
@@ -160,7 +160,7 @@ def _reasoning(where: str, item: JsonObject, lookup: Lookup) -> JsonObject:
     return dict(item)
 
 
-def _known(number: str, lookup: Lookup) -> JsonObject:
+def _look_up(number: str, lookup: Lookup) -> JsonObject:
     found = lookup(number)
     if found is None:
         raise ApiError(
@@ -172,7 +172,7 @@ def _known(number: str, lookup: Lookup) -> JsonObject:
     return found
 
 
-def _kept(item: JsonObject, prefix: str) -> JsonObject:
+def _keep(item: JsonObject, prefix: str) -> JsonObject:
     return {"id": new_id(prefix), **{name: value for name, value in item.items() if value is not None}}
 
 

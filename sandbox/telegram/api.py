@@ -39,20 +39,20 @@ class BotApi:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         token = _TOKEN.fullmatch(request.match_info["token"])
         if token is None:
-            return _refused(BotApiError(404, "Not Found"))
+            return _refuse(BotApiError(404, "Not Found"))
         if self._token and not hmac.compare_digest(token[0].encode(), self._token.encode()):
-            return _refused(BotApiError(401, "Unauthorized"))
+            return _refuse(BotApiError(401, "Unauthorized"))
         if request.headers.get("Sec-Fetch-Site", "none") != "none":
             # a page in somebody's browser, not a bot: it could confirm updates or write as the bot
-            return _refused(BotApiError(403, "Forbidden: the sandbox's bots do not live in web pages"))
+            return _refuse(BotApiError(403, "Forbidden: the sandbox's bots do not live in web pages"))
         name = request.match_info["method"]
         self._stats.count("telegram", name)
         try:
             parameters = await read_parameters(request)
         except web.HTTPRequestEntityTooLarge:
-            return _refused(BotApiError(413, "Request Entity Too Large"))
+            return _refuse(BotApiError(413, "Request Entity Too Large"))
         except BadRequestError as error:
-            return _refused(error)
+            return _refuse(error)
 
         async def proceed() -> web.Response:
             return await self._call(int(token[1]), name, parameters)
@@ -61,7 +61,7 @@ class BotApi:
         if fault is None:
             return await proceed()
         self._stats.faults[f"telegram.{fault.kind}"] += 1
-        return await suffer(fault, request, proceed, _refused_by_fault)
+        return await suffer(fault, request, proceed, _apply_fault)
 
     async def _call(self, bot_id: int, name: str, parameters: Parameters) -> web.Response:
         method = self._methods.table.get(name.lower())
@@ -70,7 +70,7 @@ class BotApi:
                 raise method_not_found()
             result = await method(bot_id, parameters)
         except BotApiError as error:
-            return _refused(error)
+            return _refuse(error)
         return _answer(200, {"ok": True, "result": result})
 
 
@@ -85,13 +85,13 @@ _USUAL = {
 }
 
 
-def _refused_by_fault(fault: Fault) -> web.Response:
+def _apply_fault(fault: Fault) -> web.Response:
     retry_after = fault.retry_after if fault.retry_after is not None or fault.status != 429 else 1
     usual = _USUAL.get(fault.status, "Internal Server Error").format(retry_after=retry_after)
-    return _refused(BotApiError(fault.status, fault.description or usual, retry_after))
+    return _refuse(BotApiError(fault.status, fault.description or usual, retry_after))
 
 
-def _refused(error: BotApiError) -> web.Response:
+def _refuse(error: BotApiError) -> web.Response:
     body: dict[str, object] = {"ok": False, "error_code": error.code, "description": error.description}
     if error.retry_after is not None:
         body["parameters"] = {"retry_after": error.retry_after}

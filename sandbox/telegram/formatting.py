@@ -43,7 +43,7 @@ def utf16_length(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
 
 
-def formatted(
+def format_text(
     text: str, entities: Sequence[Entity] | None, parse_mode: str | None
 ) -> tuple[str, list[Entity]]:
     """The text as it will be shown and its entities; raises BadRequestError as Telegram would."""
@@ -56,13 +56,13 @@ def formatted(
             )
         text, found = parse_html(text)
     else:
-        found = _checked(text, entities or ())
+        found = _check_entities(text, entities or ())
     if not text.strip():
         raise BadRequestError("text must be non-empty" if text else "message text is empty")
     if utf16_length(text) > MAX_TEXT:
         raise BadRequestError("message is too long")
     return text, sorted(
-        [*found, *_detected(text, found)], key=lambda entity: (entity["offset"], -entity["length"])
+        [*found, *_detect_entities(text, found)], key=lambda entity: (entity["offset"], -entity["length"])
     )[:MAX_ENTITIES]
 
 
@@ -74,7 +74,7 @@ def command_entities(text: str) -> list[Entity]:
     ]
 
 
-def _detected(text: str, given: Sequence[Entity]) -> list[Entity]:
+def _detect_entities(text: str, given: Sequence[Entity]) -> list[Entity]:
     """Commands and addresses that Telegram finds by itself, outside code and links."""
     if "/" not in text:
         return []
@@ -97,7 +97,7 @@ def _detected(text: str, given: Sequence[Entity]) -> list[Entity]:
     ]
 
 
-def _checked(text: str, entities: Sequence[Entity]) -> list[Entity]:
+def _check_entities(text: str, entities: Sequence[Entity]) -> list[Entity]:
     kept: list[Entity] = []
     for entity in entities:
         if not isinstance(entity, dict):

@@ -139,7 +139,7 @@ class Messenger:
             self._current = bot_id
         return queue
 
-    def polled(self, bot_id: int) -> None:
+    def note_poll(self, bot_id: int) -> None:
         """People write to the bot that asked for updates last."""
         self._current = bot_id
 
@@ -175,7 +175,7 @@ class Messenger:
         """A bot writes."""
         chat.typing_until = 0.0
         message = self._append(chat, "bot", text, entities, reply_markup)
-        self._stats.sent(chat.id, message.number, text)
+        self._stats.record_sent(chat.id, message.number, text)
         return message
 
     def edit(
@@ -195,7 +195,7 @@ class Messenger:
             )
         message.text, message.entities, message.reply_markup = text, entities, reply_markup
         message.edited = int(time.time())
-        self._changed(chat, message)
+        self._announce_change(chat, message)
 
     def type(self, chat: Chat) -> None:
         """The bot is seen typing for a moment."""
@@ -265,10 +265,10 @@ class Messenger:
             reply_markup=reply_markup,
         )
         chat.messages.append(message)
-        self._changed(chat, message)
+        self._announce_change(chat, message)
         return message
 
-    def _changed(self, chat: Chat, message: ChatMessage) -> None:
+    def _announce_change(self, chat: Chat, message: ChatMessage) -> None:
         chat.revision += 1
         message.revision = chat.revision
         self._store.save_message(chat.id, message.number, message.as_json())

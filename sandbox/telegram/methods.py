@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from .errors import BadRequestError, BotApiError
-from .formatting import formatted
+from .formatting import format_text
 from .messenger import Chat, Messenger
 from .parameters import Parameters
 
@@ -51,7 +51,7 @@ class Methods:
 
     async def _get_updates(self, bot_id: int, parameters: Parameters) -> Result:
         queue = self._messenger.bot(bot_id)
-        self._messenger.polled(bot_id)
+        self._messenger.note_poll(bot_id)
         return await queue.get(
             offset=parameters.integer("offset"),
             limit=parameters.integer("limit", 100),
@@ -87,7 +87,7 @@ class Methods:
 
     async def _send_message(self, bot_id: int, parameters: Parameters) -> Result:
         chat = self._chat(parameters)
-        text, entities = formatted(
+        text, entities = format_text(
             parameters.text("text") or "", parameters.array("entities"), parameters.text("parse_mode")
         )
         message = self._messenger.send(chat, text, entities, parameters.mapping("reply_markup"))
@@ -100,7 +100,7 @@ class Methods:
             raise BadRequestError("message to edit not found")
         if message.sender != "bot":
             raise BadRequestError("message can't be edited")
-        text, entities = formatted(
+        text, entities = format_text(
             parameters.text("text") or "", parameters.array("entities"), parameters.text("parse_mode")
         )
         self._messenger.edit(chat, message, text, entities, parameters.mapping("reply_markup"))

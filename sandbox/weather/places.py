@@ -7,7 +7,7 @@ from functools import lru_cache
 from importlib.resources import files
 from math import cos, hypot, radians
 
-from ..model.cities import known_cities
+from ..model.cities import list_cities
 
 _RUSSIAN_COUNTRIES = {
     "AE": "ОАЭ", "AM": "Армения", "AR": "Аргентина", "AT": "Австрия", "AU": "Австралия",
@@ -86,7 +86,7 @@ def plain(text: str) -> str:
 @lru_cache(maxsize=1)
 def all_places() -> tuple[Place, ...]:
     """Read once."""
-    spellings = {city.english: (city.russian, *names) for city, names in known_cities()}
+    spellings = {city.english: (city.russian, *names) for city, names in list_cities()}
     table = (files(__package__) / "places.csv").read_text(encoding="utf-8")
     places = [
         Place(

@@ -74,7 +74,7 @@ def tell(turn: Turn, result: ToolResult) -> str | None:
     if moment is None:
         return plain_text(result.text)
     zone = facts.get("timezone") or facts.get("time_zone") or facts.get("tz") or facts.get("zone")
-    return _sentence(turn, moment, _asked_place(turn, zone), zone, offset_of(facts, moment))
+    return _sentence(turn, moment, _find_place(turn, zone), zone, offset_of(facts, moment))
 
 
 def _hints(tool: Tool, zone: str | None, turn: Turn) -> Hints:
@@ -88,7 +88,7 @@ def _hints(tool: Tool, zone: str | None, turn: Turn) -> Hints:
     )
 
 
-def _asked_place(turn: Turn, zone: str | None) -> City | None:
+def _find_place(turn: Turn, zone: str | None) -> City | None:
     return next((place for place in find_cities(turn.request) if place.zone == zone), None)
 
 

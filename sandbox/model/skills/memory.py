@@ -28,7 +28,7 @@ def ask(turn: Turn) -> Reply | None:
         return _name(turn)
     if _BEFORE.search(turn.request):
         return _before(turn)
-    told = _told(turn.request)
+    told = _find_name(turn.request)
     if told:
         return turn.say(
             f"Nice to meet you, {told}! I will remember it in this conversation.",
@@ -37,13 +37,13 @@ def ask(turn: Turn) -> Reply | None:
     return None
 
 
-def _told(text: str) -> str | None:
+def _find_name(text: str) -> str | None:
     match = _TOLD.search(text)
     return (match[1] or match[2]) if match else None
 
 
 def _name(turn: Turn) -> Reply:
-    told = next((name for text in reversed(turn.earlier) if (name := _told(text))), None)
+    told = next((name for text in reversed(turn.earlier) if (name := _find_name(text))), None)
     if told:
         return turn.say(f"Your name is **{told}**: you told me.", f"Вас зовут **{told}**: вы сами сказали.")
     if turn.context.name:

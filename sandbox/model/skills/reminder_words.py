@@ -16,7 +16,7 @@ def confirmation(turn: Turn, answer: Fields, text: str) -> str:
     """For what was created, changed or cancelled; an answer of another shape is passed on."""
     reminder, status = answer.get("reminder"), answer.get("status")
     if not isinstance(reminder, dict) or status not in ("created", "changed", "cancelled"):
-        return _passed_on(turn, plain_text(text))
+        return _pass_on(turn, plain_text(text))
     about = str(reminder.get("text") or reminder.get("id") or "")
     if status == "cancelled":
         return turn.pick(f"Cancelled: {about}.", f"Отменено: {about}.")
@@ -84,7 +84,7 @@ def _note(turn: Turn, note: str, reminder: Fields) -> str:
     return f"({note})"
 
 
-def _passed_on(turn: Turn, answer: str) -> str:
+def _pass_on(turn: Turn, answer: str) -> str:
     """A tool that answers with words of its own; the wished time beside them."""
     when = read_when(turn.request, turn.now)
     if when is None or when.at is None:

@@ -77,7 +77,7 @@ def go_on(turn: Turn) -> Reply | None:
         return None
     when = None if cancelling else read_when(turn.request, _now(turn))
     actions = _CANCELLING if cancelling else _CHANGING
-    calls = tuple(call(tool, _timed(turn, tool, when, Hints(action=actions, number=one))) for one in meant)
+    calls = tuple(call(tool, _add_time(turn, tool, when, Hints(action=actions, number=one))) for one in meant)
     return Reply(calls=calls) if calls else None
 
 
@@ -116,7 +116,7 @@ def _on_one(turn: Turn, tool: Tool, actions: tuple[str, ...]) -> Reply:
     if number is None:
         return Reply(calls=(call(tool, Hints(action=_LISTING)),))
     hints = Hints(action=actions, number=int(number[1]))
-    return Reply(calls=(call(tool, _timed(turn, tool, when, hints)),))
+    return Reply(calls=(call(tool, _add_time(turn, tool, when, hints)),))
 
 
 def _create(turn: Turn, tool: Tool) -> Reply:
@@ -132,7 +132,7 @@ def _create(turn: Turn, tool: Tool) -> Reply:
     subject = re.sub(r"^(?:to|about|that|о том,? что|о|про)\s+", "", without_when(_CREATE.sub(" ", words)))
     text = subject or turn.pick("Reminder", "Напоминание")
     hints = Hints(text=text, title=text, action=_CREATING)
-    return Reply(calls=(call(tool, _timed(turn, tool, when, hints)),))
+    return Reply(calls=(call(tool, _add_time(turn, tool, when, hints)),))
 
 
 def _ask_for_zone(turn: Turn, when: When) -> Reply | None:
@@ -147,7 +147,7 @@ def _ask_for_zone(turn: Turn, when: When) -> Reply | None:
     )
 
 
-def _named_zone(turn: Turn) -> str | None:
+def _find_zone(turn: Turn) -> str | None:
     """The zone of a city in the request, where the user's own is not known."""
     cities = () if turn.context.zone else find_cities(turn.request)
     return cities[0].zone if cities else None
@@ -155,16 +155,16 @@ def _named_zone(turn: Turn) -> str | None:
 
 def _now(turn: Turn) -> datetime:
     """In the zone that the wish is meant in."""
-    zone = _named_zone(turn)
+    zone = _find_zone(turn)
     return turn.now.astimezone(ZoneInfo(zone)) if zone else turn.now
 
 
-def _timed(turn: Turn, tool: Tool, when: When | None, hints: Hints) -> Hints:
+def _add_time(turn: Turn, tool: Tool, when: When | None, hints: Hints) -> Hints:
     """`hints` with the time in the one form that suits it: minutes from now, a moment, or a pattern."""
     if when is None:
         return hints
     # the user's own zone needs no word
-    zone = _named_zone(turn)
+    zone = _find_zone(turn)
     if when.at is None:
         return replace(hints, cron=when.cron, zone=zone)
     if takes(tool, "minutes") and (when.relative or not takes(tool, "start")):

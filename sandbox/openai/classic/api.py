@@ -173,19 +173,19 @@ class ClassicApi:
 def _with_header(prepare: Prepare) -> Prepare:
     """Refuse those who did not ask for this protocol."""
 
-    def checked(request: web.Request, body: JsonObject) -> Job:
+    def check(request: web.Request, body: JsonObject) -> Job:
         _check_header(request)
         return prepare(request, body)
 
-    return checked
+    return check
 
 
 def _plain_with_header(do: Plain) -> Plain:
-    def checked(request: web.Request, body: JsonObject) -> JsonObject:
+    def check(request: web.Request, body: JsonObject) -> JsonObject:
         _check_header(request)
         return do(request, body)
 
-    return checked
+    return check
 
 
 def _check_header(request: web.Request) -> None:

@@ -10,7 +10,7 @@ from typing import Literal
 from ...model.conversation import JsonObject, Message
 from ..answering import Answer, Question, answer, new_id
 from ..checks import read_forced, read_limit, read_metadata, read_nested_tools
-from ..completion import nested_calls
+from ..completion import nest_calls
 from ..errors import InvalidRequestError
 from .threads import Thread
 
@@ -155,7 +155,7 @@ class Run:
             "expires_at": self.created_at + _EXPIRES_AFTER if self.is_active else None,
             "thread_id": self.thread.id,
             "status": self.status,
-            "required_action": self._required_action(),
+            "required_action": self._describe_required_action(),
             "last_error": error if self.status == "failed" else None,
             "incomplete_details": (
                 {"reason": "max_completion_tokens"} if self.status == "incomplete" else None
@@ -166,12 +166,12 @@ class Run:
             "response_format": "auto",
         }
 
-    def _required_action(self) -> JsonObject | None:
+    def _describe_required_action(self) -> JsonObject | None:
         if self.status != "requires_action" or self.answer is None:
             return None
         return {
             "type": "submit_tool_outputs",
-            "submit_tool_outputs": {"tool_calls": nested_calls(self.answer)},
+            "submit_tool_outputs": {"tool_calls": nest_calls(self.answer)},
         }
 
     def _end(self, status: Status) -> None:

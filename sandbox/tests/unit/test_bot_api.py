@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.telegram.errors import BadRequestError
-from sandbox.telegram.formatting import formatted, parse_html, utf16_length
+from sandbox.telegram.formatting import format_text, parse_html, utf16_length
 
 CONFLICT = "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
 
@@ -292,7 +292,7 @@ def test_lengths_are_counted_in_utf16_units(text: str):
 def test_accepted_entities_lie_inside_the_text(text: str, places: list[tuple[str, int, int]]):
     entities = [{"type": kind, "offset": offset, "length": length} for kind, offset, length in places]
     try:
-        shown, accepted = formatted(text, entities, None)
+        shown, accepted = format_text(text, entities, None)
     except BadRequestError:
         return
     total = utf16_length(shown)
