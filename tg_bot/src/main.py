@@ -20,8 +20,7 @@ from .client.rest import RestClient
 from .client.telegram import TelegramClient
 from .config.settings import Settings
 from .handlers.base import Bot
-from .handlers.message import process_message
-from .handlers.update import handle_telegram_update
+from .handlers.update import handle_telegram_update, process_message
 from .services.identity import Identity, introduce_bot
 from .services.intake import Intake
 from .services.lanes import Lanes

@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service_kit.lifecycle import end_tasks
-from tg_bot.src.services.gate import Gate
-from tg_bot.src.services.rate_limiter import RateLimiter, Window
+from tg_bot.src.services.rate_limiter import Gate, RateLimiter, Window
 
 
 class Hands:
