@@ -11,25 +11,26 @@ import sys
 
 TIMEOUT = 4.0
 """Seconds; below the container probe's own limit, so that the reason is printed."""
-LONGEST = 64_000
+MAX_ANSWER = 64_000
 """Bytes of an answer that are read."""
 
 
-def look(port: int, host: str = "127.0.0.1", timeout: float = TIMEOUT) -> tuple[bool, str]:
+def probe(port: int, host: str = "127.0.0.1", timeout: float = TIMEOUT) -> tuple[bool, str]:
     """Whether the service's `/health` on `port` answers 200, and what is wrong or worth a note, in a line."""
     try:
         with socket.create_connection((host, port), timeout=timeout) as connection:
+            # HTTP/1.0: the server closes the connection, so the answer ends where the stream does
             connection.sendall(f"GET /health HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
             with connection.makefile("rb") as stream:
-                head, _, body = stream.read(LONGEST).partition(b"\r\n\r\n")
+                head, _, body = stream.read(MAX_ANSWER).partition(b"\r\n\r\n")
     except OSError as exc:
         return False, f"no answer: {exc}"
     status = head.partition(b"\r\n")[0].decode("latin-1")
-    said = _findings(body)
+    said = _problems(body)
     return (True, said) if status.split(" ")[1:2] == ["200"] else (False, said or status or "an empty answer")
 
 
-def _findings(body: bytes) -> str:
+def _problems(body: bytes) -> str:
     """The checks of a `HealthBody` that do not pass, and its notes; nothing where it is none."""
     try:
         found: dict[str, dict[str, str]] = json.loads(body)
@@ -41,7 +42,7 @@ def _findings(body: bytes) -> str:
 
 def main() -> int:
     """The probe's exit code; `docker inspect` and `./manage.py status` show what is printed."""
-    healthy, said = look(int(os.environ["HTTP_PORT"]))
+    healthy, said = probe(int(os.environ["HTTP_PORT"]))
     if said:
         print(said)  # noqa: T201 - a program's output
     return 0 if healthy else 1

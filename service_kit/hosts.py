@@ -1,13 +1,12 @@
 """The names under which our HTTP ports answer.
 
-A web site can make its own name point to 127.0.0.1 (DNS rebinding): its page, in the browser of somebody on
-this machine, then reads our ports as if they were the site's. The browser sends that name as Host; so only
-names that are known to be ours are answered.
+A web site can make its own name point to 127.0.0.1 (DNS rebinding). Its page, in a browser on this machine,
+could then read our ports as its own. The browser sends that name as Host, so we answer known names only.
 """
 
 from urllib.parse import urlsplit
 
-OURS = frozenset(
+OWN_NAMES = frozenset(
     {
         "localhost",
         "127.0.0.1",
@@ -32,18 +31,18 @@ class AllowedHosts:
     """Decides by the Host header. `further` are names beside ours, comma separated."""
 
     def __init__(self, listening_on: str, further: str = "") -> None:
-        names = {_plain(name) for name in (listening_on, *further.split(","))}
-        self._names = OURS | (names - ANY_ADDRESS)
+        names = {_normalize(name) for name in (listening_on, *further.split(","))}
+        self._names = OWN_NAMES | (names - ANY_ADDRESS)
 
     def allow(self, header: str | None) -> bool:
-        """Whether to answer. Programs that name no host at all are no browsers."""
+        """Whether to answer. A request without Host does not come from a browser."""
         if header is None:
             return True
         try:
-            return _plain(urlsplit(f"//{header}").hostname or "") in self._names
+            return _normalize(urlsplit(f"//{header}").hostname or "") in self._names
         except ValueError:
             return False
 
 
-def _plain(name: str) -> str:
+def _normalize(name: str) -> str:
     return name.strip().strip("[]").rstrip(".").lower()

@@ -1,4 +1,4 @@
-"""Uvicorn's HTTP protocol within `http_limits`: by itself it takes a head of any size, for ever."""
+"""Uvicorn's HTTP protocol within `http_limits`. Uvicorn itself limits neither a head's size nor its time."""
 
 import asyncio
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ else:
     _Protocol = object
 
 
-def bounded_protocol() -> type[asyncio.Protocol]:
+def make_bounded_protocol() -> type[asyncio.Protocol]:
     """The protocol for `uvicorn.Config(http=…)`; uvicorn is imported here, for not every service has it."""
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol  # noqa: PLC0415
 
@@ -21,6 +21,7 @@ def bounded_protocol() -> type[asyncio.Protocol]:
 class _Bounds(_Protocol):
     _deadline: asyncio.TimerHandle | None = None
     _in_head = True
+    """Whether the next bytes belong to a request's line and headers."""
     _heads = 0
     """Heads of requests that have come in whole."""
     _received = 0
@@ -28,16 +29,16 @@ class _Bounds(_Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's
         super().connection_made(transport)
-        self._await_request()
+        self._start_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_waiting()
+        self._cancel_deadline()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         in_head, heads = self._in_head, self._heads
         super().data_received(data)
-        # what has ended within this piece is bounded by the transport; the next head may have begun since
+        # a head that ended within this piece was within the piece's size; the next one may have begun since
         if in_head and self._heads == heads:
             self._received += len(data)
             if self._received > http_limits.MAX_HEAD:
@@ -46,11 +47,12 @@ class _Bounds(_Protocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head, self._received = True, 0
-        self._await_request()
+        self._start_deadline()
 
     def on_headers_complete(self) -> None:
         self._in_head, self._received = False, 0
         self._heads += 1
+        # refused before the app reads it; a chunked body has no length and is counted in `on_body`
         length = next((value for name, value in self.headers if name == b"content-length"), b"0")
         if length.isdigit() and int(length) > http_limits.MAX_BODY:
             self._refuse(413, b"Content Too Large")
@@ -65,22 +67,22 @@ class _Bounds(_Protocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._stop_waiting()
+        self._cancel_deadline()
         self._in_head, self._received = True, 0
         if not self.transport.is_closing():
             super().on_message_complete()
 
-    def _await_request(self) -> None:
-        self._stop_waiting()
-        self._deadline = self.loop.call_later(http_limits.RECEIVE_TIMEOUT, self._give_up)
+    def _start_deadline(self) -> None:
+        self._cancel_deadline()
+        self._deadline = self.loop.call_later(http_limits.RECEIVE_TIMEOUT, self._on_deadline)
 
-    def _stop_waiting(self) -> None:
+    def _cancel_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
 
-    def _give_up(self) -> None:
+    def _on_deadline(self) -> None:
         if self.flow.read_paused:  # the app is slow, not the sender
-            self._await_request()
+            self._start_deadline()
         else:
             self._refuse(408, b"Request Timeout")
 

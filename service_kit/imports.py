@@ -13,7 +13,7 @@ FOR_TESTS = {"tests", "testing"}
 """Folders that may need the developers' tools."""
 
 
-def modules(package: str) -> list[str]:
+def list_modules(package: str) -> list[str]:
     """The names of `package` and of all modules below it but those for tests."""
     paths = importlib.import_module(package).__path__
     found = [module.name for module in pkgutil.walk_packages(paths, f"{package}.")]
@@ -22,7 +22,7 @@ def modules(package: str) -> list[str]:
 
 def main(packages: list[str]) -> None:
     """Import all; the first that fails ends the program with its traceback."""
-    names = [name for package in packages for name in modules(package)]
+    names = [name for package in packages for name in list_modules(package)]
     for name in names:
         importlib.import_module(name)
     print(f"{len(names)} modules imported")  # noqa: T201 - a program's output

@@ -40,6 +40,7 @@ def _tune_garbage_collector() -> None:
     With the usual threshold of 700 objects, collecting is a fifth of the assistant's work while hundreds
     of messages wait for the model: what belongs to them is looked through again and again.
     """
+    # out of reach of all later collections
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
 
@@ -87,9 +88,10 @@ async def end_tasks(tasks: Collection[asyncio.Task[Any]]) -> None:
     ending = set(tasks)
     pending = ending
     while pending:
+        # again each turn: see `raise_if_cancelled`
         for task in pending:
             task.cancel()
         _, pending = await asyncio.wait(pending, timeout=0.2)
     for task in ending:
         if not task.cancelled():
-            task.exception()
+            task.exception()  # retrieved, or asyncio logs it as lost

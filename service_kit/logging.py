@@ -46,17 +46,17 @@ _SECRET_TEXTS = (
         r"\1***",
     ),
 )
-_MAY_HOLD_ONE = re.compile(r"[:=\s]|sk-|ya29\.|1//|GOCSPX-|gAAAAA")
+_MAY_HOLD_SECRET = re.compile(r"[:=\s]|sk-|ya29\.|1//|GOCSPX-|gAAAAA")
 """What a text must have for any of these to fit: most words of a line have nothing of it."""
 _OWN_FIELDS = frozenset({"timestamp", "level", "logger", "service"})
 """Set by this chain itself, on every line."""
 REDACTED = "***"
-_NOISY = (
+_VERBOSE = (
     *("httpx2", "httpcore2", "urllib3", "openai", "aiohttp.access", "uvicorn.access", "googleapiclient"),
     *("google_auth_oauthlib", "requests_oauthlib", "oauthlib"),
 )
 """They log each request, with the whole URL or the tokens in it; services log what matters themselves."""
-_EVERYDAY = re.compile(r".{0,7}|[^\W\d_]{0,15}")
+_COMMON_WORD = re.compile(r".{0,7}|[^\W\d_]{0,15}")
 """A secret setting's value that may be a word of any text: it is known by its name only."""
 _known_secrets: list[str] = []
 
@@ -65,7 +65,7 @@ def redact_text(text: str) -> str:
     """`text` without this process's secrets and whatever looks like a token, key or password."""
     for secret in _known_secrets:
         text = text.replace(secret, REDACTED)
-    if _MAY_HOLD_ONE.search(text):
+    if _MAY_HOLD_SECRET.search(text):
         for pattern, replacement in _SECRET_TEXTS:
             text = pattern.sub(replacement, text)
     return text
@@ -115,11 +115,12 @@ def _secrets_of(settings: ServiceSettings) -> list[str]:
     """The values of all secret settings, longest first; a list separated by commas counts one by one."""
     values = _secrets_in(settings)
     parts = {part.strip() for value in values for part in (value, *value.split(","))}
-    return sorted((part for part in parts if not _EVERYDAY.fullmatch(part)), key=len, reverse=True)
+    return sorted((part for part in parts if not _COMMON_WORD.fullmatch(part)), key=len, reverse=True)
 
 
 def configure_logging(service: str, settings: ServiceSettings) -> None:
     """Set up logging of this process; called once, first, in `main`."""
+    # in place: `redact_text` reads the same list
     _known_secrets[:] = _secrets_of(settings)
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
 
@@ -163,7 +164,7 @@ def configure_logging(service: str, settings: ServiceSettings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level)
-    for noisy in _NOISY:
+    for noisy in _VERBOSE:
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
     for loud in ("uvicorn", "uvicorn.error"):
         logging.getLogger(loud).handlers = []

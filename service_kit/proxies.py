@@ -1,7 +1,7 @@
-"""No proxy is asked for this machine or for the suite's own services.
+"""Requests to this machine and to the suite's own services bypass the environment's proxy.
 
-The environment's proxy is for what is outside; an HTTP client that obeys it (as those of models do) would
-ask it for `127.0.0.1`, which is another machine there.
+The proxy is for the outside world. An HTTP client that obeys it (those of the models do) would ask it for
+`127.0.0.1`, which is the proxy's own machine there.
 """
 
 import os
@@ -16,8 +16,9 @@ OWN_HOSTS = (
 
 def bypass_proxies(environment: MutableMapping[str, str] = os.environ) -> None:
     """Add the suite's hosts to those that the environment's proxies are not for."""
-    given = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
-    hosts = [host.strip() for host in given.split(",") if host.strip()]
+    former = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
+    hosts = [host.strip() for host in former.split(",") if host.strip()]
     if "*" not in hosts:
         hosts += [host for host in OWN_HOSTS if host not in hosts]
+    # programs differ in which of the two they read
     environment["no_proxy"] = environment["NO_PROXY"] = ",".join(hosts)

@@ -28,6 +28,7 @@ SYNC_TIMEOUT = 5.0
 
 def connect(settings: RedisSettings, *, max_connections: int = 64) -> aioredis.Redis:
     """A client for ordinary commands. Opens nothing yet; close it with `aclose()`."""
+    # waits for a free connection instead of raising at the limit
     pool = aioredis.BlockingConnectionPool.from_url(
         settings.redis_url.get_secret_value(),
         max_connections=max_connections,
@@ -41,6 +42,7 @@ def connect(settings: RedisSettings, *, max_connections: int = 64) -> aioredis.R
 
 def connect_blocking(settings: RedisSettings, *, block: float) -> aioredis.Redis:
     """A client for calls that block up to `block` seconds; it never retries by itself."""
+    # a retry inside the client would hide from the queue that an answer was lost
     return aioredis.Redis.from_url(
         settings.redis_url.get_secret_value(),
         socket_timeout=block + 10.0,

@@ -81,6 +81,7 @@ class Schedule:
 
     def latest(self, since: datetime, until: datetime) -> datetime | None:
         """The last firing in `since`…`until`, both included; None where there is none."""
+        # most jobs fire often: short windows first, so that few firings are computed
         for window in (*_WINDOWS, until - since):
             start = max(since, until - window)
             last, following = None, self.at_or_after(start)
@@ -148,7 +149,7 @@ def problem(expression: str) -> str | None:
             "'0 9 * * 1-5' is 9:00 on weekdays."
         )
     for position, (part, field) in enumerate(zip(parts, _FIELDS, strict=True)):
-        wrong = _problem_of_field(position, part, field)
+        wrong = _field_problem(position, part, field)
         if wrong:
             return wrong
     try:
@@ -158,7 +159,7 @@ def problem(expression: str) -> str | None:
     return None if found else "There is no such day: this job would never fire."
 
 
-def _problem_of_field(position: int, part: str, field: _Field) -> str | None:
+def _field_problem(position: int, part: str, field: _Field) -> str | None:
     item = rf"(?:\*|{field.values}(?:-{field.values})?)(?:/\d+)?"
     standard = re.fullmatch(rf"{item}(?:,{item})*", part, re.IGNORECASE)
     lonely_step = re.search(rf"(?:^|,)({field.values})/(\d+)(?=,|$)", part, re.IGNORECASE)

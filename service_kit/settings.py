@@ -29,6 +29,7 @@ def load(settings: type[S]) -> S:
             f"  {'.'.join(map(str, error['loc'])).upper() or 'settings'}: {error['msg']}"
             for error in exc.errors(include_input=False, include_url=False)
         )
+        # `from None`: the original error shows the values, secrets among them
         raise SystemExit(f"The environment is not complete; set these in .env:\n{problems}") from None
 
 

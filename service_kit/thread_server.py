@@ -18,7 +18,7 @@ from service_kit.hosts import REFUSAL, AllowedHosts
 
 
 class BoundedServer(ThreadingHTTPServer):
-    """Hangs up on whom it has no room for, and on senders that take too long."""
+    """Closes connections above its limit, and those of senders that take too long."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -29,7 +29,7 @@ class BoundedServer(ThreadingHTTPServer):
         self._since: dict[Any, float] = {}
 
     def verify_request(self, *_args: object) -> bool:
-        """Whether there is room."""
+        """Whether the number of connections is below the limit."""
         return len(self._since) < http_limits.MAX_CONNECTIONS
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the base class's
@@ -43,7 +43,7 @@ class BoundedServer(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def service_actions(self) -> None:
-        """Look for senders that take too long; called after each wait for a connection."""
+        """Close connections of slow senders; called after each wait for a connection."""
         latest = time.monotonic() - http_limits.RECEIVE_TIMEOUT
         for request, since in list(self._since.items()):
             if since < latest:
@@ -55,7 +55,7 @@ class BoundedServer(ThreadingHTTPServer):
 
 
 class BoundedHandler(BaseHTTPRequestHandler):
-    """Answers GET and HEAD with pages, and a head that is too long with 431."""
+    """Answers GET and HEAD with pages, and too long a head with 431."""
 
     hosts: AllowedHosts
 
@@ -75,7 +75,8 @@ class BoundedHandler(BaseHTTPRequestHandler):
         self.do_GET()
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Refuse as everywhere in the suite; the base class would answer with a page of its own."""
+        """Answer with the suite's error body; the base class has an HTML page."""
+        # what follows may be the rest of a refused request
         self.close_connection = True
         if code == HTTPStatus.NOT_IMPLEMENTED:  # a method that this class has no `do_…` for
             code, message = HTTPStatus.METHOD_NOT_ALLOWED, "Only GET and HEAD are possible here."
@@ -107,7 +108,7 @@ def refusal(status: int, code: str, message: str) -> tuple[int, str, bytes]:
 
 
 class _BoundedHead(io.BufferedIOBase):
-    """A request's stream that ends with an error where its head is too long."""
+    """A request's stream that raises LineTooLong where the head is too long."""
 
     def __init__(self, stream: io.BufferedIOBase) -> None:
         self._stream = stream

@@ -1,9 +1,9 @@
 """Exceptions as text for logs and dead letters, without what users wrote.
 
-An exception's message may hold the very value that was wrong: pydantic, jsonschema, a failed int() and a
-KeyError all show it. So only messages that are made of other things are shown: the system's, those about the
-program itself, and what the kit says of services that do not answer. Of all others the type and the place in
-the code remain.
+An exception's message may hold the wrong value itself: pydantic, jsonschema, a failed int() and a KeyError
+all show it. So only messages of types that hold no such value are shown: the system's, those about the
+program itself, and the kit's about services that do not answer. Of all others only the type and the traceback
+remain.
 """
 
 import traceback

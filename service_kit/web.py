@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from service_kit.contracts.errors import ErrorBody
 from service_kit.hosts import REFUSAL, AllowedHosts
-from service_kit.http_protocol import bounded_protocol
+from service_kit.http_protocol import make_bounded_protocol
 from service_kit.settings import ServiceSettings
 
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ def _server(app: App, settings: ServiceSettings) -> "uvicorn.Server":
             app,
             host=settings.http_host,
             port=settings.http_port,
-            http=bounded_protocol(),
-            log_config=None,
+            http=make_bounded_protocol(),
+            log_config=None,  # `configure_logging` has set up uvicorn's loggers too
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=max(1, int(settings.drain_timeout)),

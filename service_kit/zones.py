@@ -1,9 +1,9 @@
 """From what a person writes to IANA time zones.
 
-Understood are a zone's own name (`Europe/Berlin`, in any case), an offset from UTC (`UTC+5:45`), an
+It understands a zone's own name (`Europe/Berlin`, in any case), an offset from UTC (`UTC+5:45`), an
 abbreviation (`MSK`), and cities and countries in English or Russian as Unicode's CLDR names them, also
-inside a phrase ("Moscow, Russia", "по москве"). What can mean several zones gives all of them: to choose
-is the person's part.
+inside a phrase ("Moscow, Russia", "по москве"). A text that can mean several zones gives all of them; the
+person chooses.
 """
 
 import difflib
@@ -44,10 +44,11 @@ def find_zones(text: str, now: datetime) -> list[str]:
     """The zones that `text` can mean at the time `now`, empty where it means none."""
     if "/" in text and text in zone_names():
         return [text]
-    wanted = _plain(text)
+    wanted = _normalize(text)
     if offset := _OFFSET.fullmatch(wanted):
         return _at_offset(offset, now)
-    for candidate in (wanted, _plain(_FILLER.sub(" ", wanted)), _plain(_SAID_OFFSET.sub(" ", wanted))):
+    stripped = (_normalize(pattern.sub(" ", wanted)) for pattern in (_FILLER, _SAID_OFFSET))
+    for candidate in (wanted, *stripped):
         if found := _look_up(candidate, now) or _in_country(candidate, now):
             return found
     return []
@@ -56,7 +57,7 @@ def find_zones(text: str, now: datetime) -> list[str]:
 def similar_zones(text: str) -> list[str]:
     """Zones whose names are close to `text`, the closest first."""
     places = {name: zones for name, zones in _places().items() if not re.search(r"\d", name)}
-    close = difflib.get_close_matches(_plain(text), places, n=2 * SUGGESTIONS, cutoff=0.75)
+    close = difflib.get_close_matches(_normalize(text), places, n=2 * SUGGESTIONS, cutoff=0.75)
     return list(dict.fromkeys(zone for name in close for zone in places[name]))[:SUGGESTIONS]
 
 
@@ -78,7 +79,7 @@ def _in_country(phrase: str, now: datetime) -> list[str]:
         if country is None:
             continue
         city = " ".join(word for word in words[:cut] if word != ",")
-        there = _all_of(country)
+        there = _zones_in(country)
         return [zone for zone in _look_up(city, now) if zone in there] or _zones_of(country, now)
     return []
 
@@ -97,7 +98,7 @@ def _at_offset(match: re.Match[str], now: datetime) -> list[str]:
         # POSIX counts westwards: Etc/GMT-3 is three hours ahead of UTC
         return [f"Etc/GMT{-total // 60:+d}"]
     distance = timedelta(minutes=total)
-    places = sorted(_country_of(), key=lambda zone: zone not in _well_known())  # stable
+    places = sorted(_country_of(), key=lambda zone: zone not in _windows_zones())  # stable
     today = [zone for zone in places if now.astimezone(ZoneInfo(zone)).utcoffset() == distance]
     found = today or [zone for zone in places if _standard_offset(zone, now) == distance]
     return list({_country_of()[zone]: zone for zone in reversed(found)}.values())
@@ -111,11 +112,11 @@ def _standard_offset(zone: str, now: datetime) -> timedelta:
 def _zones_of(country: str, now: datetime) -> list[str]:
     """One zone where the country has one clock, else the well-known ones and one of each other clock."""
     first: dict[tuple[object, ...], str] = {}
-    for zone in sorted(_all_of(country), key=lambda zone: zone not in _well_known()):
+    for zone in sorted(_zones_in(country), key=lambda zone: zone not in _windows_zones()):
         first.setdefault(_clock(zone, now), zone)
     if len(first) == 1:
-        return [_all_of(country)[0]]
-    return [zone for zone in _all_of(country) if zone in _well_known() or zone in first.values()]
+        return [_zones_in(country)[0]]
+    return [zone for zone in _zones_in(country) if zone in _windows_zones() or zone in first.values()]
 
 
 def _clock(zone: str, now: datetime) -> tuple[object, ...]:
@@ -124,7 +125,7 @@ def _clock(zone: str, now: datetime) -> tuple[object, ...]:
     return tuple(month.astimezone(ZoneInfo(zone)).utcoffset() for month in months)
 
 
-def _plain(text: str) -> str:
+def _normalize(text: str) -> str:
     """Without case, accents and the like: São Paulo is found as sao paulo."""
     letters = unicodedata.normalize("NFKD", re.sub("[()]", " ", text.casefold()))
     return " ".join(
@@ -140,21 +141,22 @@ def _stem(name: str) -> str:
 def _places() -> Mapping[str, tuple[str, ...]]:
     """Plain names of zones, cities and Windows' zones; a zone's own name wins over a city's. Made once."""
     # names without a slash are old ones, often a country's, which may have got more zones since
-    zones = [zone for zone in zone_names() if "/" in zone or _plain(zone) not in _countries()]
+    zones = [zone for zone in zone_names() if "/" in zone or _normalize(zone) not in _countries()]
     places = {
-        _plain(name): (_today(zone),) for name, zone in _babel().get_global("windows_zone_mapping").items()
+        _normalize(name): (_current_name(zone),)
+        for name, zone in _babel().get_global("windows_zone_mapping").items()
     }
     # a zone that Unicode gives a country is the living one of those that share a city
     cities = sorted(
         (z for z in zones if not z.startswith("Etc/")), key=lambda zone: (zone in _country_of(), zone)
     )
-    places |= {_plain(city): (zone,) for zone, some in CITIES.items() for city in some.split(", ")}
-    places |= {_plain(zone.rpartition("/")[2]): (zone,) for zone in cities}
+    places |= {_normalize(city): (zone,) for zone, some in CITIES.items() for city in some.split(", ")}
+    places |= {_normalize(zone.rpartition("/")[2]): (zone,) for zone in cities}
     for language in LANGUAGES:
         for zone, about in _babel().Locale(language).time_zones.items():
-            if "city" in about and _today(zone) in zone_names():
-                places[_plain(about["city"])] = (_today(zone),)
-    return places | {_plain(zone): (zone,) for zone in zones}
+            if "city" in about and _current_name(zone) in zone_names():
+                places[_normalize(about["city"])] = (_current_name(zone),)
+    return places | {_normalize(zone): (zone,) for zone in zones}
 
 
 @cache
@@ -172,7 +174,7 @@ def _countries() -> dict[str, str]:
     """Plain names of countries, in both languages, to their ISO 3166 codes."""
     coded = _babel().get_global("territory_zones")
     named = {
-        _plain(name): code
+        _normalize(name): code
         for language in LANGUAGES
         for code, name in _babel().Locale(language).territories.items()
         if code in coded
@@ -180,7 +182,7 @@ def _countries() -> dict[str, str]:
     return {**{_stem(name): code for name, code in named.items()}, **named, **COUNTRIES}
 
 
-def _all_of(country: str) -> list[str]:
+def _zones_in(country: str) -> list[str]:
     return [zone for zone, code in _country_of().items() if code == country]
 
 
@@ -193,12 +195,12 @@ def _country_of() -> dict[str, str]:
 
 
 @cache
-def _well_known() -> frozenset[str]:
+def _windows_zones() -> frozenset[str]:
     """Those that Windows offers."""
-    return frozenset(_today(zone) for zone in _babel().get_global("windows_zone_mapping").values())
+    return frozenset(_current_name(zone) for zone in _babel().get_global("windows_zone_mapping").values())
 
 
-def _today(zone: str) -> str:
+def _current_name(zone: str) -> str:
     # Unicode keeps a zone under its first name for ever: Киев stands under Europe/Kiev
     return str(_babel().get_global("zone_aliases").get(zone, zone))
 

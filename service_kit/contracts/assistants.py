@@ -41,7 +41,7 @@ class ToolType(Choice):
 class ModelSettings(BaseModel):
     """Settings of the model and of the tool loop; what is not set takes the service's default."""
 
-    # strict: what is stored is what was written, and not a guess at what "0.3" or true might mean
+    # strict: "0.3" or true is refused instead of guessed at
     model_config = ConfigDict(extra="forbid", strict=True, str_strip_whitespace=True)
 
     temperature: float | None = Field(
@@ -181,7 +181,7 @@ class AssistantSaved(AssistantRead):
     )
 
 
-def _schema_as_text(value: Any) -> Any:  # noqa: ANN401 - whatever came in, pydantic judges what goes out
+def _dump_schema(value: Any) -> Any:  # noqa: ANN401 - whatever came in, pydantic judges what goes out
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
 
 
@@ -190,7 +190,7 @@ LONGEST_SCHEMA = 65_536
 SchemaText = Annotated[
     str,
     StringConstraints(max_length=LONGEST_SCHEMA),
-    BeforeValidator(_schema_as_text),
+    BeforeValidator(_dump_schema),
     WithJsonSchema(
         {
             "anyOf": [
@@ -228,7 +228,7 @@ _TOOL_DESCRIPTION = "Tells the model what it does and when to use it."
 _INPUT_SCHEMA = (
     "JSON Schema of the arguments, as an object or as text; top level `object`. None: the type's own."
 )
-_ASKED = "The assistant a `sub_assistant` tool asks; the other types have none."
+_TOOL_ASSISTANT = "The assistant a `sub_assistant` tool asks; the other types have none."
 _TOOL_ACTIVE = "False: no assistant has it until it is true again."
 
 
@@ -248,12 +248,12 @@ class ToolUpdate(Patch):
     input_schema: SchemaText | None = Field(
         default=None, description=_INPUT_SCHEMA, examples=[_TOOL["input_schema"]]
     )
-    assistant_id: UUID | None = Field(default=None, description=_ASKED, examples=[None])
+    assistant_id: UUID | None = Field(default=None, description=_TOOL_ASSISTANT, examples=[None])
     is_active: Flag | None = Field(default=None, description=_TOOL_ACTIVE, examples=[True])
 
 
-def _asks_somebody(schema: dict[str, Any]) -> None:
-    """For the document: a `sub_assistant` tool has its assistant, the others have none."""
+def _document_assistant_id(schema: dict[str, Any]) -> None:
+    """For the OpenAPI document: a `sub_assistant` tool has its assistant, the others have none."""
     asking = {"tool_type": {"const": ToolType.SUB_ASSISTANT.value}, "assistant_id": {"type": "string"}}
     another = {"not": {"const": ToolType.SUB_ASSISTANT.value}}
     schema["anyOf"] = [
@@ -266,7 +266,7 @@ def _asks_somebody(schema: dict[str, Any]) -> None:
 class ToolCreate(Body):
     """A new tool; also the whole of it for `PUT`."""
 
-    model_config = ConfigDict(json_schema_extra=_asks_somebody)
+    model_config = ConfigDict(json_schema_extra=_document_assistant_id)
 
     name: ToolName = Field(description=_TOOL_NAME, examples=[_TOOL["name"]])
     tool_type: ToolTypeName = Field(description=_TOOL_TYPE, examples=[_TOOL["tool_type"]])
@@ -274,7 +274,7 @@ class ToolCreate(Body):
     input_schema: SchemaText | None = Field(
         default=None, description=_INPUT_SCHEMA, examples=[_TOOL["input_schema"]]
     )
-    assistant_id: UUID | None = Field(default=None, description=_ASKED, examples=[None])
+    assistant_id: UUID | None = Field(default=None, description=_TOOL_ASSISTANT, examples=[None])
     is_active: Flag = Field(default=True, description=_TOOL_ACTIVE, examples=[True])
 
 
@@ -289,13 +289,13 @@ class ToolRead(Resource):
     input_schema: str | None = Field(
         default=None, description="JSON Schema of the arguments, as text.", examples=['{"type": "object"}']
     )
-    assistant_id: UUID | None = Field(default=None, description=_ASKED, examples=[None])
+    assistant_id: UUID | None = Field(default=None, description=_TOOL_ASSISTANT, examples=[None])
     is_active: bool = Field(description=_TOOL_ACTIVE, examples=[True])
 
 
-_LINKING = "The `id` of the assistant that may use the tool (from `GET /api/assistants`)."
-_LINKED = "The `id` of the tool (from `GET /api/tools`)."
-_INSTEAD = "Asked instead of the tool's own assistant (`sub_assistant` tools only)."
+_LINK_ASSISTANT = "The `id` of the assistant that may use the tool (from `GET /api/assistants`)."
+_LINK_TOOL = "The `id` of the tool (from `GET /api/tools`)."
+_LINK_SUB_ASSISTANT = "Asked instead of the tool's own assistant (`sub_assistant` tools only)."
 _LINK_ACTIVE = "False: this assistant does not have the tool until it is true again."
 
 
@@ -304,9 +304,9 @@ class AssistantToolCreate(Body):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"assistant_id": _ID, "tool_id": _OTHER_ID}]})
 
-    assistant_id: UUID = Field(description=_LINKING, examples=[_ID])
-    tool_id: UUID = Field(description=_LINKED, examples=[_OTHER_ID])
-    sub_assistant_id: UUID | None = Field(default=None, description=_INSTEAD, examples=[None])
+    assistant_id: UUID = Field(description=_LINK_ASSISTANT, examples=[_ID])
+    tool_id: UUID = Field(description=_LINK_TOOL, examples=[_OTHER_ID])
+    sub_assistant_id: UUID | None = Field(default=None, description=_LINK_SUB_ASSISTANT, examples=[None])
     is_active: Flag = Field(default=True, description=_LINK_ACTIVE, examples=[True])
 
 
@@ -316,7 +316,7 @@ class AssistantToolUpdate(Patch):
     model_config = ConfigDict(json_schema_extra={"examples": [{"is_active": False}]})
     clearable = frozenset({"sub_assistant_id"})
 
-    sub_assistant_id: UUID | None = Field(default=None, description=_INSTEAD, examples=[None])
+    sub_assistant_id: UUID | None = Field(default=None, description=_LINK_SUB_ASSISTANT, examples=[None])
     is_active: Flag | None = Field(default=None, description=_LINK_ACTIVE, examples=[False])
 
 
@@ -324,9 +324,9 @@ class AssistantToolRead(Resource):
     """A link between an assistant and a tool."""
 
     id: UUID = Field(description="The link's own id.", examples=["16fd2706-8baf-433b-82eb-8c7fada847da"])
-    assistant_id: UUID = Field(description=_LINKING, examples=[_ID])
-    tool_id: UUID = Field(description=_LINKED, examples=[_OTHER_ID])
-    sub_assistant_id: UUID | None = Field(default=None, description=_INSTEAD, examples=[None])
+    assistant_id: UUID = Field(description=_LINK_ASSISTANT, examples=[_ID])
+    tool_id: UUID = Field(description=_LINK_TOOL, examples=[_OTHER_ID])
+    sub_assistant_id: UUID | None = Field(default=None, description=_LINK_SUB_ASSISTANT, examples=[None])
     is_active: bool = Field(description=_LINK_ACTIVE, examples=[True])
 
 

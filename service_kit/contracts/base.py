@@ -28,9 +28,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 READING: Final[Mapping[str, Any]] = {"extra": "ignore", "context": {"reading": True}}
-"""Arguments of pydantic's `validate_json` for what another service has written, perhaps a newer one: fields
-and members that this version does not know make no answer unreadable. What comes in as a request is judged
-without them."""
+"""Arguments of pydantic's `validate_json` for the answers of another service. It may be newer: unknown fields
+and members are then no error. Requests are validated without these arguments."""
 
 
 class Choice(StrEnum):
@@ -55,6 +54,7 @@ class Choice(StrEnum):
 
     @classmethod
     def _unknown(cls, value: str) -> Self:
+        # past the enum's own constructor, which accepts known members only
         member = str.__new__(cls, value)
         member._name_ = member._value_ = value
         return member
@@ -78,7 +78,7 @@ class Body(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _storable(cls, value: Any) -> Any:  # noqa: ANN401 - whatever came in, pydantic judges what goes out
+    def _refuse_nul(cls, value: Any) -> Any:  # noqa: ANN401 - whatever came in, pydantic judges what goes out
         if _has_nul(value):
             msg = "must not contain NUL characters; PostgreSQL cannot store them"
             raise ValueError(msg)
@@ -88,15 +88,15 @@ class Body(BaseModel):
 class Patch(Body):
     """The fields a `PATCH` may change: one not sent stays, and null empties the `clearable` ones.
 
-    In Python every field may be None, which means "not sent"; said aloud, a null for a field that
-    cannot be empty is refused, and the document does not offer it.
+    In Python each field may be None, which means "not sent". A request's null for a field that cannot be
+    empty is refused, and the OpenAPI document does not offer it.
     """
 
     clearable: ClassVar[frozenset[str]] = frozenset()
 
     @field_validator("*", mode="before")
     @classmethod
-    def _kept_or_set(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - as `_storable`
+    def _refuse_null(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - as `_refuse_nul`
         if value is None and info.field_name not in cls.clearable:
             msg = "cannot be null; leave it out to keep it as it is"
             raise ValueError(msg)
@@ -134,7 +134,7 @@ class Resource(BaseModel):
     )
 
 
-_NO_PLACES = frozenset({"Factory", "localtime", "posixrules"})
+_NOT_ZONES = frozenset({"Factory", "localtime", "posixrules"})
 """Files of the tz database that stand for "not set" and for this machine's own zone."""
 
 
@@ -142,10 +142,10 @@ _NO_PLACES = frozenset({"Factory", "localtime", "posixrules"})
 def zone_names() -> frozenset[str]:
     """The IANA zones that a user or a job can have."""
     # listing them walks the tz database on disk: about 60 ms
-    return frozenset(available_timezones()) - _NO_PLACES
+    return frozenset(available_timezones()) - _NOT_ZONES
 
 
-def _known_zone(value: str) -> str:
+def _check_zone(value: str) -> str:
     if value not in zone_names():
         msg = f"{value!r} is not an IANA time zone; write it like 'Europe/Berlin', 'Asia/Tokyo' or 'UTC'"
         raise ValueError(msg)
@@ -155,25 +155,25 @@ def _known_zone(value: str) -> str:
 TimeZoneName = Annotated[
     str,
     StringConstraints(min_length=1, max_length=64),
-    AfterValidator(_known_zone),
+    AfterValidator(_check_zone),
     Field(json_schema_extra={"format": "iana-time-zone"}),
 ]
 """An IANA zone name that this machine's tz database knows."""
 
 NOT_BLANK = Field(json_schema_extra={"pattern": r"\S"})
-"""For the document: white space alone is as good as nothing, for it is stripped before it is looked at."""
+"""For the OpenAPI document: blank text is refused, because pydantic strips it before it checks the length."""
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128), NOT_BLANK]
 ModelName = Annotated[str, StringConstraints(min_length=1, max_length=128), NOT_BLANK]
 
 
-def _whole(value: Any) -> Any:  # noqa: ANN401 - as `_storable`
+def _to_int(value: Any) -> Any:  # noqa: ANN401 - as `_refuse_nul`
     # JSON has one kind of number: 150.0 is as whole as 150; "150" and true are no numbers
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-AS_WHOLE = BeforeValidator(_whole)
-"""Stands behind the bounds of a strict `int`: bounds that stand behind it are kept, but not documented."""
+AS_WHOLE = BeforeValidator(_to_int)
+"""Must follow the bounds of a strict `int`: bounds after it hold, but are missing in the OpenAPI document."""
 
 RowId = Annotated[int, Strict(), Field(ge=1, le=2**31 - 1), AS_WHOLE]
 """A number that a row can have as its id."""
@@ -182,14 +182,14 @@ Count = Annotated[int, Strict(), Field(ge=0, le=2**31 - 1), AS_WHOLE]
 """How many there are of something."""
 
 Flag = Annotated[bool, Strict()]
-"""true or false, and not "yes" or 1: what is stored is what was written."""
+"""true or false; "yes" and 1 are refused, so that the stored value is the written one."""
 
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]")
 _WITHOUT_PLUS = re.compile(r"(.+:\d\d(?:\.\d+)?) (\d\d:?\d\d)")
 
 
-def _written_out(value: Any) -> Any:  # noqa: ANN401 - as `_storable`
+def _check_time_text(value: Any) -> Any:  # noqa: ANN401 - as `_refuse_nul`
     # pydantic would take numbers for seconds or milliseconds since 1970, whichever seems likelier
     if isinstance(value, int | float) or (isinstance(value, str) and not _DATE.match(value.strip())):
         msg = "must be a time like 2026-12-24T18:00:00+01:00"
@@ -199,7 +199,7 @@ def _written_out(value: Any) -> Any:  # noqa: ANN401 - as `_storable`
     return "+".join(without_plus.groups()) if without_plus else value
 
 
-def _has_a_place(value: datetime) -> datetime:
+def _check_year(value: datetime) -> datetime:
     # the calendar's ends are infinite for the database driver, and have no local time in half of the zones
     if not MINYEAR < value.year < MAXYEAR:
         msg = f"must lie between the years {MINYEAR + 1} and {MAXYEAR - 1}"
@@ -207,7 +207,7 @@ def _has_a_place(value: datetime) -> datetime:
     return value
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_has_a_place)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_check_time_text), AfterValidator(_check_year)]
 """A time with its offset from UTC, written as ISO 8601."""
 
 __all__ = [

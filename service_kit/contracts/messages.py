@@ -72,7 +72,7 @@ class IncomingMessage(Envelope):
     sent_at: AwareDatetime | None = None
 
     @model_validator(mode="after")
-    def _says_something(self) -> "IncomingMessage":
+    def _require_text(self) -> "IncomingMessage":
         if self.type is IncomingType.MESSAGE and not self.text.strip():
             msg = "a message needs a text"
             raise ValueError(msg)
@@ -90,13 +90,13 @@ class OutgoingMessage(Envelope):
     in_reply_to: str | None = None
     """Id of the message this answers: the typing indicator of that message ends here."""
     bot_id: int | None = None
-    """The bot whose word it is: no other one sends it, for a chat's number means another chat to it."""
+    """The bot that must send it. To another bot the same chat_id is another chat."""
     to_stranger: bool = False
-    """The bot's own word to a chat of no known user (a refusal, a group): only for notices with a chat_id
-    and a bot_id; every other message to an unknown chat is a mistake and is not delivered."""
+    """Allows an unknown chat (a refusal, a group): only for notices with a chat_id and a bot_id. Any other
+    message to an unknown chat is a mistake and is not delivered."""
 
     @model_validator(mode="after")
-    def _has_an_address(self) -> "OutgoingMessage":
+    def _require_address(self) -> "OutgoingMessage":
         if self.chat_id is None and self.user_id is None:
             msg = "a message needs a chat_id or a user_id"
             raise ValueError(msg)
@@ -104,10 +104,10 @@ class OutgoingMessage(Envelope):
 
 
 class PartialReply(BaseModel):
-    """A reply's text so far, for whoever wants to show it growing.
+    """A reply's text so far, to show it while it grows.
 
     Published on the Redis channel `STREAM_TO_TELEGRAM` (PUBLISH: nobody listening, nothing kept). It
-    promises nothing: any of them may be missing, and the reply itself comes on `queue:to_telegram`.
+    guarantees nothing: any of them may be missing. The reply itself comes on `queue:to_telegram`.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -126,6 +126,7 @@ class PartialReply(BaseModel):
 def reply_id(message_id: str, number: int = 0) -> str:
     """Id of the `number`-th reply to `message_id`; the middle is a hash where it would be too long."""
     end = f":r{number}"
+    # without the hash, long ids with the same beginning would share their reply ids
     if len(message_id) + len(end) > LONGEST_ID:
         end = f"~{sha256(message_id.encode('utf-8', 'surrogatepass')).hexdigest()}{end}"
     return message_id[: LONGEST_ID - len(end)] + end

@@ -40,8 +40,8 @@ class ToolEntry(Body):
     is_active: Flag = Field(default=True, description="False: no assistant has it.", examples=[True])
 
     @field_serializer("input_schema")
-    def _as_object(self, value: str | None) -> Any:  # noqa: ANN401 - JSON
-        """For people, an object; the text where JSON could not say the same."""
+    def _serialize_schema(self, value: str | None) -> Any:  # noqa: ANN401 - JSON
+        """An object, for people; the text where an object would not mean the same."""
         return None if value is None else readable(value)
 
 

@@ -82,6 +82,7 @@ class RedisConsumer:
                     await self._fetch(workers)
                     await self._drain()
                 await self._leave()
+                # last: leaving needs the committing task
                 await end_tasks(chores)
         finally:
             await self._store.close()
@@ -261,6 +262,7 @@ class RedisConsumer:
 
     async def _run_unless_stopped(self, coroutine: Coroutine[Any, Any, bool]) -> bool:
         """What `coroutine` returns; False when the stop comes first, which cancels it."""
+        # `wait` takes no message and may be cancelled; a claim never is
         task = asyncio.create_task(coroutine)
         try:
             await asyncio.wait({task, self._stopped}, return_when=asyncio.FIRST_COMPLETED)

@@ -24,7 +24,8 @@ def correlation_of(delivery: Delivery) -> str:
 
 
 def short(name: str) -> str:
-    """`name`, or its hash when it is too long for a key."""
+    """`name`, or its hash where it is too long for a key."""
+    # surrogateescape: what was not UTF-8 in the list must become the same bytes again
     encoded = name.encode("utf-8", "surrogateescape")
     if len(encoded) <= LONGEST_NAME:
         return name

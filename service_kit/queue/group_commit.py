@@ -1,6 +1,6 @@
-"""Group commit: all results that are ready in the same tick of the event loop go in one round trip.
+"""Group commit: all results that are ready in the same turn of the event loop go in one round trip.
 
-No result waits for others: what comes while a batch is on its way forms the next one.
+No result waits for others: what comes while a batch is on its way forms the next batch.
 """
 
 import asyncio
@@ -32,13 +32,13 @@ class _Commit:
     settled: bool = False
 
     def take(self, answer: Any) -> None:  # noqa: ANN401 - a reply, or the error in its place
-        """Read the script's answer; raises what may pass, so that the batch is tried again."""
-        if isinstance(answer, NoScriptError):
+        """Read the script's answer; raise a transient error, so that the batch is tried again."""
+        if isinstance(answer, NoScriptError):  # the server has restarted: `_commit` loads the script
             return
         if isinstance(answer, Exception) and is_transient(answer):
             raise answer
         self.settled = True
-        # the result is nobody's when the worker was cancelled meanwhile; what is held must still be noted
+        # a cancelled worker no longer waits for the result; `read` must still record what we hold
         if isinstance(answer, Exception):
             if not self.result.done():
                 self.result.set_exception(answer)
@@ -67,6 +67,7 @@ class GroupCommit:
     ) -> Settlement:
         """Run `script` in the next batch. A caller that is cancelled takes nothing back."""
         result: asyncio.Future[Settlement] = asyncio.get_running_loop().create_future()
+        # the scripts are sent whether or not the caller still waits: Redis decides once what became of it
         self._commits.put_nowait(_Commit(script, args, read, result))
         return await result
 
@@ -75,7 +76,7 @@ class GroupCommit:
         await self._commits.join()
 
     async def run(self) -> None:
-        """Commit for ever."""
+        """Commit until cancelled."""
         while True:
             batch = [await self._commits.get()]
             while not self._commits.empty() and len(batch) < LARGEST_BATCH:
@@ -91,6 +92,7 @@ class GroupCommit:
 
     async def _commit(self, batch: list[_Commit]) -> list[_Commit]:
         """One round trip; returns those to try again."""
+        # whoever compares Redis with `lease.running` must not see one of them a step ahead
         async with self.lock:
             try:
                 async with self._redis.pipeline(transaction=False) as pipe:

@@ -51,6 +51,7 @@ async def call_handler(handler: Handler, delivery: Delivery, timeout: float) -> 
             raise
         return HandlerFailure("cancelled from within the handler", error=exc)
     except Exception as exc:  # noqa: BLE001 - the queue's loop: every failure is retried or a dead letter
+        # a TimeoutError of the handler's own is an error like any other
         if limit.expired():
             return HandlerFailure(f"no result within {timeout:g} s")
         return HandlerFailure(_shorten(describe(exc)), error=exc)

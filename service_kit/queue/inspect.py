@@ -43,6 +43,7 @@ class Inspector:
 
     def dead(self, queue: str, limit: int) -> list[tuple[int, DeadLetter]]:
         """The newest `limit` dead letters with their indexes, oldest first."""
+        # counted from the oldest, so that new letters do not move the indexes
         size = self._redis.llen(f"{queue}:dead")
         first = max(0, size - limit)
         entries = self._redis.lrange(f"{queue}:dead", first, size - 1) if size else []

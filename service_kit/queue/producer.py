@@ -68,6 +68,7 @@ class RedisProducer:
 
     async def find_settled(self, queue: str, ids: Sequence[str]) -> list[bool]:
         """Whether each of these messages was answered or became a dead letter, in the last hour."""
+        # the consumers' marks live for `done_ttl`
         marks = await self._redis.mget([f"{queue}:done:{one}" for one in ids]) if ids else []
         return [mark is not None for mark in marks]
 

@@ -116,7 +116,7 @@ class RedisStore:
             answer = await self._run(
                 _CLAIM, lease.id, wanted, most, self._options.lane_cap, self._options.done_ttl
             )
-        if answer is None:
+        if answer is None:  # others have removed us from the consumers
             raise LeaseLostError(lease.id)
         looked_at, claimed, refused = answer
         deliveries = [_parse_delivery(*claimed[i : i + 4]) for i in range(0, len(claimed), 4)]
@@ -224,6 +224,7 @@ class RedisStore:
     async def _reconcile(self) -> list[Delivery]:
         """What Redis says we hold and we do not run: deliveries whose answers were lost."""
         lease = self._lease
+        # under the lock no commit is on its way, so Redis and `running` can be compared
         async with self._commits.lock, self._translate_errors():
             held = await self._run(_IN_FLIGHT, lease.id)
             self._in_doubt = False
@@ -241,6 +242,7 @@ class RedisStore:
     async def _reap(self, consumers: list[bytes], *, own_slot: bool) -> ReapResult:
         requeued, dead_letters = 0, []
         for consumer in consumers:
+            # our own heartbeat may be late: that is for `heartbeat` to find out
             if consumer.decode() == self._lease.id:
                 continue
             why = "replaced" if own_slot else "dead"

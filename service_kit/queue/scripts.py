@@ -25,6 +25,7 @@ class Script:
 def load(name: str) -> Script:
     """The script `scripts/<name>.lua`."""
     folder = resources.files("service_kit.queue") / "scripts"
+    # the flags line must stay the first one
     flags, body = (folder / f"{name}.lua").read_text("utf-8").split("\n", 1)
     text = f"{flags}\n{(folder / 'lib.lua').read_text('utf-8')}\n{body}"
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())

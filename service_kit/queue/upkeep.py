@@ -48,7 +48,7 @@ class Upkeep:
 
     def chores(self) -> list[Coroutine[Any, Any, None]]:
         """What is to run beside the consumer."""
-        never = asyncio.Event()
+        never = asyncio.Event()  # these two wake by time alone
         return [
             self._repeat(self._heartbeat, never),
             self._repeat(self._reap, never),
@@ -59,6 +59,7 @@ class Upkeep:
         """Take `step` again and again, after the seconds it returns, or when `wake` is set."""
         backoff = redis_backoff()
         while True:
+            # cleared before the step: what is set during it wakes the next one
             wake.clear()
             try:
                 seconds = await step()
@@ -97,5 +98,6 @@ class Upkeep:
         """Sleep until the next retry is due; no fixed tick, so that an idle process costs nothing."""
         due_in = await self._store.promote()
         if due_in is None:
+            # another replica may delay a message meanwhile, and promotes it itself while it lives
             return self._interval
         return min(LONGEST_RETRY_SLEEP, max(SHORTEST_RETRY_SLEEP, due_in))

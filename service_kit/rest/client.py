@@ -48,6 +48,7 @@ _ERRORS: dict[int, type[RestError]] = {
     404: NotFoundError,
     409: ConflictError,
 }
+# the request cannot have arrived, so that sending it again is safe
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 
@@ -70,6 +71,7 @@ def _may_retry(call: Call[T], exc: Exception) -> bool:
 def _parse(call: Call[T], response: httpx2.Response) -> T:
     if response.is_success:
         try:
+            # 204 has no body; its answer type is None
             return call.answer.validate_json(response.content or b"null", **READING)
         except ValidationError as exc:
             msg = f"{call.method} {call.path}: the answer breaks the contract in {exc.error_count()} places"

@@ -24,7 +24,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_every_module_but_the_tests_is_found(package: Path):
-    assert imports.modules(package.name) == [
+    assert imports.list_modules(package.name) == [
         "imported_by_a_test",
         "imported_by_a_test.inner",
         "imported_by_a_test.inner.module",
