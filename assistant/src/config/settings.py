@@ -4,10 +4,10 @@ from pydantic import Field
 
 from service_kit.settings import QueueSettings, RedisSettings, RestClientSettings, ServiceSettings
 
-from .models import ModelSettings
+from .providers import ProviderSettings
 
 
-class Settings(ServiceSettings, RedisSettings, QueueSettings, RestClientSettings, ModelSettings):
+class Settings(ServiceSettings, RedisSettings, QueueSettings, RestClientSettings, ProviderSettings):
     """All settings of assistant."""
 
     message_timeout: float = Field(

@@ -10,9 +10,9 @@ from typing import Any, Literal, Protocol
 
 JsonSchema = Mapping[str, Any]
 TextSink = Callable[[str], None]
-"""Told an answer's text while it arrives: each time the whole of it so far.
+"""Receives an answer's text while it arrives: each time the whole of it so far.
 
-A shorter text than before replaces what was told: the answer began anew, after a failure in
+A shorter text than before replaces it: the answer began anew, after a failure in
 mid-stream or after a round of tool calls. Must not block and must not raise.
 """
 
@@ -68,7 +68,7 @@ Message = UserMessage | AssistantMessage | ToolMessage
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """What the model is told of a tool; `schema` describes its arguments, top level `object`."""
+    """A tool as the model sees it; `schema` describes its arguments, top level `object`."""
 
     name: str
     description: str
@@ -134,7 +134,7 @@ class ModelBackend(Protocol):
     async def complete(self, request: ModelRequest, *, on_text: TextSink | None = None) -> ModelAnswer:
         """The whole answer.
 
-        With `on_text` the answer is streamed and `on_text` told the text as it arrives; without, it is not.
+        With `on_text` the answer is streamed, and `on_text` gets the text as it arrives.
 
         Raises:
             ModelUnavailableError: no usable answer now.

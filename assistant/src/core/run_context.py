@@ -32,7 +32,7 @@ class UserProfile:
 
     @classmethod
     def of(cls, user: UserRead) -> "UserProfile":
-        """The profile in a row of rest_service; a zone this machine does not know counts as not told."""
+        """The profile in a row of rest_service; a zone that this machine does not know counts as unknown."""
         zone = zone_or_none(user.timezone) if user.timezone else None
         return cls(
             id=user.id,

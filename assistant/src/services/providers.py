@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from service_kit.contracts.providers import MODEL_PROVIDERS_KEY, ModelProviders
 from service_kit.logging import get_logger
 
-from ..config.models import ModelSettings, OwnProvider
+from ..config.providers import OwnProvider, ProviderSettings
 from ..core.providers.cooldown import AccountCooldown, account_of
 from ..core.providers.event_stream import Timeouts
 from ..core.providers.known import DEFAULT_PROVIDER, KNOWN, KnownProvider, find_known_provider
@@ -50,7 +50,7 @@ async def announce_providers(redis: aioredis.Redis, providers: ModelProviders) -
         log.info("model_providers_announced", usable=providers.usable)
 
 
-def providers_of(settings: ModelSettings, redis: aioredis.Redis | None = None) -> Providers:
+def providers_of(settings: ProviderSettings, redis: aioredis.Redis | None = None) -> Providers:
     """The providers; nothing is connected before the first request. `redis` is where replicas share waits."""
     timeouts = Timeouts(
         connect=settings.openai_connect_timeout,
@@ -82,7 +82,7 @@ def providers_of(settings: ModelSettings, redis: aioredis.Redis | None = None) -
     return Providers(usable, quirks, lacking)
 
 
-def _default_url(settings: ModelSettings) -> str:
+def _default_url(settings: ProviderSettings) -> str:
     own = settings.model_providers.get(DEFAULT_PROVIDER, OwnProvider())
     return own.base_url or settings.openai_base_url
 
@@ -98,7 +98,7 @@ def _quirks(known: Quirks, own: OwnProvider) -> Quirks:
     return replace(known, **given)
 
 
-def _text(settings: ModelSettings, variable: str | None) -> str | None:
+def _text(settings: ProviderSettings, variable: str | None) -> str | None:
     """The value of the setting that the environment calls `variable`."""
     value = getattr(settings, variable.lower()) if variable else None
     return _secret(value) if isinstance(value, SecretStr) else value

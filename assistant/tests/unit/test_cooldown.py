@@ -46,7 +46,7 @@ async def test_nobody_asks_before_the_wait_is_over_streams_included(status):
         again = await refused(provider)
         assert (again.status, len(server.requests)) == (429, 1)
         assert again.retry_after == pytest.approx(30, abs=5)
-        with pytest.raises(ModelUnavailableError, match="wants to be left alone"):
+        with pytest.raises(ModelUnavailableError, match="asked to wait"):
             async with provider.stream(PATH, BODY):
                 pytest.fail("the stream was opened")
         assert len(server.requests) == 1

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from structlog.testing import capture_logs
 
-from assistant.src.config.models import ModelSettings
+from assistant.src.config.providers import ProviderSettings
 from assistant.src.core.providers.known import KNOWN, OPENAI
 from assistant.src.core.providers.quirks import Quirks
 from assistant.src.core.routing.router import ModelResolver
@@ -21,12 +21,12 @@ KEY = {"OPENAI_API_KEY": "sk-default"}
 def environment(monkeypatch):
     """Sets the environment to these variables and no others that are read here."""
 
-    def put(**variables: str) -> ModelSettings:
-        for name in ModelSettings.model_fields:
+    def put(**variables: str) -> ProviderSettings:
+        for name in ProviderSettings.model_fields:
             monkeypatch.delenv(name.upper(), raising=False)
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
-        return ModelSettings()
+        return ProviderSettings()
 
     return put
 

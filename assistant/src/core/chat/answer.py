@@ -67,13 +67,13 @@ class AnswerReader:
             raise classify_error_body(data.decode("utf-8", "replace"), status=None)
 
     def show(self, on_text: TextSink) -> None:
-        """Tell the text so far, if there is enough new."""
+        """Show the text so far, if there is enough new."""
         if self._choices:
             self._choices[min(self._choices)].text.show(on_text)
 
     @property
     def shown(self) -> str:
-        """The text that was told last."""
+        """The text that was shown last."""
         return self._choices[min(self._choices)].text.shown if self._choices else ""
 
     def answer(self) -> ModelAnswer:
@@ -87,15 +87,15 @@ class AnswerReader:
         if not self.complete:
             msg = "the answer has no end"
             raise (CutAnswerError if self._begun else BadAnswerError)(msg)
-        told = [choice for _, choice in sorted(self._choices.items()) if choice.complete or self.ended] or [
-            _ChoiceReader(self._quirks, self._tools)
-        ]
-        first = told[0]
-        calling = next((choice for choice in told if choice.calls), None)
-        calling = calling or next((choice for choice in told if choice.text.calls()), first)
+        choices = [
+            choice for _, choice in sorted(self._choices.items()) if choice.complete or self.ended
+        ] or [_ChoiceReader(self._quirks, self._tools)]
+        first = choices[0]
+        calling = next((choice for choice in choices if choice.calls), None)
+        calling = calling or next((choice for choice in choices if choice.text.calls()), first)
         first.check_finish()
         calls = read_tool_calls(calling.raw_calls(), cut=calling.finish == "length")
-        shown = [first] if calls else told
+        shown = [first] if calls else choices
         text = next(filter(None, (choice.visible_text() for choice in shown)), "")
         if is_blank(text) and not calls:
             msg = f"an empty answer (finish_reason {first.finish!r})"

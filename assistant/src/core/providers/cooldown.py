@@ -1,8 +1,8 @@
 """The wait that a provider asks for holds for everybody who uses the same key there.
 
 Key: `cool_down:<account>`, gone when the wait is over. The account stands for the address and the key, and
-tells neither; another key begins anew. What one replica is told holds for all of them; without Redis, each
-obeys what it was told itself.
+tells neither; another key begins anew. A wait that one replica is asked for holds for all of them; without
+Redis, for itself alone.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ class AccountCooldown:
         return await self._seconds_left_elsewhere()
 
     async def begin(self, seconds: float) -> None:
-        """Leave the account alone for so long; a longer wait that is known already stays."""
+        """Wait for so long; a longer wait that is known already stays."""
         seconds = min(seconds, LONGEST)
         self._note(seconds)
         milliseconds = math.ceil(seconds * 1000)

@@ -151,12 +151,12 @@ class Provider:
         """Around one request; what the provider asks for meanwhile holds for everybody."""
         async with self._slots:
             if (seconds := await self._cooldown.seconds_left()) > 0:
-                msg = f"{self.name} wants to be left alone for {seconds:.1f} s yet"
+                msg = f"{self.name} asked to wait {seconds:.1f} s more"
                 raise CooldownError(msg, status=429, retry_after=seconds)
             try:
                 yield
             except ModelUnavailableError as exc:
-                # told to all who wait, before they are refused as well
+                # the next in the queue would be refused as well
                 if exc.retry_after is not None:
                     await self._cooldown.begin(exc.retry_after)
                 raise

@@ -113,7 +113,7 @@ class Retrying:
     def wait_after(self, failure: ModelUnavailableError, failures: int) -> float:
         """Seconds until the next attempt, after so many failures.
 
-        All who wait for one provider are told the same time: they come back spread over a second.
+        A provider names the same time to all who wait: jitter spreads them over a second.
         """
         if failure.retry_after is not None:
             return failure.retry_after + self._backoff(0)

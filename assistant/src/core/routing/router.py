@@ -92,7 +92,7 @@ class ModelResolver:
         return ResolvedModel(self._backends[provider], provider, model)
 
     def context_tokens(self, name: str) -> int | None:
-        """Tokens that the model takes, its answer included; None where nobody told.
+        """Tokens that the model takes, its answer included; None: not known.
 
         Raises:
             UnknownProviderError: nobody configured the provider.

@@ -1,7 +1,7 @@
 """Models and their tools: what a model refuses is asked again in another mode, and that is remembered.
 
 The tool loop above notices nothing: history, streaming and usage go on whatever the mode. Where a model takes
-no tools at all it answers without them, which is better than no answer; the operator is told.
+no tools at all it answers without them, which is better than no answer; a warning goes to the operator.
 """
 
 from dataclasses import replace

@@ -75,8 +75,8 @@ class RunsBackend:
 
     async def create(self, messages: Sequence[Message]) -> str:
         """The id of a new thread that holds `messages`."""
-        told = thread_messages(messages)
-        first, rest = told[:MESSAGES_A_REQUEST], told[MESSAGES_A_REQUEST:]
+        sent = thread_messages(messages)
+        first, rest = sent[:MESSAGES_A_REQUEST], sent[MESSAGES_A_REQUEST:]
         payload = await self._post(PATH, {"messages": first} if first else {})
         thread_id = parse_as(Made, payload, "a thread").id
         async with delete_unless_complete(thread_id, self.delete):

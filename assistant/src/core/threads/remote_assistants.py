@@ -1,6 +1,6 @@
 """Assistants as objects at a provider, for the classic protocol: made once, changed when a row changes.
 
-Key: `remote_assistants` HASH, `<provider>:<assistant id>` → id there and digest of what it was told, as
+Key: `remote_assistants` HASH, `<provider>:<assistant id>` → id there and digest of its definition, as
 JSON. Of two replicas that make one at the same time, the second deletes its own and takes the first's.
 """
 

@@ -14,7 +14,7 @@ BETA = {"OpenAI-Beta": "assistants=v2"}
 
 
 def thread_messages(messages: Sequence[Message]) -> list[dict[str, str]]:
-    """The messages as a thread takes them: its own calls it knows, those of others are told as text."""
+    """The messages as a thread takes them: it knows its own calls, those of others become text."""
     sent = [_thread_message(message) for message in messages]
     return [message for message in sent if message["content"]]
 

@@ -84,8 +84,12 @@ def hide_growing_call(text: str) -> str:
 
 def _find_calls(text: str, pattern: re.Pattern[str]) -> tuple[int, list[RawCall]]:
     """Where the first call begins, and all of them."""
-    code, calls, first, place = CodeSpans(text), list[RawCall](), 0, 0
-    for mark in islice(pattern.finditer(text), bounds.CALLS):
+    calls, first, place = list[RawCall](), 0, 0
+    marks = list(islice(pattern.finditer(text), bounds.CALLS))
+    if not marks:
+        return 0, []
+    code = CodeSpans(text)
+    for mark in marks:
         if mark.start() < place or code.holds(mark.start()):
             continue
         found, place = _read_mark(text, mark)

@@ -26,7 +26,7 @@ class TextCollector:
         """Characters so far, reasoning included."""
         self._pieces: list[str] = []
         self.shown = ""
-        """What was told last."""
+        """What was shown last."""
         self._shown_at = 0
         self._extracted: tuple[str, list[RawCall]] | None = None
         """Text and calls, where nothing was added since: both are asked for, and the text may be long."""
@@ -73,7 +73,7 @@ class TextCollector:
         return well_formed(hide_growing_call(text) if self._tools else text)
 
     def show(self, on_text: TextSink) -> None:
-        """Tell the text so far, if there is enough new."""
+        """Show the text so far, if there is enough new."""
         if self.size > SHOWN or self.size - self._shown_at < max(1, self.size // STEP):
             return
         self._shown_at = self.size

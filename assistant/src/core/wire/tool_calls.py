@@ -101,7 +101,7 @@ def read_tool_calls(raw: Sequence[RawCall], *, cut: bool = False) -> tuple[ToolC
 
 
 def normalize_arguments(given: object) -> str:
-    """The arguments as one JSON object's text; broken JSON stays as it is, for the model to be told.
+    """The arguments as one JSON object's text; broken JSON stays as it is: the tool's answer names the fault.
 
     Servers write them as an object instead of its text, as text within text, begin with an empty object,
     repeat the whole at the end of its pieces, leave line breaks in texts, or write an empty list for none.

@@ -56,7 +56,7 @@ class OwnProvider(BaseModel):
     strict_tools: bool | None = None
 
 
-class ModelSettings(EnvironmentSettings):
+class ProviderSettings(EnvironmentSettings):
     """Which models answer, where they are, and how long they may take."""
 
     openai_api_key: SecretStr | None = Field(
