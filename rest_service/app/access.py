@@ -103,6 +103,7 @@ class Keyring:
 
     def __init__(self, keys: Mapping[Role, SecretStr]) -> None:
         reach = dict(SCOPES)
+        # a scope of one service is taken from the shared key as soon as that service has its own key
         reach[Role.SERVICE] -= frozenset().union(*(_ONLY[role] for role in _ONLY.keys() & keys))
         self._keys = [(key.get_secret_value().encode(), reach[role]) for role, key in keys.items()]
 
@@ -123,12 +124,12 @@ def authenticate(request: Connection, keyring: Keyring) -> ASGIApp | None:
     header = next((value for name, value in request["headers"] if name == b"authorization"), b"")
     scopes = keyring.scopes(header)
     if not scopes:
-        return _unauthorized(is_key_sent=bool(header))
+        return _answer_unauthorized(is_key_sent=bool(header))
     request.setdefault("state", {})["scopes"] = scopes
     return None
 
 
-def _unauthorized(*, is_key_sent: bool) -> ASGIApp:
+def _answer_unauthorized(*, is_key_sent: bool) -> ASGIApp:
     reason = "The key is wrong." if is_key_sent else "A key is required."
     return answer(
         401,
@@ -153,6 +154,7 @@ class Allow:
 
 def require(scope: Scope, scopes: Collection[Scope]) -> None:
     """Raises ForbiddenError where `scope` is not among the caller's `scopes`."""
+    # the message names the keys that would do, but never the shared one
     if scope not in scopes:
         reaching = [role for role in Role if role is not Role.SERVICE and scope in SCOPES[role]]
         msg = f"This key is not allowed to do this. Use the key of {' or '.join(reaching)}."

@@ -62,6 +62,7 @@ class DatabaseSettings(ServiceSettings):
         """For asyncpg. `str()` of it hides the password."""
         if self.async_database_url is not None:
             url = make_url(self.async_database_url.get_secret_value())
+            # people write postgresql://, and other programs give postgres drivers of their own
             return url.set(drivername=ASYNC_DRIVER) if url.get_backend_name() == "postgresql" else url
         assert self.postgres_password is not None  # noqa: S101 - the validator has seen to it
         return URL.create(
@@ -98,6 +99,7 @@ class MigrationSettings(DatabaseSettings):
     @property
     def api_role(self) -> ApiRole | None:
         """The role to make; None where the API works as the one that migrates."""
+        # a whole address names one login, so there is no second one to make
         one_role = self.async_database_url is not None or self.postgres_api_user == self.postgres_user
         if one_role or self.postgres_api_password is None:
             return None

@@ -88,6 +88,7 @@ def find_unreadable(connection: Connection, box: TokenBox) -> list[int]:
     Raises:
         CalendarKeysError: that is all of them.
     """
+    # the newest rows: old ones may be left from a key that was lost long ago
     newest = select(_table.c.user_id, *(_table.c[name] for name in COLUMNS)).order_by(
         _table.c.updated_at.desc()
     )
@@ -106,6 +107,7 @@ def find_unreadable(connection: Connection, box: TokenBox) -> list[int]:
 def rotate(connection: Connection, box: TokenBox) -> Rotation:
     """Encrypt with the first key whatever is not yet. Part of the caller's transaction."""
     done = Rotation()
+    # locked: a token that is refreshed meanwhile must not be overwritten with the older one
     for row in connection.execute(select(_table).order_by(_table.c.user_id).with_for_update()).all():
         if all(box.is_current(stored) for _, stored in _tokens(row)):
             done.current += 1

@@ -39,6 +39,7 @@ class TokenBox:
 
     def encrypt(self, token: str, *, user_id: int, column: str) -> str:
         """`token` as it may be stored in `column` of this user's row."""
+        # the place is inside the ciphertext, so that a ciphertext copied elsewhere is recognised
         return self._fernet.encrypt(json.dumps([user_id, column, token]).encode()).decode()
 
     def decrypt(self, stored: str, *, user_id: int, column: str) -> str:
@@ -61,6 +62,7 @@ class TokenBox:
     def is_current(self, stored: str) -> bool:
         """Whether the first key opens it."""
         try:
+            # MultiFernet does not tell which of its keys fits
             self._first.decrypt(stored)
         except InvalidToken:
             return False

@@ -53,6 +53,7 @@ def create_engine(settings: DatabaseSettings) -> AsyncEngine:
     engine = create_async_engine(
         settings.database_url,
         echo=settings.db_echo,
+        # parameters are what people wrote; they must not get into the log with an error
         hide_parameters=not settings.db_echo,
         pool_recycle=POOL_RECYCLE,
         pool_size=settings.db_pool_size,

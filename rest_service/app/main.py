@@ -70,6 +70,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=_lifespan(settings, metrics),
         middleware=_middleware(settings, metrics),
         generate_unique_id_function=openapi.operation_id,
+        # RequestBoundary removes slashes; a redirect would lose the key or the body
         redirect_slashes=False,
     )
     handlers.install(app)
@@ -140,6 +141,7 @@ def _lifespan(settings: Settings, metrics: Metrics) -> Lifespan:
             metrics.watch(database)
             app.state.health = Health(NAME)
             app.state.health.add_check("database", database.check)
+            # a note, not a check: without the calendar all else works
             app.state.health.add_note("calendar", keys.problem)
             await stack.enter_async_context(_running(app.state.health.watch(), "health"))
             retention = Retention(database, settings)

@@ -41,6 +41,7 @@ class Metrics:
         # a stranger's method can be anything, and each label would be kept for ever
         method = scope["method"] if scope["method"] in _METHODS else "other"
         labels = (method, _route(scope), status)
+        # `labels()` takes a lock and looks up the child at each call
         histogram = self._known.get(labels)
         if histogram is None:
             histogram = self._known[labels] = self._requests.labels(*labels)

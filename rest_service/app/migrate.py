@@ -35,6 +35,7 @@ def migrate(settings: DatabaseSettings, role: ApiRole | None = None) -> None:
     try:
         _wait(engine, settings)
         command.upgrade(alembic_config(settings), "head")
+        # one transaction: the API starts with default rows and rights, or not at all
         with engine.begin() as connection:
             seeded = seed(connection, settings.default_assistants_file)
             if role is not None:

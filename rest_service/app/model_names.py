@@ -34,6 +34,7 @@ class ModelNames:
     async def warnings(self, assistants: Iterable[AssistantRead | AssistantCreate]) -> list[str]:
         """A sentence for each model of theirs that nobody can answer as, in their order."""
         providers = await self._providers()
+        # no assistant service has started yet, or Redis is away
         if providers is None:
             return []
         found = {

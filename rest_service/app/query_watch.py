@@ -44,6 +44,7 @@ class QueryWatch:
         _context: ExecutionContext | None,
         _many: bool,
     ) -> None:
+        # a connection runs one statement at a time, so its `info` has room for one start
         connection.info["began"] = time.perf_counter()
 
     def _end(

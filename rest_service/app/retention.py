@@ -28,6 +28,7 @@ BATCH = 1000
 
 def _removal(table: Table, time: Column[object]) -> Delete:
     old = select(table.c.id).where(time < bindparam("before", type_=DateTime(timezone=True)))
+    # SKIP LOCKED: several processes remove rows without waiting for each other
     batch = old.order_by(time).limit(bindparam("batch")).with_for_update(skip_locked=True)
     # an array: for `IN` PostgreSQL may read the whole table to compare
     return delete(table).where(table.c.id == any_(func.array(batch.scalar_subquery())))
@@ -64,6 +65,7 @@ class Retention:
         for statement, days in self._days.items():
             values = {"before": self._database.clock.now() - timedelta(days=days), "batch": BATCH}
             count = BATCH if days else 0
+            # a batch that is not full is the last one
             while count == BATCH:
                 async with self._database.write_unit() as unit:
                     count = (await unit.connection.execute(statement, values)).rowcount

@@ -14,6 +14,7 @@ from service_kit.contracts.errors import ErrorBody
 from .errors.api import BadRequestError, InvalidError, MediaTypeError
 
 MAX_DEPTH = 64
+# possessive quantifiers: a body full of quotes must not take quadratic time
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _BRACKET = re.compile(rb"[\[\]{}]")
 _OPENING = frozenset(b"[{")
@@ -62,9 +63,11 @@ class StrictRoute(APIRoute):
         reads_body = self.body_field is not None
 
         async def handle_strictly(request: Request) -> Response:
+            # FastAPI ignores unknown parameters: a misspelt filter would show every row
             if request.scope["query_string"]:
                 _refuse_unknown(request, known)
             if reads_body:
+                # before it is parsed, because the parser recurses
                 _refuse_nesting(await _json(request))
             return await handle(request)
 
@@ -108,6 +111,7 @@ def _refuse_nesting(body: bytes) -> None:
 
 def nests_deeper(body: bytes, limit: int) -> bool:
     """Whether the JSON in `body` has more than `limit` brackets open at once."""
+    # the usual body costs two counts
     if body.count(b"[") + body.count(b"{") <= limit:
         return False
     depth = 0

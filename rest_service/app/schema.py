@@ -27,6 +27,7 @@ def head() -> str | None:
 
 def revision(connection: Connection) -> str | None:
     """The revision the database is at; None for an empty one."""
+    # an empty database is at no revision; to select from it would fail
     if not inspect(connection).has_table("alembic_version"):
         return None
     found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))

@@ -32,7 +32,7 @@ class ToolTypes:
         self._redis = redis
         self._known = BUILT_IN
 
-    async def known(self) -> frozenset[str]:
+    async def read(self) -> frozenset[str]:
         """All of them, as far as it can be known now."""
         try:
             async with asyncio.timeout(TIMEOUT):
@@ -41,6 +41,7 @@ class ToolTypes:
             log.warning("tool_types_read_failed", error=str(exc) or type(exc).__name__)
         else:
             names = {name.decode(errors="replace") for name in announced if isinstance(name, bytes)}
+            # added, never removed: a Redis that has lost its data must not make stored tools unchangeable
             self._known |= {name for name in names if re.fullmatch(TOOL_TYPE_PATTERN, name)}
         return self._known
 
@@ -48,12 +49,12 @@ class ToolTypes:
         """Raises InvalidError for a type that nobody has; None is fine."""
         if tool_type is None or tool_type in self._known:
             return
-        known = await self.known()
+        known = await self.read()
         if tool_type not in known:
-            raise InvalidError(unknown(tool_type, known), field="tool_type")
+            raise InvalidError(describe_unknown(tool_type, known), field="tool_type")
 
 
-def unknown(tool_type: str, known: Collection[str]) -> str:
+def describe_unknown(tool_type: str, known: Collection[str]) -> str:
     """What to say of a type that nobody has."""
     alike = get_close_matches(tool_type, known, n=1)
     question = f" Did you mean {alike[0]!r}?" if alike else ""

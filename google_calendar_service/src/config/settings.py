@@ -97,4 +97,5 @@ class Settings(GoogleSettings, RedisSettings, RestClientSettings):
         manage.py gives hashes alone, so that whoever reads this process's environment gets nobody else's key.
         """
         held = [self.service_api_key, *([self.admin_api_key] if self.admin_api_key else [])]
+        # hashes of all keys: each is compared with the hash of what the caller sends
         return [*_split_list(self.caller_key_hashes), *(hash_key(key.get_secret_value()) for key in held)]

@@ -43,6 +43,7 @@ class GoogleCalendarService:
         Raises:
             NotConfiguredError: the OAuth client is not set.
         """
+        # 86 characters; RFC 7636 allows 43 to 128
         verifier = secrets.token_urlsafe(64)
         url, _ = self._flow(verifier).authorization_url(state=state, access_type="offline", prompt="consent")
         return Consent(auth_url=url, code_verifier=verifier)

@@ -24,6 +24,7 @@ class GoogleThreads:
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `call` returns; raises TimeoutError where it takes too long."""
         loop = asyncio.get_running_loop()
+        # the caller is freed; the thread itself cannot be cancelled and ends when Google answers
         async with asyncio.timeout(self._timeout):
             return await loop.run_in_executor(self._pool, partial(call, *args, **kwargs))
 

@@ -35,6 +35,7 @@ class RedisService:
     async def take_consent(self, state: str) -> PendingConsent | None:
         """What was saved under `state`, once; None where it is unknown, used or too old."""
         async with asyncio.timeout(REDIS_TIMEOUT):
+            # GETDELs of two callbacks at once: one of them gets the consent
             found = await self._redis.getdel(self._key(state))
         return None if found is None else PendingConsent.model_validate_json(found)
 

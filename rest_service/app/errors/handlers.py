@@ -29,11 +29,11 @@ _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: 
 
 def install(app: FastAPI) -> None:
     """Make `app` answer all refusals in the one shape."""
-    app.add_exception_handler(ApiError, _refused)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(DBAPIError, _database)
-    app.add_exception_handler(TimeoutError, _too_slow)
+    app.add_exception_handler(ApiError, _answer_api_error)
+    app.add_exception_handler(RequestValidationError, _answer_validation_error)
+    app.add_exception_handler(HTTPException, _answer_http_exception)
+    app.add_exception_handler(DBAPIError, _answer_database_error)
+    app.add_exception_handler(TimeoutError, _answer_timeout)
 
 
 def answer(status: int, body: ErrorBody, headers: dict[str, str] | None = None) -> JSONResponse:
@@ -41,27 +41,27 @@ def answer(status: int, body: ErrorBody, headers: dict[str, str] | None = None) 
     return JSONResponse(body.model_dump(mode="json"), status_code=status, headers=headers)
 
 
-def respond(error: ApiError) -> JSONResponse:
+def answer_error(error: ApiError) -> JSONResponse:
     """`error` as a response."""
     headers = {"Retry-After": "1"} if error.status == HTTPStatus.SERVICE_UNAVAILABLE else None
     return answer(error.status, error.body(), headers)
 
 
-async def _refused(request: Request, exc: Exception) -> JSONResponse:
+async def _answer_api_error(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, ApiError)  # noqa: S101 - as registered
     if request.method not in possible_methods(request, literal=True):
-        return _not_possible(request)
-    return respond(exc)
+        return _answer_wrong_method(request)
+    return answer_error(exc)
 
 
-async def _invalid(request: Request, exc: Exception) -> JSONResponse:
+async def _answer_validation_error(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, RequestValidationError)  # noqa: S101 - as registered
     if request.method not in possible_methods(request, literal=True):
-        return _not_possible(request)
+        return _answer_wrong_method(request)
     return answer(422, body_of(exc.errors()))
 
 
-async def _http(request: Request, exc: Exception) -> JSONResponse:
+async def _answer_http_exception(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, HTTPException)  # noqa: S101 - as registered
     match exc.status_code:
         case 400:
@@ -69,7 +69,7 @@ async def _http(request: Request, exc: Exception) -> JSONResponse:
         case 404:
             message = f"There is no address {request.url.path}. See /docs for all addresses."
         case 405:
-            return _not_possible(request)
+            return _answer_wrong_method(request)
         case _:
             message = str(exc.detail)
     code = _CODES.get(exc.status_code, "refused")
@@ -77,7 +77,7 @@ async def _http(request: Request, exc: Exception) -> JSONResponse:
     return answer(exc.status_code, ErrorBody(code=code, message=message), headers)
 
 
-def _not_possible(request: Request) -> JSONResponse:
+def _answer_wrong_method(request: Request) -> JSONResponse:
     methods = ", ".join(sorted(possible_methods(request))) or "nothing"
     message = f"{request.method} is not possible at {request.url.path}; possible: {methods}."
     return answer(405, ErrorBody(code="method_not_allowed", message=message), {"Allow": methods})
@@ -100,23 +100,24 @@ def possible_methods(request: Request, *, literal: bool = False) -> set[str]:
     return {method.upper() for method in operations}
 
 
-async def _too_slow(_request: Request, exc: Exception) -> JSONResponse:
+async def _answer_timeout(_request: Request, exc: Exception) -> JSONResponse:
     log.warning("database_too_slow", error=repr(exc))
-    return respond(UnavailableError("The database took too long. Try again shortly."))
+    return answer_error(UnavailableError("The database took too long. Try again shortly."))
 
 
-async def _database(_request: Request, exc: Exception) -> JSONResponse:
+async def _answer_database_error(_request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, DBAPIError)  # noqa: S101 - as registered
-    refusal = to_api_error(exc)
-    if refusal is None:
+    error = to_api_error(exc)
+    if error is None:
         raise exc
-    return respond(refusal)
+    return answer_error(error)
 
 
 def to_api_error(exc: DBAPIError) -> ApiError | None:
     """What the database's error means for the caller; None where it is a defect of ours."""
     state = str(getattr(exc.orig, "sqlstate", None) or "")
     cause = exc.orig.__cause__ if exc.orig is not None else None
+    # SQLSTATE class 23: a constraint is violated
     if state.startswith("23"):
         rule = RULES.get(getattr(cause, "constraint_name", None) or "")
         return rule.to_error() if rule else ConflictError("This conflicts with stored data.")

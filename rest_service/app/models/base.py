@@ -28,6 +28,7 @@ class BaseModel(SQLModel):
 
     metadata: ClassVar[MetaData] = MetaData(naming_convention=NAMES)
 
+    # the default is the database's; None keeps SQLModel from asking for a value
     created_at: datetime = Field(
         default=None, sa_type=TIMESTAMP, sa_column_kwargs={"server_default": func.now()}, nullable=False
     )

@@ -65,6 +65,7 @@ class Repository(Generic[R]):
     ) -> tuple[list[R], int]:
         """The rows of one page, ordered by `first` and `order`, and how many there are on all pages."""
         rows = await self.rows(window, conditions, first=first)
+        # a first page that is not full is the whole list
         if window.offset == 0 and len(rows) < window.limit:
             return rows, len(rows)
         # what is joined for an answer is there once for each row

@@ -73,6 +73,7 @@ class CalendarRepository(Repository[CalendarRead]):
             "status": CalendarStatus.LINKED,
         }
         new = insert(_table).values(values)
+        # Google sends a refresh token with the first consent only
         kept = func.coalesce(new.excluded.refresh_token, _table.c.refresh_token)
         columns = {name: new.excluded[name] for name in values if name not in {"user_id", _REFRESH}}
         statement = new.on_conflict_do_update(index_elements=["user_id"], set_=columns | {_REFRESH: kept})

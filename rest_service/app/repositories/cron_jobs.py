@@ -24,6 +24,7 @@ _OVER = frozenset({CronJobStatus.DONE, CronJobStatus.FAILED})
 _TIMES = frozenset({"cron_expression", "run_at"})
 RUNNING: tuple[Condition, ...] = (
     cron_jobs.c.is_active,
+    # a bound value would keep PostgreSQL from using the partial index
     cron_jobs.c.status == literal_column("'active'"),
     cron_jobs.c.next_run_at.is_not(None),
 )
@@ -148,6 +149,7 @@ class CronJobRepository(Repository[CronJobRead]):
     async def _change(self, job_id: int, values: Values) -> CronJobRead:
         if values:
             # held, because next_run_at depends on columns that another change may be writing
+            # two changes at once are applied one after the other
             stored = await self.lock(job_id)
             has_new_time = any(values.get(name, stored[name]) != stored[name] for name in _TIMES)
             if has_new_time and stored["status"] in _OVER:

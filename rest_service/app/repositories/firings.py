@@ -76,9 +76,11 @@ class FiringRepository(Repository[FiringRead]):
         now = self.unit.clock.now()
         following = _following(job, max(now, claim.scheduled_for.astimezone(UTC)))
         unchanged = [
+            # unlike `=`, this is true for two NULLs
             cron_jobs.c[name].is_not_distinct_from(job[name])
             for name in ("next_run_at", "cron_expression", "timezone")
         ]
+        # UPDATE and INSERT are one statement, so a firing never exists without the move of `next_run_at`
         moved = (
             update(cron_jobs)
             .where(cron_jobs.c.id == job["id"], *unchanged, *RUNNING, REACHABLE)
@@ -105,10 +107,12 @@ class FiringRepository(Repository[FiringRead]):
             NotFoundError: there is no such firing of this job.
             ConflictError: a firing that stands as this one cannot become that.
         """
+        # two reports on one job are applied one after the other
         job = await self._jobs.lock(job_id)
         firing = await self.get(firing_id)
         if firing.cron_job_id != job_id:
             raise self.not_found(firing_id)
+        # a report that is repeated because its answer was lost
         if firing.status == change.status:
             return firing
         possible = FIRING_TRANSITIONS[firing.status]

@@ -53,6 +53,7 @@ def _reachable_edges(start: UUID) -> Select[Any]:
     edges = EDGES.subquery("edges")
     reached = select(edges).where(edges.c.caller_id == start).cte("reached", recursive=True)
     further = EDGES.subquery("further")
+    # UNION, not UNION ALL: it drops repeated rows, and so ends in a circle
     return select(reached.union(select(further).join(reached, further.c.caller_id == reached.c.callee_id)))
 
 

@@ -45,6 +45,7 @@ class ToolRepository(Repository[ToolRead]):
 
     async def _change(self, tool_id: UUID, values: Values) -> ToolRead:
         _check_schema(values)
+        # only such a change can close a circle, so only such a change takes the lock
         leads_elsewhere = not values.keys().isdisjoint({"assistant_id", "tool_type"})
         if leads_elsewhere:
             await lock_graph(self.unit)

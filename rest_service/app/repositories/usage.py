@@ -49,6 +49,7 @@ class UsageRepository(Repository[UsageRead]):
         """Store those that are not known yet, and say how many; who is gone is not named in them."""
         if not records:
             return 0
+        # a foreign key to a deleted user would refuse the whole batch
         user_ids = await self._lock_existing(users.c.id, {record.user_id for record in records})
         assistant_ids = await self._lock_existing(
             assistants.c.id, {record.assistant_id for record in records if record.assistant_id is not None}

@@ -47,6 +47,7 @@ class UserRepository(Repository[UserRead]):
         return self._parse_found(await self._fetch(_BY_ID, {"id": key}), key)
 
     def _mark_changed(self, values: Values) -> None:
+        # schedulers read jobs, not users
         if values.keys() & _REACHABLE_BY:
             self.unit.mark_changed(Topic.JOBS)
         if not values or values.keys() - _UNANNOUNCED:

@@ -47,7 +47,7 @@ async def import_configuration(
     The whole document is checked first, and everything or nothing is written. A second import of the
     same document changes nothing. With `dry_run=true` the answer is the difference, and nothing is written.
     """
-    known = await parts.tool_types.known()
+    known = await parts.tool_types.read()
 
     def run(connection: Connection) -> ImportResult:
         return transfer.import_document(connection, body, known, dry_run=query.dry_run)

@@ -58,6 +58,7 @@ async def record_usage(
 
     So the same request may be sent again. A user or assistant that is no more is left out of the record.
     """
+    # a record that is known stays: the sender repeats what was not answered
     return UsageStored(stored=await UsageRepository(unit).store(records))
 
 

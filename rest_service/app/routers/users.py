@@ -80,6 +80,7 @@ async def replace_user(unit: WriteUnit, user_id: RowPath, body: UserCreate) -> U
 @router.patch("/{user_id}", dependencies=PROFILE, responses=BODY | MISSING | CLASH)
 async def update_user(unit: WriteUnit, scopes: CallerScopes, user_id: RowPath, body: UserUpdate) -> UserRead:
     """The fields that are sent; the others stay. The assistant's key changes no role."""
+    # the rule of a route cannot see the body
     if body.model_fields_set - OF_THE_PROFILE:
         require(Scope.MEMBERS, scopes)
     users = UserRepository(unit)

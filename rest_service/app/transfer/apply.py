@@ -52,6 +52,7 @@ def import_document(
         InvalidDocumentError: it is wrong; nothing was written.
         ConflictError: sub-assistants would ask each other in a circle, or no secretary would be left.
     """
+    # a savepoint: a dry run is rolled back, while its transaction goes on
     with connection.begin_nested() as step:
         connection.execute(select(func.pg_advisory_xact_lock(ASSISTANT_GRAPH)))
         default_before = secretaries.lock(connection)

@@ -10,7 +10,7 @@ from service_kit.contracts.transfer import Configuration, ToolEntry
 
 from ..errors.api import InvalidError
 from ..tool_schema import find_problem
-from ..tool_types import unknown
+from ..tool_types import describe_unknown
 from .stored import Stored
 
 SHOWN = 50
@@ -85,7 +85,7 @@ def _tool_types(
     known = known | {tool.tool_type for tool in stored.tools.values()}
     for number, tool in enumerate(document.tools):
         if tool.tool_type not in known:
-            yield f"tools.{number}.tool_type", unknown(tool.tool_type, known)
+            yield f"tools.{number}.tool_type", describe_unknown(tool.tool_type, known)
 
 
 def _defaults(document: Configuration) -> Iterator[tuple[str, str]]:
