@@ -39,7 +39,7 @@ def say(project: Project, text: str, name: str | None, timeout: float) -> None:
     conversation = Conversation(project, name)
     conversation.admit(timeout)
     answers = conversation.ask(text, timeout)
-    if not answers:
+    if not answers:  # the exit code tells a script
         msg = f"no answer within {timeout:.0f} s: ./manage.py status, ./manage.py logs --service assistant"
         raise OpsError(msg)
     for answer in answers:

@@ -73,6 +73,7 @@ class Commands:
         runtime = self._runtime(project)
         services = runtime.status()
         redis_answers = any(one.name == "redis" and one.state == "healthy" for one in services)
+        # the look into the queues is no action: its command is not shown
         silent = self._make(runtime.name, project, replace(self._shell, silent=True))
         queues = self._queues(silent) if redis_answers else {}
         if self._args.json:
@@ -104,6 +105,7 @@ class Commands:
             self._start(project, runtime, ["postgres", "redis"], {})
             revision = ["python", "-m", "alembic", "-c", "rest_service/alembic.ini", "revision"]
             revision += ["--autogenerate", "-m", self._args.message]
+            # autogenerate compares the models with the tables, which must be those of the newest migration
             for command in (["python", "-m", MIGRATION_MODULE], revision):
                 done = runtime.run_in("rest_service", command, writable=[MIGRATIONS])
                 if done.returncode != 0:
@@ -136,6 +138,7 @@ class Commands:
                 self._start(project, runtime, [], self._replicas(project))
         if self._shell.dry_run:
             return
+        # the lock is free again here: a conversation may last, and other commands must not wait for it
         if self._args.say is None:
             chat.talk(project, self._args.user, self._args.timeout)
         else:
@@ -205,6 +208,7 @@ class Commands:
 
     def _project(self, *, write: bool = False) -> Project:
         write = write and not self._shell.dry_run
+        # a file that an editor or a copy has made is often readable by all
         path = self._shell.root / environment.ENV_FILE
         if write and path.exists() and envfile.make_private(path):
             self._shell.say(".env holds secrets and could be read by others; now only you can read it.")
@@ -257,6 +261,7 @@ class Commands:
     def _replicas(self, project: Project) -> dict[str, int]:
         """Numbers of processes from `.env` and `--replicas`; ones are left out."""
         numbers: dict[str, int] = {}
+        # what is typed comes later and so goes before what `.env` says
         words = [f"assistant={project.values.get('ASSISTANT_REPLICAS') or 1}"]
         for word in [*words, *getattr(self._args, "replicas", [])]:
             name, _, number = word.partition("=")
@@ -281,6 +286,7 @@ class Commands:
         if self._shell.dry_run:
             yield
             return
+        # the folder itself is the lock file: nothing is left behind, and it is there before .local is
         handle = os.open(self._shell.root, os.O_RDONLY)
         try:
             try:

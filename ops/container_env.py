@@ -67,6 +67,7 @@ def write_env_files(project: Project) -> None:
     for path, service in files.items():
         lines = [render(name, value) for name, value in container_environment(project, service).items()]
         _write(path, lines)
+    # a file of a service that was renamed would keep its secrets for ever
     for path in folder.glob("*.env"):
         if path not in files:
             path.unlink()

@@ -44,7 +44,7 @@ def containers_of(project: str, shell: Shell) -> list[Container]:
         timeout=TIMEOUT,
     )
     ids = listed.stdout.split()
-    if not ids:
+    if not ids:  # `docker inspect` without a name is an error
         return []
     # A container that was removed in between makes inspect fail; it still prints the others.
     inspected = shell.run(["docker", "inspect", *ids], capture=True, check=False, quiet=True, timeout=TIMEOUT)

@@ -85,6 +85,7 @@ class Conversation:
                     quiet = QUIET_LONG if len(message.text) > LONG_PART else QUIET
                     deadline = time.monotonic() + quiet
                     yield message
+            # the bot goes on typing between the parts of a long answer
             if answered and typing:
                 deadline = max(deadline, time.monotonic() + QUIET)
 

@@ -100,7 +100,9 @@ class DockerRuntime:
         """
         migrating = MIGRATION_MODULE in argv
         present = bool(writable) or migrating
+        # a running container has the code of its image, which may be older than the checkout
         if not present and any(c.service == service and c.running for c in self._containers()):
+            # -T: our output may be a pipe, and a terminal would put carriage returns into it
             command = self._compose("exec", "-T", service, *argv)
         else:
             mounts = self._mounts(service, writable) if present else []
@@ -203,6 +205,7 @@ class DockerRuntime:
         try:
             yield process
         finally:
+            # after Ctrl-C or an error compose must not go on in the background
             if process.poll() is None:
                 process.terminate()
             process.wait()
@@ -212,6 +215,7 @@ class DockerRuntime:
         # compose refuses a number for a service that it is not to bring up
         numbers = {name: n for name, n in replicas.items() if name in names}
         scale = [part for name, n in numbers.items() for part in ("--scale", f"{name}={n}")]
+        # compose's own --wait does not say which service failed, nor why
         before = {container.id: container.restarts for container in self._containers()}
         deadline = time.monotonic() + READY_TIMEOUT
         options = ["--detach", "--no-build", "--remove-orphans", *scale]
@@ -241,6 +245,7 @@ class DockerRuntime:
         """Which services did not come up, the last lines of the first of them, and what to do."""
         failed = [c for c in self._containers() if c.service == MIGRATION.name and c.exit_code]
         culprits = {MIGRATION.name: failed[0].detail} if failed else {}
+        # one that still starts most often waits for the broken one
         broken = [status for status in down if status.state != "starting"] or down
         for status in sorted(broken, key=lambda status: WORST_FIRST.index(status.state)):
             culprits[status.name] = status.detail or status.state

@@ -69,7 +69,7 @@ def parse(text: str, *, source: str = ".env") -> list[Line]:
             msg = f"{source}, line {number}: expected NAME=value (or a comment that begins with #)"
             raise EnvFileError(msg)
         name = match[1]
-        if name in seen:
+        if name in seen:  # parsers differ in which of two counts
             msg = f"{source}, line {number}: {name} is set a second time (first in line {seen[name]})"
             raise EnvFileError(msg)
         seen[name] = number
@@ -149,6 +149,7 @@ def replace_value(lines: list[Line], name: str, value: str) -> list[Line]:
 def write(path: Path, lines: list[Line]) -> None:
     """Replace the file at once, readable by its owner only; of a link, what it leads to."""
     path = path.resolve()
+    # a crash while writing must not lose the keys: a new file, complete on disk, takes the place of the old
     handle, temporary = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)  # mode 600
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -203,6 +204,7 @@ def _value(raw: str) -> str:
             raise ValueError(msg)
         value = re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), match[1])
         return _before_comment(value, text[match.end() :])
+    # within a value (a password, say) the sign is a part of it: a comment begins after a blank
     comment = re.search(r"\s#", raw)
     value = (raw[: comment.start()] if comment else raw).strip()
     if value[:1] in {*_TYPOGRAPHIC} or value[-1:] in {*_TYPOGRAPHIC}:

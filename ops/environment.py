@@ -91,7 +91,7 @@ def load(root: Path, process: Mapping[str, str], *, write: bool) -> tuple[Projec
         ]
         lines, _ = envfile.complete(lines, template, fill)
         made = [ENV_FILE]
-    if write and made:
+    if write and made:  # a look (`status`, `logs`) leaves the file as it is
         envfile.write(path, lines)
     settings = {**envfile.values(lines), **{name: process[name] for name in known if name in process}}
     return Project(root, settings), made
@@ -135,6 +135,7 @@ def point_to_sandbox(values: Mapping[str, str], *, inner: str, outer: str) -> di
     result: dict[str, str] = {}
     if played.telegram:
         result["TELEGRAM_API_URL"] = f"{inner}/telegram"
+    # a Bot API of the operator's own gets a made-up token too: the bot does not start without one
     if not values.get("TELEGRAM_TOKEN"):
         result["TELEGRAM_TOKEN"] = sandbox_token(values)
     if played.llm:
@@ -147,6 +148,7 @@ def point_to_sandbox(values: Mapping[str, str], *, inner: str, outer: str) -> di
         result |= {
             "GOOGLE_CLIENT_ID": SANDBOX_KEY,
             "GOOGLE_CLIENT_SECRET": SANDBOX_KEY,
+            # the browser opens this one; the service itself calls the other
             "GOOGLE_AUTH_URL": f"{outer}/google/o/oauth2/auth",
             "GOOGLE_TOKEN_URL": f"{inner}/google/token",
         }

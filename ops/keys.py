@@ -35,6 +35,7 @@ def rotate(
     if not drop_old:
         keys = [envfile.GENERATORS[VARIABLE](), *keys]
         _keep(shell, project, keys)
+    # the running API must know the new key before a token is encrypted with it
     make(load()).restart(["rest_service"])
     done = make(load()).run_in("rest_service", ROTATE)
     if done.returncode != 0 or not drop_old:

@@ -22,6 +22,7 @@ def launch(spec: dict[str, Any]) -> None:
     os.umask(0o077)
     if spec["account"] is not None:
         uid, gid = spec["account"]
+        # groups and gid first: after setuid we may not change them any more
         os.setgroups([])
         os.setgid(gid)
         os.setuid(uid)

@@ -66,6 +66,7 @@ class PostgresServer:
             self._shell.show([bin_dir / "initdb", "-D", self.data, "-U", postgres_roles.SUPERUSER])
             password = secrets.token_hex()  # taken away again with the first roles
             embedded.init_postgres(bin_dir, self.data, postgres_roles.SUPERUSER, password, self.account)
+        # the single-user mode costs a second: only after a change of role, password or database
         note = self.home / "postgres-login.sha256"
         if not note.exists() or note.read_text(encoding="utf-8") != self.login.digest:
             self._set_login(bin_dir)
@@ -104,6 +105,7 @@ class PostgresServer:
         problems = [
             line
             for line in done.stderr.splitlines()
+            # CREATE DATABASE knows no IF NOT EXISTS
             if ("ERROR" in line or "FATAL" in line) and "already exists" not in line
         ]
         if done.returncode != 0 or problems:

@@ -58,6 +58,7 @@ class Starter:
             processes = self._supervisor.processes()
             for program, detail in waiting:
                 lives[program.name] |= {processes[program.name].pid} - {0}
+                # each pid is a life; supervisord itself would try for ever
                 crashed = len(lives[program.name]) >= CRASHES
                 if crashed or processes[program.name].state in {"FATAL", "EXITED"}:
                     raise self._failure(program, "ends again and again")
@@ -78,6 +79,7 @@ class Starter:
 
     def _check_ports(self, programs: Sequence[Program]) -> None:
         for program in programs:
+            # the service's own message would stand in its log alone
             if not ports.is_free(program.port):
                 variable = SERVICES[program.service].port_variable
                 holder = ports.owner(program.port)

@@ -32,6 +32,7 @@ def compile_command(uv: Path, source: str, target: str | Path, *, upgrade: bool)
     command = [str(uv), "pip", "compile", source, "--output-file", str(target)]
     command += ["--universal", "--python-version", OLDEST_PYTHON, "--generate-hashes"]
     command += ["--no-header", "--no-emit-index-url", "--no-emit-find-links", "--quiet"]
+    # the common file decides the versions, so that two services never have two of one package
     if not source.startswith(EVERYTHING):
         command += ["--constraints", f"{EVERYTHING}.txt"]
     elif upgrade:

@@ -54,7 +54,7 @@ class ProgramPlan:
                 "pid_file": str(pid_file(self._run, program.name)),
             }
             fresh = path.with_suffix(".json.new")
-            fresh.touch(mode=0o600)
+            fresh.touch(mode=0o600)  # before the secrets are in it
             fresh.write_text(json.dumps(content), encoding="utf-8")
             fresh.replace(path)
         for path in self._run.glob("*.json"):
@@ -65,6 +65,7 @@ class ProgramPlan:
     def _service_program(self, service: Service, replica: int) -> Program:
         name = f"{service.name}-{replica}" if service.scalable else service.name
         own = local_environment(self._project, service.name, replica=replica)
+        # a process reads its code and the kit's at its start: a change of either restarts it
         folders = (self._project.root / service.name, self._project.root / "service_kit")
         return Program(
             name=name,

@@ -179,6 +179,7 @@ class PythonEnvs:
         if not path.exists():
             msg = f"{REQUIREMENTS[kind]} is missing: restore it (git checkout {REQUIREMENTS[kind]})"
             raise OpsError(msg)
+        # another Python or machine (a shared home) needs other binary wheels
         digest = hashlib.sha256(path.read_bytes())
         digest.update(f"{sys.executable} {platform.python_version()} {platform.machine()}".encode())
         return digest.hexdigest()

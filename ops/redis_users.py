@@ -54,6 +54,7 @@ def rules(values: Mapping[str, str], operator: str = OPERATOR) -> list[str]:
         "in": _queue(values.get("INPUT_QUEUE") or "queue:to_secretary"),
         "out": _queue(values.get("ASSISTANT_OUTPUT_QUEUE") or "queue:to_telegram"),
     }
+    # nobody but the operator logs in without a user's name
     lines = [f"user default on #{_hash(values.get('REDIS_PASSWORD', ''))} {operator}"]
     for service in SERVICES:
         keys = _KEYS[service].format(**queues)

@@ -98,6 +98,7 @@ class Runtime(Protocol):
 
 def docker_problem(shell: Shell) -> str | None:
     """Why Docker cannot be used, or None where `docker compose` v2 talks to a running engine."""
+    # the plugin may be there without an engine, and an engine without the plugin
     for command, problem in (
         (["docker", "compose", "version"], "docker compose v2 is not installed"),
         (["docker", "info", "--format", "{{.ServerVersion}}"], "no Docker engine answers"),
@@ -123,4 +124,5 @@ def active_runtime(project: Project) -> RuntimeName | None:
         name = active_file(project).read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         return None
+    # a half-written file counts as none
     return "docker" if name == "docker" else "local" if name == "local" else None

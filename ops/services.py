@@ -150,7 +150,7 @@ def group_by_needs(names: Sequence[str]) -> list[list[str]]:
     """
     left = list(names)
     result: list[list[str]] = []
-    while left:
+    while left:  # each round takes those whose needs are met
         group = [name for name in left if not (find_needs(name) - {name}) & set(left)]
         result.append(group)
         left = [name for name in left if name not in group]

@@ -66,6 +66,7 @@ class Shell:
                 env=None if env is None else {**({} if only_env else os.environ), **env},
                 input=stdin,
                 capture_output=capture,
+                # whatever a program writes, showing it must not fail
                 encoding="utf-8",
                 errors="replace",
                 check=False,

@@ -34,10 +34,12 @@ class Supervision:
         """Start supervisord where none runs. One of an outdated environment is ended first."""
         supervisor = self.supervisor
         pid = supervisor.pid()
+        # its own code and Python are of the environment that it was started from
         if pid is not None and str(env.folder) in orphans.command_line(pid):
             return
         if pid is not None:
             self.shut_down()
+        # programs of a supervisord that was killed still hold their ports
         self._end_orphans()
         self._layout.socket.unlink(missing_ok=True)
         self._shell.run(
@@ -63,6 +65,7 @@ class Supervision:
         if ran - set(removed):
             self._shell.say(f"Changed, so started anew: {', '.join(sorted(ran - set(removed)))}")
         self.stop_programs(gone)
+        # supervisord takes a changed program only as a new one
         for name in gone:
             supervisor.remove(name)
         for program in programs:
