@@ -1,7 +1,7 @@
 """Builds assistants from rows: the secretary and, through its tools, everything below it.
 
-A broken branch (an unknown type, a schema that is none, an assistant that is gone, a cycle) is left
-out and logged; what is left works.
+A broken branch (an unknown type, a broken schema, a deleted assistant, a cycle) is left out and logged; the
+rest works.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -40,7 +40,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where in a tree an assistant is built: the rows by id, and the way down to it."""
+    """Where in a tree an assistant is built: the rows by id, and the path down to it."""
 
     assistants: Mapping[UUID, AssistantRead]
     tree: AssistantTree
@@ -56,7 +56,7 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class AssistantSite:
-    """Where an assistant is built: what there is besides the row."""
+    """What an assistant is built from besides its row."""
 
     is_main: bool
     """Whether users talk to it."""
@@ -66,6 +66,7 @@ class AssistantSite:
     tools: Sequence[BaseTool]
     limits: LoopLimits
     done: DoneCalls
+    """Shared by all assistants of the process, also when they are built anew."""
 
 
 AssistantBuilder = Callable[[AssistantRead, AssistantSite], BaseAssistant]
@@ -142,6 +143,7 @@ class AssistantFactory:
         Raises:
             ConfigurationError: it is not in the tree, of an unknown type, above itself, or too deep.
         """
+        # two tools may lead to one assistant; only a path back to itself has no end
         if assistant_id in place.path:
             names = " → ".join(_row(place, step).name for step in (*place.path, assistant_id))
             msg = f"sub-assistants in a circle: {names}"
@@ -149,6 +151,7 @@ class AssistantFactory:
         if len(place.path) > self._limits.depth:
             msg = f"sub-assistants deeper than {self._limits.depth}"
             raise BrokenRowError(msg)
+        # shared by the whole tree: `below` copies the path and keeps this dict
         if assistant_id not in place.built:
             row = _row(place, assistant_id)
             place.built[assistant_id] = self._create(row, place, is_main=False)
@@ -186,6 +189,7 @@ class AssistantFactory:
             try:
                 tools.append(RestServiceTool(tool_row, link, site).to_tool())
             except ConfigurationError as exc:
+                # an admin's mistake in one row must not silence the assistant
                 log.warning("tool_skipped", assistant=row.name, tool=tool_row.name, reason=str(exc))
                 place.left_out.append(f"{row.name}/{tool_row.name}")
         return tools

@@ -73,6 +73,36 @@ class Memory:
             context.totals.add_earlier(spent.run, spent.uses)
         return past
 
+    def prepare_run(self, past: Conversation, message: str, context: RunContext) -> RunStart:
+        """What the run starts with: anew, or from where an earlier delivery's journal ends.
+
+        Raises:
+            ContextOverflowError: the message alone is too long for the model.
+        """
+        begun = past.begun
+        if begun and isinstance(first := begun[0], UserMessage):
+            log.info("run_resumed", assistant=self._summarizer.assistant, messages=len(begun))
+            # with the time of the first delivery: the model has already answered to it
+            opening = first
+        else:
+            opening = UserMessage(with_context(message, context))
+            self._budget.check(size_of(opening))
+        # a resumed run has grown: its calls and results take room from the history
+        size = sum(map(size_of, begun)) or size_of(opening)
+        return RunStart(
+            message=opening,
+            history=past.window(self._budget.for_history(size)),
+            journal=self._store.journal(
+                context.user.id,
+                self._summarizer.assistant_id,
+                key=context.key,
+                asked=message,
+                begun=begun,
+                totals=context.totals,
+                until=context.tools_until,
+            ),
+        )
+
     async def store(
         self, message: str, result: RunResult, past: Conversation, context: RunContext
     ) -> Turn | None:
@@ -91,34 +121,6 @@ class Memory:
             log.error("turn_not_stored", assistant=self._summarizer.assistant, reason=type(exc).__name__)  # noqa: TRY400
             return None
         return turn
-
-    def prepare_run(self, past: Conversation, message: str, context: RunContext) -> RunStart:
-        """What the run starts with: anew, or from where an earlier delivery's journal ends.
-
-        Raises:
-            ContextOverflowError: the message alone is too long for the model.
-        """
-        begun = past.begun
-        if begun and isinstance(first := begun[0], UserMessage):
-            log.info("run_resumed", assistant=self._summarizer.assistant, messages=len(begun))
-            opening = first
-        else:
-            opening = UserMessage(with_context(message, context))
-            self._budget.check(size_of(opening))
-        size = sum(map(size_of, begun)) or size_of(opening)
-        return RunStart(
-            message=opening,
-            history=past.window(self._budget.for_history(size)),
-            journal=self._store.journal(
-                context.user.id,
-                self._summarizer.assistant_id,
-                key=context.key,
-                asked=message,
-                begun=begun,
-                totals=context.totals,
-                until=context.tools_until,
-            ),
-        )
 
     def start_compaction(
         self, past: Conversation, turn: Turn, result: RunResult, context: RunContext
@@ -180,6 +182,7 @@ class Memories:
             assistant_id=str(row.id),
             assistant=row.name,
             models=(row.model, *row.settings.fallback_models),
+            # half of the window, for tokens are estimated; the other half is for instructions and notes
             transcript_tokens=window // 2 if window else history * HARD_LIMIT,
             max_output_tokens=row.settings.max_output_tokens,
         )
@@ -188,7 +191,8 @@ class Memories:
     def _window(self, model: str) -> int | None:
         try:
             return self._context_tokens(model)
-        except UnknownProviderError:  # who asks it is told; a fallback model may answer all the same
+        except UnknownProviderError:
+            # the run reports it; here a fallback model may still answer
             return None
 
 

@@ -60,5 +60,6 @@ class RunState:
                 calls, results = message.tool_calls, {}
         if len(results) == len(calls):
             return (), {}
+        # the results stand last: the journal is noted before a round's calls or after all of them
         del self.messages[len(self.messages) - len(results) :]
         return calls, results

@@ -65,6 +65,7 @@ class Summarizer:
         """
         lines = [_line(message) for turn in turns for message in turn.messages]
         sizes = [estimate_tokens(compact_json(line)) for line in lines]
+        # sizes are estimated, so the model may still refuse: then half of the lines, and so on
         limit, halvings = self.transcript_tokens, 0
         while True:
             left_out = len(lines) - count_within(sizes, limit)
@@ -78,6 +79,7 @@ class Summarizer:
                 limit, halvings = min(limit, sum(sizes)) // 2, halvings + 1
         if left_out:
             log.warning("lines_left_out_of_summary", assistant=self.assistant, lines=left_out)
+        # models overshoot the 300 words, and notes come back in every request
         notes = shorten(answer.text.strip(), NOTES_CHARS, "…")
         return Summary(notes, len(turns) + (previous.turns if previous else 0))
 

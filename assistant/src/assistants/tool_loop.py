@@ -167,6 +167,7 @@ class ToolLoop:
         self, state: RunState, tools: Sequence[ToolSpec], tool_choice: Literal["auto", "none"]
     ) -> ModelAnswer:
         """One answer; where the conversation is too long, with half of its history, and so on."""
+        # ends: the history is halved each time, and without one the error is raised
         while True:
             request = ModelRequest(
                 models=self._choice.models,

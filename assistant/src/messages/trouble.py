@@ -1,4 +1,4 @@
-"""What keeps people from getting answers: a note on the health page, and a word to the owner.
+"""Failing answers: a note on the health page, and a message to the owner.
 
 The owner is told once of each cause, and once when it is over; not of what users can mend themselves.
 
@@ -66,11 +66,12 @@ class Trouble:
         return f"{count} failed: {self._last}"
 
     async def record_failure(self, cause: str, model: str | None) -> list[OutgoingMessage]:
-        """A message got no answer."""
+        """A message got no answer; returns what the owner is told."""
         now = asyncio.get_running_loop().time()
         self._since = self._since if self._failures else now
         self._failures += 1
         self._last = f"{cause} ({model})" if model else cause
+        # busy providers recover by themselves, most of the time
         if cause == Text.BUSY and now - self._since < LASTING:
             return []
         told: list[OutgoingMessage] = []
@@ -79,10 +80,13 @@ class Trouble:
         return told
 
     async def record_success(self, without_tools: Collection[str] = ()) -> list[OutgoingMessage]:
-        """A message got its answer; by models that took no tools, where any are named."""
+        """A message got its answer; returns what the owner is told.
+
+        `without_tools` names the models that took no tools.
+        """
         self._failures = 0
         told: list[OutgoingMessage] = []
-        async with _harmless("trouble_not_settled", "answered"):
+        async with _harmless("trouble_not_cleared", "answered"):
             for model in without_tools:
                 told += await self._note(NO_TOOLS, model)
             if self._may_be_noted or asyncio.get_running_loop().time() - self._looked >= LOOK_EVERY:
@@ -97,6 +101,7 @@ class Trouble:
             owner = await self._rest.get_owner()
         except NotFoundError:
             return []
+        # two conditions, both atomic: one replica tells, and a cause that comes and goes is told once an hour
         is_told = await self._redis.hsetnx(KEY, cause, _QUIET) and await self._redis.set(
             f"{TOLD_PREFIX}{cause}", 1, nx=True, ex=QUIET
         )

@@ -170,6 +170,7 @@ class UsageLog:
                 await self._write_some()
 
     async def _write_some(self) -> None:
+        # taken out before the await: what is recorded meanwhile must not be lost, nor written twice
         batch, self._unwritten = self._unwritten[:BATCH], self._unwritten[BATCH:]
         waiting = 0
         try:
@@ -187,6 +188,7 @@ class UsageLog:
             raws = await cast("Awaitable[list[bytes]]", self._redis.lrange(PENDING, 0, MAX_RECORDS - 1))
             full = len(raws) == MAX_RECORDS
             if raws:
+                # posted before removed: dying in between repeats it, and rest_service knows the ids
                 await self._post(_first_of_each(raws))
                 await self._take_from_front(keys=[PENDING], args=raws)
 

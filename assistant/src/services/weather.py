@@ -216,6 +216,7 @@ class WeatherClient:
         except ValidationError as exc:
             msg = "the weather service gave an answer that cannot be read"
             raise WeatherUnavailableError(msg) from exc
+        # only what could be read: an error page must not be repeated for ten minutes
         self._cache.put(key, body)
         return answer
 

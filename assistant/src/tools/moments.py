@@ -41,6 +41,7 @@ def parse_moment(text: str, zone: ZoneInfo, now: datetime) -> tuple[datetime, st
         return naive.astimezone(UTC), None
     local = naive.replace(tzinfo=zone)
     moment = local.astimezone(UTC)
+    # a time in the gap of a clock change does not come back from UTC as it was
     if moment.astimezone(zone).replace(tzinfo=None) != naive:
         return moment, f"{naive:%H:%M} does not exist that day in {zone.key}: the clocks go forward"
     if local.replace(fold=1).astimezone(UTC) != moment:

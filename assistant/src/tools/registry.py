@@ -54,7 +54,7 @@ class SubAssistant(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ToolSite:
-    """Where a tool is built: what there is besides the row."""
+    """What a tool is built from besides its row."""
 
     sub_assistant: Callable[[UUID], SubAssistant]
     """Builds the assistant with this id; raises ConfigurationError where that is impossible."""
@@ -110,6 +110,7 @@ def tool_kinds() -> Mapping[str, ToolKind]:
         ImportError: a file cannot be imported.
     """
     kinds: dict[str, ToolKind] = {}
+    # by `__path__`, so that an installed package and a test's extra folder are searched alike
     package = importlib.import_module(__package__)
     for module in pkgutil.iter_modules(package.__path__):
         if not module.name.endswith(_SUFFIX):
@@ -128,6 +129,7 @@ def tool_kinds() -> Mapping[str, ToolKind]:
 async def announce_tool_types(redis: aioredis.Redis) -> None:
     """Let rest_service know which types rows may have; without Redis it knows those of before."""
     kinds = sorted(tool_kinds())
+    # only added: during an upgrade an older replica may still have types that this one lacks
     try:
         await OomSafeWriter(redis).write(("SADD", TOOL_TYPES_KEY, *kinds))
     except RedisError as exc:

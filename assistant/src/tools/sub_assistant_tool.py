@@ -56,6 +56,7 @@ class ToolAssistant(BaseTool):
         try:
             return await self.assistant.process_message(request, context.user.id, deeper)
         except AssistantError as exc:
+            # the reason may name providers and keys: it is for the log, not for the model above
             log.warning("sub_assistant_failed", assistant=self.assistant.name, reason=str(exc))
             msg = f"{self.assistant.name} cannot answer at the moment"
             raise ToolExecutionError(msg) from exc
@@ -90,6 +91,7 @@ class SubAssistantTool(ToolAssistant):
 
     async def execute(self, arguments: Arguments, context: RunContext) -> str:
         """The sub-assistant's answer; raises ToolExecutionError beyond the depth limit."""
+        # the object is shared by all users: whose run it is only the context knows
         if self.user_id is not None and self.user_id != context.user.id:
             msg = "this tool belongs to another user"
             raise ToolExecutionError(msg)

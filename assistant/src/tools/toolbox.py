@@ -46,6 +46,7 @@ class Toolbox:
             return call
         bare = _TAIL.sub("", call.name)
         names = {_plain(name) for name in (bare, _NAMESPACE.sub("", bare), _NOT_IN_NAMES.sub("_", bare))}
+        # of two tools that may be meant neither is: a wrong effect is worse than an error
         meant = [known for known in self._tools if _plain(known) in names]
         return replace(call, name=meant[0]) if len(meant) == 1 else call
 
