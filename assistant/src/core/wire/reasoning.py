@@ -1,4 +1,4 @@
-"""What models think aloud in their answers, where the server does not take it out: not for people.
+"""Reasoning and marks of chat templates that a server leaves in its answers: not for people.
 
 Reasoning stands between two marks, at whatever place; before a closing mark alone (the opening one was part
 of the prompt); or behind an opening one at the start of a line that nothing closes. Marks within code are
@@ -8,14 +8,21 @@ what the answer is about. Takes time in proportion to the text, whatever a serve
 import re
 from bisect import bisect_left
 
-_TAGS = "think|thinking|thought|thoughts|reasoning|reflection|seed:think"
+_TAGS = (
+    "think|thinking|thought|thoughts|reasoning|reflection|scratchpad|thought_process|chain_of_thought"
+    "|seed:think|mm:think|longcat_think"
+)
+_ATTRIBUTE = r"(?:\s\w{1,32}=[^<>]{0,64})?"
 _PAIRS = (
-    (rf"<(?:{_TAGS})\s?>", rf"</(?:{_TAGS})\s?>"),
+    (rf"<(?:{_TAGS}){_ATTRIBUTE}\s?>", rf"</(?:{_TAGS})\s?>"),
     (r"\[think\]", r"\[/think\]"),  # Mistral
     (r"◁think▷", r"◁/think▷"),  # Kimi
     (r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>"),
     (r"<\|start_thinking\|>", r"<\|end_thinking\|>"),  # Cohere
     (r"<\|channel>thought", r"<channel\|>"),  # Gemma
+    (r"<unused94>", r"<unused95>"),  # the same where its tokens have no names yet
+    (r"<\|think(?:ing)?\|>", r"<\|/think(?:ing)?\|>"),
+    (r"<｜begin▁of▁thinking｜>", r"<｜end▁of▁thinking｜>"),
 )
 _MARK = re.compile(
     "|".join(f"(?P<open{n}>{one})|(?P<close{n}>{other})" for n, (one, other) in enumerate(_PAIRS)),
@@ -34,6 +41,16 @@ _START_OF_MESSAGE = re.compile(r"<\|start\|>[a-z]*$", re.IGNORECASE)
 _BARE_HARMONY = re.compile(r"\s*analysis.*?assistantfinal", re.IGNORECASE | re.DOTALL)
 """The same where a server dropped the special tokens alone."""
 
+_BEGIN_OF_TURN = re.compile(
+    r"\s*(?:<\|im_start\|>assistant|<\|start_header_id\|>assistant<\|end_header_id\|>|<\|assistant\|>|<bos>)\s*"
+)
+_END_OF_TURN = re.compile(
+    r"(?:<\|(?:im_end|im_start|eot_id|eom_id|end_of_text|endoftext|end|return)\|>"
+    r"|<(?:end|start)_of_turn>|<eos>|<｜end▁of▁sentence｜>)(?=[ \t]*(?:\n|<|$))|</s>\s*$"
+)
+"""Where a server does not stop at them, models go on with what the user might say. Prose names them too."""
+_BOX = re.compile(r"<\|(?:begin|end)_of_box\|>")
+"""Around what GLM takes for the answer."""
 _WRAPPED = re.compile(r"\s*<answer>(.*?)(?:</answer>\s*)?$", re.IGNORECASE | re.DOTALL)
 _FENCE = re.compile("`+|~{3,}")
 
@@ -45,12 +62,24 @@ def remove_reasoning(text: str, *, growing: bool = False) -> str:
     if not any(sign in text for sign in _SIGNS):
         return text
     kept = _remove_marked(_keep_final_channel(text), growing=growing)
+    kept = _keep_own_turn(kept)
     if growing:
         kept = _remove_partial_mark(kept)
     if kept == text:
         return text
     wrapped = _WRAPPED.match(kept)
     return (wrapped[1] if wrapped else kept).lstrip()
+
+
+def _keep_own_turn(text: str) -> str:
+    """The text without the marks of chat templates, and without what stands behind its end."""
+    text = text[start.end() :] if (start := _BEGIN_OF_TURN.match(text)) else text
+    code = CodeSpans(text)
+    ends = (mark for mark in _END_OF_TURN.finditer(text) if not code.holds(mark.start()))
+    end = next(ends, None)
+    if end is not None and not (end[0].startswith("</s>") and "<s>" in text):  # struck out, in HTML
+        text = text[: end.start()].rstrip()
+    return _BOX.sub(lambda mark: mark[0] if code.holds(mark.start()) else "", text)
 
 
 def _keep_final_channel(text: str) -> str:
