@@ -135,6 +135,7 @@ async def test_a_consent_is_kept_by_the_calendar_service(port):
         assert await service.take_consent("state") == pending
 
 
+CONVERSATION = conversation._Keys.of(1, "a")
 KEYS_OF = {
     "assistant": {
         TOOL_TYPES_KEY: "sadd",
@@ -145,10 +146,10 @@ KEYS_OF = {
         usage.POSTER: "set",
         provider_threads.FORGET: "sadd",
         provider_threads._key(1): "hset",
-        conversation._conversation(1, "a"): "rpush",
-        conversation._summary(1, "a"): "set",
-        conversation._runs(1, "a"): "hset",
-        conversation._index(1): "sadd",
+        CONVERSATION.turns: "rpush",
+        CONVERSATION.summary: "set",
+        CONVERSATION.runs: "hset",
+        CONVERSATION.assistants: "sadd",
     },
     "tg_bot": {
         f"{progress.PREFIX}1": "set",

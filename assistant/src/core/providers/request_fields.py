@@ -60,7 +60,7 @@ def without_fields(body: Mapping[str, Any], refused: Collection[str]) -> dict[st
     if limit is not None and other is not None:
         kept = {name: value for name, value in kept.items() if name not in _OF_CHAT} | {other: limit}
     if SYSTEM in refused and (system := _system_of(body)):
-        kept["messages"] = _told_by_the_user(system, body["messages"][1:])
+        kept["messages"] = _move_to_first_message(system, body["messages"][1:])
     return kept
 
 
@@ -69,7 +69,7 @@ def _system_of(body: Mapping[str, Any]) -> str:
     return str(first["content"]) if first.get("role") == "system" else ""
 
 
-def _told_by_the_user(system: str, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _move_to_first_message(system: str, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     if messages and messages[0]["role"] == "user":
         first = messages[0] | {"content": f"{system}\n\n{messages[0]['content']}"}
         return [first, *messages[1:]]

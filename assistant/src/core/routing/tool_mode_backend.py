@@ -34,7 +34,7 @@ class ToolModeBackend:
     async def complete(self, request: ModelRequest, *, on_text: TextSink | None = None) -> ModelAnswer:
         """The answer to one attempt; raises as `ModelBackend.complete`."""
         model = request.models[0]
-        known = self._known_mode(request)
+        known = self._find_mode(request)
         modes, reason = [known], ""
         for mode in modes:  # grows while it is gone through
             try:
@@ -53,7 +53,7 @@ class ToolModeBackend:
             return replace(answer, without_tools=left_out)
         raise AssertionError
 
-    def _known_mode(self, request: ModelRequest) -> ToolMode:
+    def _find_mode(self, request: ModelRequest) -> ToolMode:
         """The mode that was learned, or that the name of the model tells."""
         model = request.models[0]
         by_name = tool_mode_of(model) if request.tools else ToolMode.DEFAULT
