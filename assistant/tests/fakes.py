@@ -25,13 +25,8 @@ from assistant.src.storage.provider_threads import ProviderThreads
 from assistant.src.tools.base import Arguments, BaseTool
 from assistant.src.tools.registry import ToolServices
 from service_kit.clock import Clock
-from service_kit.contracts.assistants import (
-    AssistantRead,
-    AssistantToolRead,
-    AssistantTree,
-    ModelSettings,
-    ToolRead,
-)
+from service_kit.contracts.assistants import AssistantRead, AssistantToolRead, AssistantTree, ModelSettings
+from service_kit.contracts.tools import ToolRead
 from service_kit.contracts.users import UserRead, UserRole
 from service_kit.rest.client import AsyncRestClient
 from service_kit.settings import RestClientSettings

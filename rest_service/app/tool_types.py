@@ -13,7 +13,7 @@ from difflib import get_close_matches
 import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
-from service_kit.contracts.assistants import TOOL_TYPE_PATTERN, TOOL_TYPES_KEY, ToolType
+from service_kit.contracts.tools import TOOL_TYPE_PATTERN, TOOL_TYPES_KEY, ToolType
 from service_kit.logging import get_logger
 
 from .errors.api import InvalidError

@@ -5,17 +5,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
-from service_kit.contracts.assistants import (
-    LONGEST_SCHEMA,
-    WARNING,
-    WARNINGS,
-    AssistantCreate,
-    SchemaText,
-    ToolDescription,
-    ToolName,
-    ToolTypeName,
-)
+from service_kit.contracts.assistants import WARNING, WARNINGS, AssistantCreate
 from service_kit.contracts.base import Body, Choice, Flag, Name
+from service_kit.contracts.tools import LONGEST_SCHEMA, SchemaText, ToolDescription, ToolName, ToolTypeName
 
 
 class ToolEntry(Body):

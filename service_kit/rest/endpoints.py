@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, TypeAdapter
 
-from service_kit.contracts.assistants import AssistantRead, AssistantToolRead, AssistantTree, ToolRead
+from service_kit.contracts.assistants import AssistantRead, AssistantToolRead, AssistantTree
 from service_kit.contracts.bots import BotPut, BotRead
 from service_kit.contracts.calendar import (
     CalendarRead,
@@ -27,6 +27,7 @@ from service_kit.contracts.cron import (
 )
 from service_kit.contracts.discards import DiscardRead
 from service_kit.contracts.threads import UserThreadCreate, UserThreadRead, UserThreadUpdate
+from service_kit.contracts.tools import ToolRead
 from service_kit.contracts.usage import UsageCreate, UsageStored
 from service_kit.contracts.users import UserCreate, UserRead, UserUpdate
 

@@ -6,8 +6,8 @@ from datetime import MAXYEAR, MINYEAR, UTC, datetime
 import schemathesis
 from hypothesis import strategies as st
 
-from service_kit.contracts.assistants import ToolType
 from service_kit.contracts.base import zone_names
+from service_kit.contracts.tools import ToolType
 
 
 def _field(low: int, high: int) -> st.SearchStrategy[str]:

@@ -21,7 +21,6 @@ from ops.embedded import find_binaries, valkey_command, write_valkey_config
 from ops.redis_users import SERVICES, password_of, rules
 from rest_service.app.announcements import Announcer
 from service_kit.changes import ChangeCounters, Topic
-from service_kit.contracts.assistants import TOOL_TYPES_KEY
 from service_kit.contracts.messages import (
     QUEUE_TO_SECRETARY,
     QUEUE_TO_TELEGRAM,
@@ -30,6 +29,7 @@ from service_kit.contracts.messages import (
     OutgoingMessage,
 )
 from service_kit.contracts.providers import MODEL_PROVIDERS_KEY
+from service_kit.contracts.tools import TOOL_TYPES_KEY
 from service_kit.queue.base import ConsumerOptions, Delivery, Offset
 from service_kit.queue.consumer import RedisConsumer
 from service_kit.queue.producer import RedisProducer

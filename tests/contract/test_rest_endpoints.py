@@ -22,12 +22,13 @@ from rest_service.tests.support import (
     migrated_database,
     running,
 )
-from service_kit.contracts.assistants import AssistantRead, ToolRead
+from service_kit.contracts.assistants import AssistantRead
 from service_kit.contracts.bots import BotPut
 from service_kit.contracts.calendar import CalendarTokensWrite, CalendarUpdate
 from service_kit.contracts.cron import CronJobCreate, CronJobUpdate, FiringUpdate
 from service_kit.contracts.discards import DiscardKind
 from service_kit.contracts.threads import UserThreadCreate, UserThreadUpdate
+from service_kit.contracts.tools import ToolRead
 from service_kit.contracts.usage import UsageCreate
 from service_kit.contracts.users import UserCreate, UserRead, UserRole, UserUpdate
 from service_kit.errors import AccessError, ConflictError, NotFoundError, RestError

@@ -5,8 +5,9 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
-from service_kit.contracts.assistants import AssistantRead, AssistantTree, ToolRead
+from service_kit.contracts.assistants import AssistantRead, AssistantTree
 from service_kit.contracts.health import HealthBody
+from service_kit.contracts.tools import ToolRead
 from service_kit.contracts.usage import UsageCreate
 from service_kit.contracts.users import UserRead
 from service_kit.rest import endpoints

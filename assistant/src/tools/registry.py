@@ -17,7 +17,8 @@ from uuid import UUID
 import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
-from service_kit.contracts.assistants import TOOL_TYPE_PATTERN, TOOL_TYPES_KEY, AssistantToolRead, ToolRead
+from service_kit.contracts.assistants import AssistantToolRead
+from service_kit.contracts.tools import TOOL_TYPE_PATTERN, TOOL_TYPES_KEY, ToolRead
 from service_kit.logging import get_logger
 from service_kit.oom_safe_writer import OomSafeWriter
 from service_kit.rest.client import AsyncRestClient

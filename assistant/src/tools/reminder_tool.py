@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from service_kit.contracts.assistants import ToolType
 from service_kit.contracts.cron import CronJobCreate, CronJobRead, CronJobUpdate
+from service_kit.contracts.tools import ToolType
 
 from ..core.model import JsonSchema
 from ..core.run_context import RunContext

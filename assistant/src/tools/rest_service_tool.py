@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from service_kit.contracts.assistants import AssistantToolRead, ToolRead
+from service_kit.contracts.assistants import AssistantToolRead
+from service_kit.contracts.tools import ToolRead
 
 from ..core.errors import UnknownToolTypeError
 from .base import BaseTool

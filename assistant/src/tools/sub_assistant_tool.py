@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from service_kit.contracts.assistants import ToolType
+from service_kit.contracts.tools import ToolType
 from service_kit.logging import get_logger
 
 from ..core.errors import AssistantError, BrokenRowError

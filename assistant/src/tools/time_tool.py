@@ -1,6 +1,6 @@
 """The current time anywhere, and what a time here is there."""
 
-from service_kit.contracts.assistants import ToolType
+from service_kit.contracts.tools import ToolType
 
 from ..core.model import JsonSchema
 from ..core.run_context import RunContext

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from service_kit.contracts.assistants import ToolType
+from service_kit.contracts.tools import ToolType
 
 from ..core.model import JsonSchema
 from ..core.run_context import RunContext

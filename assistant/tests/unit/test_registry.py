@@ -17,7 +17,7 @@ from assistant.src.tools.base import BaseTool
 from assistant.src.tools.registry import ToolSite, announce_tool_types, tool_kinds
 from assistant.src.tools.rest_service_tool import RestServiceTool
 from assistant.tests.fakes import link_row, tool_row, tool_services
-from service_kit.contracts.assistants import TOOL_TYPES_KEY, ToolType
+from service_kit.contracts.tools import TOOL_TYPES_KEY, ToolType
 
 OTHERS = {ToolType.CALENDAR, ToolType.SUB_ASSISTANT}
 PARROT = """

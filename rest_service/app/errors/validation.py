@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service_kit.contracts.assistants import TOOL_NAME_PATTERN, TOOL_TYPE_PATTERN
 from service_kit.contracts.errors import ErrorBody, FieldError
+from service_kit.contracts.tools import TOOL_NAME_PATTERN, TOOL_TYPE_PATTERN
 from service_kit.contracts.users import LANGUAGE_PATTERN
 
 SHOWN = 20

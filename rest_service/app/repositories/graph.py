@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import Select, func, select
 
-from service_kit.contracts.assistants import ToolType
+from service_kit.contracts.tools import ToolType
 
 from ..database import UnitOfWork
 from ..errors.api import ConflictError

@@ -5,12 +5,8 @@ from uuid import UUID
 from sqlalchemy import select
 
 from service_kit.changes import Topic
-from service_kit.contracts.assistants import (
-    AssistantToolCreate,
-    AssistantToolRead,
-    AssistantToolUpdate,
-    ToolType,
-)
+from service_kit.contracts.assistants import AssistantToolCreate, AssistantToolRead, AssistantToolUpdate
+from service_kit.contracts.tools import ToolType
 
 from ..errors.api import InvalidError
 from ..models import links, tools

@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy import exists, select
 
 from service_kit.changes import Topic
-from service_kit.contracts.assistants import ToolCreate, ToolRead, ToolType, ToolUpdate
+from service_kit.contracts.tools import ToolCreate, ToolRead, ToolType, ToolUpdate
 
 from ..errors.api import ConflictError, InvalidError
 from ..models import links, tools

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import Query, Response
 
-from service_kit.contracts.assistants import ToolCreate, ToolRead, ToolUpdate
+from service_kit.contracts.tools import ToolCreate, ToolRead, ToolUpdate
 
 from ..access import ADMIN, CONFIGURATION
 from ..dependencies import Page, PartsDep, ReadUnit, SearchText, TypeName, WriteUnit, set_total

@@ -13,7 +13,8 @@ from uuid import UUID, uuid4
 from pydantic import BaseModel
 from sqlalchemy import Connection, func, insert, select, update
 
-from service_kit.contracts.assistants import AssistantCreate, ToolType
+from service_kit.contracts.assistants import AssistantCreate
+from service_kit.contracts.tools import ToolType
 from service_kit.contracts.transfer import (
     Configuration,
     EntryKind,

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import TypeVar
 
-from service_kit.contracts.assistants import ToolType
 from service_kit.contracts.errors import ErrorBody, FieldError
+from service_kit.contracts.tools import ToolType
 from service_kit.contracts.transfer import Configuration, ToolEntry
 
 from ..errors.api import InvalidError

@@ -6,7 +6,7 @@ import pytest
 
 from rest_service.app.main import create_app
 from rest_service.tests.support import make_settings, running
-from service_kit.contracts.assistants import TOOL_TYPES_KEY
+from service_kit.contracts.tools import TOOL_TYPES_KEY
 from service_kit.settings import RedisSettings
 
 pytestmark = pytest.mark.integration

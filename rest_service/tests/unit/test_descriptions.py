@@ -5,9 +5,10 @@ import pytest
 from rest_service.app.main import create_app
 from rest_service.app.models import metadata
 from rest_service.tests.support import make_settings
-from service_kit.contracts.assistants import AssistantToolUpdate, AssistantUpdate, ToolUpdate
+from service_kit.contracts.assistants import AssistantToolUpdate, AssistantUpdate
 from service_kit.contracts.cron import CronJobUpdate
 from service_kit.contracts.threads import UserThreadUpdate
+from service_kit.contracts.tools import ToolUpdate
 from service_kit.contracts.users import UserUpdate
 
 

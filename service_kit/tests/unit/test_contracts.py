@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from service_kit import contracts
-from service_kit.contracts.assistants import AssistantRead, ToolCreate
+from service_kit.contracts.assistants import AssistantRead
 from service_kit.contracts.base import READING, Choice, Resource
 from service_kit.contracts.cron import CronJobCreate, CronJobUpdate
 from service_kit.contracts.messages import (
@@ -23,6 +23,7 @@ from service_kit.contracts.messages import (
     OutgoingMessage,
     reply_id,
 )
+from service_kit.contracts.tools import ToolCreate
 from service_kit.contracts.users import UserCreate, UserRole, UserUpdate
 
 AT = "2026-11-22T12:00:00Z"
