@@ -43,5 +43,5 @@ class RedisClient:
         return self._producer.enqueue(self._queue, notification, front=priority is Priority.HIGH)
 
     def jobs_version(self) -> int:
-        """A number that moves when a job was made, edited or deleted; raises redis.RedisError."""
+        """The counter of changes to jobs; raises redis.RedisError."""
         return int(self._client.get(Topic.JOBS) or 0)

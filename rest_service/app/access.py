@@ -1,10 +1,10 @@
-"""Who may do what: keys with roles, roles with scopes, and one scope as the rule of every route.
+"""Access: each key has a role, each role has scopes, each route needs one scope.
 
 `authenticate` refuses everything under `/api` without a key, before a body is read or a route is looked
 for. `Allow` is the rule of a route; a test walks the route table and fails for a route without a rule.
 
 `SERVICE_API_KEY` is the key that all services may share. Where the services have keys of their own,
-each reaches only as far as its role; and once the calendar service has its own, tokens are for that
+each may do only what its role needs; and once the calendar service has its own, tokens are for that
 key alone, as roles of users are for the bot's.
 """
 
@@ -40,7 +40,7 @@ class Scope(StrEnum):
     CONFIGURATION = "configuration"
     """Read assistants, tools and links."""
     THREADS = "threads"
-    """Provider-side threads, and what is to be forgotten there."""
+    """Provider-side threads, and discards."""
     JOBS = "jobs"
     """Read one job; make, change and delete jobs."""
     SCHEDULE = "schedule"
@@ -58,7 +58,7 @@ class Scope(StrEnum):
 
 
 class Role(StrEnum):
-    """Whose key it is."""
+    """The owner of a key."""
 
     ADMIN = "admin"
     SERVICE = "service"
@@ -95,7 +95,7 @@ SCOPES: dict[Role, frozenset[Scope]] = {
     Role.SERVICE: frozenset().union(*_OF_SERVICES.values()),
     **_OF_SERVICES,
 }
-"""How far each role's key reaches."""
+"""What each role's key may do."""
 
 
 class Keyring:
@@ -148,7 +148,7 @@ class Allow:
         self.scope = scope
 
     async def __call__(self, request: Request) -> None:
-        """Raises ForbiddenError where the caller's key does not reach so far."""
+        """Raise ForbiddenError where the caller's key lacks the scope."""
         require(self.scope, request.state.scopes)
 
 

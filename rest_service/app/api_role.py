@@ -1,7 +1,7 @@
 """The role that the API works as: it reads and writes rows, and can change no table.
 
-Migrations work as the owner of the tables. So whoever breaks into the API can neither drop what is there nor
-switch a rule of the schema off.
+Migrations work as the owner of the tables. So an attacker who controls the API can neither drop tables nor
+disable a rule of the schema.
 """
 
 from psycopg2.extensions import encrypt_password, quote_ident

@@ -26,7 +26,7 @@ _table = calendar_credentials
 
 
 class CalendarKeysError(ConflictError):
-    """The keys cannot be used, or open none of the stored tokens; the message says what to do."""
+    """The keys are invalid, or open none of the stored tokens; the message says what to do."""
 
     code = "calendar_keys"
 
@@ -50,7 +50,7 @@ class CalendarKeys:
         return self._box
 
     async def problem(self) -> str | None:
-        """Why the calendar does not work, in a sentence; None where it does, or where nobody can tell."""
+        """Why the calendar does not work, in a sentence; None where it works or the database is away."""
         try:
             await self.box()
         except CalendarKeysError as exc:

@@ -83,7 +83,7 @@ class UnitOfWork:
     topics: set[Topic] = field(default_factory=set)
 
     def mark_changed(self, topic: Topic) -> None:
-        """Let readers of `topic` be told after the commit."""
+        """Announce `topic` after the commit."""
         self.topics.add(topic)
 
 

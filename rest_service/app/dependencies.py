@@ -91,7 +91,7 @@ class Page(BaseModel):
 
     @property
     def window(self) -> Window:
-        """The rows asked for."""
+        """`limit` and `offset`."""
         return Window(self.limit, self.offset)
 
 

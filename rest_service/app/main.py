@@ -84,7 +84,7 @@ def create_app(settings: Settings) -> FastAPI:
 def _api() -> APIRouter:
     scheme = HTTPBearer(auto_error=False, scheme_name=openapi.KEY, description=openapi.KEY_DESCRIPTION)
     api = APIRouter(prefix="/api", dependencies=[Depends(scheme)])
-    # routes are tried in this order: first what is asked for at every message; the documents go by tags
+    # routes are tried in this order, so those of every message come first; the documents are ordered by tags
     asked_often = (users, assistants, cron_jobs, user_threads, usage, discards, bot)
     for module in (*asked_often, tools, assistant_tools, calendar, transfer):
         api.include_router(module.router)

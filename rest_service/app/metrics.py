@@ -1,7 +1,7 @@
-"""`/metrics` for Prometheus: how many requests, how long they took, and how pool and database do.
+"""`/metrics` for Prometheus: the number and duration of requests, the connection pool, database errors.
 
-Open like the health pages: it tells numbers by route, and nothing of what is stored. Prometheus reaches
-it inside the network; outside of it the port is published on 127.0.0.1 alone.
+It needs no key, like the health pages: it shows numbers by route and no stored data. Prometheus reaches it
+inside the network; outside, the port is published on 127.0.0.1 alone.
 """
 
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 class Metrics:
-    """What is measured; one for each application."""
+    """The figures of one application."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -48,7 +48,7 @@ class Metrics:
         histogram.observe(seconds)
 
     def watch(self, database: Database) -> None:
-        """Show this database; the one shown before is over."""
+        """Show the figures of this database instead of those of the one before."""
         if self._inside is not None:
             self.registry.unregister(self._inside)
         self._inside = _Inside(database)
@@ -60,7 +60,7 @@ class Metrics:
 
 
 class _Inside(Collector):
-    """What the database counts itself, read when it is asked for."""
+    """Figures that the database keeps itself, read for each page."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -129,7 +129,7 @@ def _limit_body(scope: Scope, receive: Receive) -> Receive:
         nonlocal size
         message = await receive()
         size += len(message.get("body", b""))
-        # raised to whoever reads: a body that no route reads is of no concern
+        # raised where the body is read: one that no route reads does no harm
         if is_too_long or size > limit:
             raise HTTPException(413, f"The body is larger than {limit} bytes. Send less at once.")
         return message

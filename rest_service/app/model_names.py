@@ -1,7 +1,7 @@
-"""Which models somebody can answer as: known from the assistant service, which tells it in Redis.
+"""Warns of models without a usable provider. The assistant service writes its providers into Redis.
 
-A row with another model is stored all the same, for the provider may be set up later; the answer warns of it.
-Before an assistant service has started, and with Redis away, nothing is known and nobody is warned.
+A row with such a model is stored, because the provider may be set up later; the answer has a warning. Before
+an assistant service has started, and while Redis is away, there are no warnings.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from service_kit.logging import get_logger
 log = get_logger(__name__)
 
 TIMEOUT = 2.0
-"""Seconds that an admin waits for a Redis that hangs."""
+"""Seconds to wait for Redis."""
 
 
 class ModelNames:
@@ -28,11 +28,11 @@ class ModelNames:
         self._redis = redis
 
     async def add_warnings(self, row: AssistantRead) -> AssistantSaved:
-        """The row with what is to be said of its models."""
+        """The row with the warnings about its models."""
         return AssistantSaved(**dict(row), warnings=await self.warnings([row]))
 
     async def warnings(self, assistants: Iterable[AssistantRead | AssistantCreate]) -> list[str]:
-        """A sentence for each model of theirs that nobody can answer as, in their order."""
+        """A sentence for each of their models without a usable provider, sorted."""
         providers = await self._providers()
         # no assistant service has started yet, or Redis is away
         if providers is None:

@@ -1,6 +1,6 @@
-"""Looks at every statement on its way: slow ones are logged, the database's errors are counted.
+"""Logs slow statements and counts the database's errors.
 
-Statements are logged as they are sent, with `$1` where values go: values may be anybody's words.
+Statements are logged with `$1` in place of values, because values may be what people wrote.
 """
 
 import time

@@ -22,7 +22,7 @@ log = get_logger(__name__)
 
 BUILT_IN = frozenset(kind.value for kind in ToolType)
 TIMEOUT = 2.0
-"""Seconds that an admin waits for a Redis that hangs."""
+"""Seconds to wait for Redis."""
 
 
 class ToolTypes:
@@ -33,7 +33,7 @@ class ToolTypes:
         self._known = BUILT_IN
 
     async def read(self) -> frozenset[str]:
-        """All of them, as far as it can be known now."""
+        """All known types; with Redis away, those that were read last."""
         try:
             async with asyncio.timeout(TIMEOUT):
                 announced = await self._redis.smembers(TOOL_TYPES_KEY)
@@ -46,7 +46,7 @@ class ToolTypes:
         return self._known
 
     async def require(self, tool_type: str | None) -> None:
-        """Raises InvalidError for a type that nobody has; None is fine."""
+        """Raise InvalidError for an unknown type; None is allowed."""
         if tool_type is None or tool_type in self._known:
             return
         known = await self.read()
@@ -55,7 +55,7 @@ class ToolTypes:
 
 
 def describe_unknown(tool_type: str, known: Collection[str]) -> str:
-    """What to say of a type that nobody has."""
+    """The sentence for an unknown type."""
     alike = get_close_matches(tool_type, known, n=1)
     question = f" Did you mean {alike[0]!r}?" if alike else ""
     *others, last = sorted(known)

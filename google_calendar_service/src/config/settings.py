@@ -11,7 +11,7 @@ from service_kit.settings import RedisSettings, RestClientSettings, ServiceSetti
 
 
 def hash_key(key: str) -> str:
-    """How a key is compared. A plain hash is enough: keys are random, nobody guesses one from it."""
+    """The hash by which keys are compared. A plain hash is enough, because keys are random."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
@@ -94,7 +94,7 @@ class Settings(GoogleSettings, RedisSettings, RestClientSettings):
     def key_hashes(self) -> list[str]:
         """Hashes of the keys that open this service: its callers', its own, and the admin's.
 
-        manage.py gives hashes alone, so that whoever reads this process's environment gets nobody else's key.
+        manage.py gives hashes alone, so that this process's environment holds no other service's key.
         """
         held = [self.service_api_key, *([self.admin_api_key] if self.admin_api_key else [])]
         # hashes of all keys: each is compared with the hash of what the caller sends

@@ -23,7 +23,7 @@ class Consent:
 
 
 class GoogleCalendarService:
-    """What is asked of Google, for any user."""
+    """Requests to Google, for any user."""
 
     SCOPES = (
         "https://www.googleapis.com/auth/calendar.events",

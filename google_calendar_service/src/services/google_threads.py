@@ -1,4 +1,4 @@
-"""Threads for Google's client, which blocks: a Google that hangs takes nobody else's threads."""
+"""Threads for Google's blocking client, so that a Google that hangs blocks nothing else."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,7 +1,7 @@
-"""What this service keeps in Redis: consents under way.
+"""Stores pending consents in Redis.
 
-A state is random, lives ten minutes and is good once (GETDEL): whoever sees an old callback address, or
-sends one of their own making, links nothing. It is bound to the user it was made for.
+A state is random, lives ten minutes, is bound to one user, and works once (GETDEL). So an old
+or invented callback address links nothing.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ class RedisService:
             await self._redis.set(self._key(state), pending.model_dump_json(), ex=STATE_TTL)
 
     async def take_consent(self, state: str) -> PendingConsent | None:
-        """What was saved under `state`, once; None where it is unknown, used or too old."""
+        """The consent under `state`, and delete it; None where it is unknown, used or too old."""
         async with asyncio.timeout(REDIS_TIMEOUT):
             # GETDELs of two callbacks at once: one of them gets the consent
             found = await self._redis.getdel(self._key(state))

@@ -1,5 +1,5 @@
-"""What this service refuses, and how it says so: always one `ErrorBody`.
+"""Errors and their answers: always one `ErrorBody`.
 
-`api` has the refusals that code raises, `constraints` the database's refusals in words, `validation`
-pydantic's, `handlers` turns all of them into answers.
+`api` has the errors that code raises, `constraints` sentences for the database's constraints, `validation`
+for pydantic's errors; `handlers` turns all of them into answers.
 """

@@ -43,7 +43,7 @@ def table(model: type[BaseModel]) -> Table:
 
 
 def by_default(value: str) -> dict[str, Any]:
-    """Column arguments that let the database fill in `value`, for whoever inserts by hand."""
+    """Column arguments that let the database fill in `value` when SQL is written by hand."""
     return {"server_default": value}
 
 

@@ -1,4 +1,4 @@
-"""What was deleted here and is still kept elsewhere."""
+"""Discards: what was deleted here and is still stored elsewhere."""
 
 from sqlalchemy import BigInteger, String
 from sqlmodel import Field
@@ -9,7 +9,7 @@ from .base import BaseModel, one_of
 
 
 class Discard(BaseModel, table=True):
-    """One thing to forget; made by the triggers of migration 0003, whoever deletes and however."""
+    """One thing to delete elsewhere. The triggers of migration 0003 make it, also for SQL written by hand."""
 
     __tablename__ = "discards"
     __table_args__ = (one_of("kind", DiscardKind),)

@@ -49,7 +49,7 @@ class AssistantRepository(Repository[AssistantRead]):
 
         Raises:
             NotFoundError: there is no such assistant.
-            ConflictError: it is the default secretary, and nobody else could be it.
+            ConflictError: it is the only active secretary.
         """
         values = self.changes(body)
         if body.settings is not None:

@@ -36,7 +36,7 @@ class Repository(Generic[R]):
     order: ClassVar[Sequence[ColumnElement[Any]]]
     """Ends with a unique column, so that pages never overlap."""
     topic: ClassVar[Topic | None] = None
-    """What readers are told when a row changes."""
+    """The topic that is announced when a row changes."""
 
     def __init__(self, unit: UnitOfWork) -> None:
         self.unit = unit
@@ -124,7 +124,7 @@ class Repository(Generic[R]):
         return body.model_dump(exclude_unset=True)
 
     def equal(self, **wanted: object) -> list[Condition]:
-        """Conditions for the filters that were given."""
+        """A condition for each filter that is not None."""
         return [self.table.c[name] == value for name, value in wanted.items() if value is not None]
 
     def name_contains(self, part: str | None) -> list[Condition]:
@@ -133,7 +133,7 @@ class Repository(Generic[R]):
 
     @staticmethod
     def match(condition: Condition, wanted: bool | None) -> list[Condition]:
-        """The condition or its contrary, where the filter was given."""
+        """The condition or its negation; none where the filter is None."""
         return [] if wanted is None else [condition if wanted else not_(condition)]
 
     def _mark_changed(self, _values: Values) -> None:

@@ -105,7 +105,7 @@ class CronJobRepository(Repository[CronJobRead]):
                 raise
             return known, False
         made = insert(cron_jobs).values(values)
-        # a change that changes nothing: it waits for whoever makes the same job now, and answers their row
+        # updates nothing, but unlike DO NOTHING it waits for a concurrent insert and returns that row
         made = made.on_conflict_do_update(
             index_elements=["user_id", "idempotency_key"],
             set_={"idempotency_key": made.excluded.idempotency_key},

@@ -1,4 +1,4 @@
-"""Queries on what is to be forgotten elsewhere."""
+"""Queries on discards: what assistant must still delete at the provider or in Redis."""
 
 from sqlalchemy import select
 
@@ -13,7 +13,7 @@ _USING_IT_AGAIN = (
     .limit(1)
     .scalar_subquery()
 )
-"""A row that names a thread which it, or another one, had given up: to forget that now would break the row.
+"""A row that names the discarded thread again; deleting the thread at the provider would break that row.
 Not `exists`: PostgreSQL would make a join of it, and read both tables whole for one page."""
 
 

@@ -52,7 +52,7 @@ class FiringRepository(Repository[FiringRead]):
         self._jobs = CronJobRepository(unit)
 
     async def claim(self, job_id: int, claim: FiringClaim) -> tuple[FiringClaimed, bool]:
-        """Take a firing, or answer the same claim as before; whether it is new.
+        """Claim a firing, or return the same claim as before; and whether it is new.
 
         Raises:
             NotFoundError: there is no such job.
@@ -101,11 +101,11 @@ class FiringRepository(Repository[FiringRead]):
         return None if taken is None else _answer_claim(taken, following)
 
     async def report(self, job_id: int, firing_id: int, change: FiringUpdate) -> FiringRead:
-        """Say how it went; the same report twice changes nothing.
+        """Store the outcome of a firing; the same report twice changes nothing.
 
         Raises:
             NotFoundError: there is no such firing of this job.
-            ConflictError: a firing that stands as this one cannot become that.
+            ConflictError: the status of the firing does not allow this one.
         """
         # two reports on one job are applied one after the other
         job = await self._jobs.lock(job_id)
@@ -125,7 +125,7 @@ class FiringRepository(Repository[FiringRead]):
         if ended:
             values["finished_at"] = self.unit.clock.now()
         reported = await self.update(firing_id, values)
-        # a job that was given a later time meanwhile is not over with the earlier firing
+        # a job that has got a later time meanwhile does not end with the earlier firing
         if ended and job["run_at"] is not None and job["run_at"] <= firing.scheduled_for:
             over = CronJobStatus.FAILED if change.status == FiringStatus.FAILED else CronJobStatus.DONE
             await self._set_job(job_id, {"status": over, "next_run_at": None})

@@ -1,7 +1,7 @@
-"""Who asks whom: sub-assistants must never lead back to an assistant that asks them.
+"""Which assistant asks which: sub-assistants must never ask each other in a circle.
 
-Whatever adds an edge writes first and looks afterwards, in one transaction under one lock: so two
-transactions that each add half of a cycle cannot both commit.
+A change that adds an edge writes first and checks afterwards, in one transaction under one lock. So two
+transactions that each add half of a circle cannot both commit.
 """
 
 from collections import defaultdict
@@ -32,7 +32,7 @@ EDGES = (
 
 
 async def lock_graph(unit: UnitOfWork) -> None:
-    """Until the transaction ends, nobody else changes who asks whom."""
+    """Keep others from changing which assistant asks which, until the transaction ends."""
     await unit.connection.execute(select(func.pg_advisory_xact_lock(ASSISTANT_GRAPH)))
 
 
@@ -84,5 +84,5 @@ def find_cycle(edges: Mapping[Node, Sequence[Node]]) -> list[Node]:
                 path.append(node)
                 on_path.add(node)
                 waiting.append((node, True))
-                waiting += [(asked, False) for asked in edges.get(node, ())]
+                waiting += [(callee_id, False) for callee_id in edges.get(node, ())]
     return []

@@ -24,7 +24,7 @@ class ToolRepository(Repository[ToolRead]):
     topic = Topic.CONFIGURATION
 
     async def create(self, body: ToolCreate) -> ToolRead:
-        """A new tool; nobody uses it yet, so it closes no cycle."""
+        """A new tool. No assistant has it yet, so it closes no circle."""
         values = body.model_dump()
         _check_schema(values)
         return await self.insert(values)

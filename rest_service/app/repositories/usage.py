@@ -1,4 +1,4 @@
-"""Queries on what answering has cost."""
+"""Queries on usage: the tokens and the time that answers have cost."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -38,7 +38,7 @@ _STORE = (
 
 
 class UsageRepository(Repository[UsageRead]):
-    """`usage_records`. Nobody acts on them, so no reader is told of new ones."""
+    """`usage_records`. No service caches them, so new ones are not announced."""
 
     table = _records
     read = UsageRead
@@ -46,7 +46,7 @@ class UsageRepository(Repository[UsageRead]):
     order = (_records.c.at.desc(), _records.c.id.desc())
 
     async def store(self, records: Sequence[UsageCreate]) -> int:
-        """Store those that are not known yet, and say how many; who is gone is not named in them."""
+        """Store the records with new ids, without ids of deleted users and assistants; return how many."""
         if not records:
             return 0
         # a foreign key to a deleted user would refuse the whole batch

@@ -53,7 +53,7 @@ async def update_calendar(unit: WriteUnit, user_id: RowPath, body: CalendarUpdat
 
 @router.delete("/{user_id}", status_code=204, dependencies=CALENDAR, responses=MISSING)
 async def delete_calendar(unit: WriteUnit, user_id: RowPath) -> None:
-    """Forget the tokens; Google is not told."""
+    """Delete the tokens. The grant at Google stays."""
     await CalendarRepository(unit).delete(user_id)
 
 

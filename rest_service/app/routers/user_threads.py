@@ -62,5 +62,5 @@ async def update_user_thread(unit: WriteUnit, thread_row_id: UUID, body: UserThr
 
 @router.delete("/{thread_row_id}", status_code=204, dependencies=THREADS, responses=MISSING)
 async def delete_user_thread(unit: WriteUnit, thread_row_id: UUID) -> None:
-    """Forget the thread. `/api/discards` then has it, so that the provider is told."""
+    """Delete the thread. `/api/discards` lists it until assistant has deleted it at the provider."""
     await ThreadRepository(unit).delete(thread_row_id)

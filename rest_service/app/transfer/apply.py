@@ -1,7 +1,7 @@
-"""A document is brought into the rows: what is missing is made, what differs is changed.
+"""Imports a document: makes the rows that are missing and changes those that differ.
 
-Nothing is deleted: a document may hold only a part of the configuration. A second import of the same
-document changes nothing. All in the caller's transaction; a dry run does everything and takes it back.
+Nothing is deleted, because a document may hold only a part of the configuration. A second import of the same
+document changes nothing. The import is part of the caller's transaction; a dry run is rolled back.
 """
 
 import json
@@ -160,7 +160,7 @@ class _Import:
         self._changes.append(ImportChange(kind=kind, name=name, action=action, fields=differences))
 
     def _ensure_default(self) -> None:
-        """Exactly one default; a move is told like any other change, on both sides."""
+        """Leave exactly one default, and list a move of it as a change of both assistants."""
         secretaries.ensure_default(self._connection, self._default_before)
         now = self._connection.scalar(select(assistants.c.id).where(assistants.c.is_default))
         if now == self._default_before:

@@ -1,4 +1,4 @@
-"""What can be wrong with a document beyond its shape; all of it is found before anything is written."""
+"""Checks a document beyond its shape, before anything is written."""
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -81,7 +81,7 @@ def _tool_types(
 ) -> Iterator[tuple[str, str]]:
     if known is None:
         return
-    # what is stored stays importable, though nobody may have that type at the moment
+    # a stored type stays importable, even if no running assistant service has it
     known = known | {tool.tool_type for tool in stored.tools.values()}
     for number, tool in enumerate(document.tools):
         if tool.tool_type not in known:
