@@ -28,6 +28,15 @@ def refuse_old_python() -> None:
     sys.exit(2)
 
 
+def open_streams() -> None:
+    """Open standard streams that the caller has closed (`>&-`); files would get their numbers otherwise."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8"))
+
+
 def use_utf8() -> None:
     """Begin again in UTF-8 mode where the locale says otherwise: files, their names and texts are UTF-8."""
     said = {sys.getfilesystemencoding(), sys.stdout.encoding, sys.stderr.encoding}
@@ -38,6 +47,7 @@ def use_utf8() -> None:
 
 
 if __name__ == "__main__":
+    open_streams()
     refuse_old_python()
     use_utf8()
     from ops.cli import main

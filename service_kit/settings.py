@@ -5,15 +5,16 @@ name in capitals. An empty variable counts as not set.
 """
 
 import socket
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 from urllib.parse import quote
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service_kit.contracts.messages import QUEUE_TO_SECRETARY, QUEUE_TO_TELEGRAM
 
 S = TypeVar("S", bound=BaseSettings)
+_IN_CAPITALS = BeforeValidator(lambda value: value.strip().upper() if isinstance(value, str) else value)
 
 
 def load(settings: type[S]) -> S:
@@ -42,7 +43,7 @@ class EnvironmentSettings(BaseSettings):
 class ServiceSettings(EnvironmentSettings):
     """What every service has."""
 
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], _IN_CAPITALS] = Field(
         default="INFO", description="DEBUG, INFO, WARNING or ERROR."
     )
     log_format: Literal["auto", "console", "json"] = Field(

@@ -242,6 +242,19 @@ def test_a_locale_of_another_encoding_changes_nothing(tmp_path: Path):
     assert "supervisord" in done.stdout
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_is_no_obstacle(tmp_path: Path, closed: str):
+    shutil.copytree(ROOT / "ops", tmp_path / "ops", ignore=shutil.ignore_patterns("tests", "__pycache__"))
+    for name in ("manage.py", ".env.example", "requirements-dev.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    command = f"{sys.executable} manage.py start --runtime local --dry-run {closed}"
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_an_env_file_that_others_can_read_is_closed_and_said(
     checkout: Path, capsys: pytest.CaptureFixture[str]
 ):

@@ -32,6 +32,12 @@ def test_the_environment_alone_decides(monkeypatch, tmp_path):
     assert settings.log_level == "INFO"
 
 
+@pytest.mark.parametrize("level", ["debug", "Debug", " DEBUG "])
+def test_a_level_of_logs_is_understood_in_any_case(monkeypatch, level):
+    monkeypatch.setenv("LOG_LEVEL", level)
+    assert ServiceSettings().log_level == "DEBUG"
+
+
 def test_the_slot_is_the_hosts_name_unless_told(monkeypatch):
     assert ServiceSettings().service_slot == socket.gethostname()
     monkeypatch.setenv("SERVICE_SLOT", "assistant-2")
