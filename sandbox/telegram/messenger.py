@@ -1,14 +1,12 @@
 """The world behind the Bot API: people, their chats with the bot, and the bots themselves."""
 
 import time
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..stats import Stats
-from ..storage import MESSAGES_KEPT, Store
-from ..waiting import Signal
+from ..storage import Store
+from .chat import Chat, ChatMessage, JsonObject
 from .errors import BadRequestError
 from .formatting import Entity, command_entities
 from .updates import UpdateQueue
@@ -20,72 +18,6 @@ TYPING_LASTS = 5.0
 MAX_TEXT_OF_PERSON = 4096
 _NOBODY = 0
 """Updates that wait for the first bot to appear."""
-
-JsonObject = dict[str, Any]
-
-
-@dataclass(slots=True)
-class ChatMessage:
-    """One message of a chat. `number` is Telegram's message_id; `revision` grows with every change."""
-
-    number: int
-    sender: Literal["user", "bot"]
-    text: str
-    entities: list[Entity]
-    date: int
-    revision: int = 0
-    reply_markup: JsonObject | None = None
-    edited: int | None = None
-
-    def as_json(self) -> JsonObject:
-        """As the chat interface shows it."""
-        body: JsonObject = {
-            "number": self.number,
-            "from": self.sender,
-            "text": self.text,
-            "entities": self.entities,
-            "date": self.date,
-        }
-        if self.edited:
-            body["edited"] = self.edited
-        if self.reply_markup:
-            body["reply_markup"] = self.reply_markup
-        return body
-
-
-@dataclass(slots=True)
-class Chat:
-    """A person and their private chat with the bot; the chat's id is the person's."""
-
-    id: int
-    name: str
-    messages: deque[ChatMessage] = field(default_factory=lambda: deque(maxlen=MESSAGES_KEPT))
-    last_number: int = 0
-    revision: int = 0
-    typing_until: float = 0.0
-    language: str | None = None
-    """Of the person's app, as far as it has told."""
-    changed: Signal = field(default_factory=Signal)
-
-    @property
-    def typing_left(self) -> float:
-        """Seconds for which the bot still counts as typing."""
-        return max(0.0, self.typing_until - time.monotonic())
-
-    def find(self, number: int) -> ChatMessage | None:
-        """A kept message by its number."""
-        return next((message for message in reversed(self.messages) if message.number == number), None)
-
-    def user_json(self) -> JsonObject:
-        """The person as a Telegram User."""
-        language = self.language
-        if language is None:
-            language = "ru" if any("а" <= letter <= "я" for letter in self.name.lower()) else "en"
-        return {"id": self.id, "is_bot": False, "first_name": self.name, "language_code": language}
-
-    def chat_json(self) -> JsonObject:
-        """The chat as a Telegram Chat."""
-        return {"id": self.id, "first_name": self.name, "type": "private"}
 
 
 class Messenger:
@@ -279,23 +211,10 @@ class Messenger:
         for number, name in snapshot.people.items():
             chat = self._chats[number] = self._by_name[name] = Chat(id=number, name=name)
             for revision, body in enumerate(snapshot.messages.get(number, ()), start=1):
-                chat.messages.append(_message(body, revision))
+                chat.messages.append(ChatMessage.from_json(body, revision))
                 chat.revision, chat.last_number = revision, body["number"]
         for bot_id, updates in snapshot.updates.items():
             queue = self._bots[bot_id] = UpdateQueue(bot_id, self._store)
             queue.restore(updates)
             self._current = bot_id
             self._update_id = max(self._update_id, updates[-1]["update_id"])
-
-
-def _message(body: JsonObject, revision: int) -> ChatMessage:
-    return ChatMessage(
-        number=body["number"],
-        sender=body["from"],
-        text=body["text"],
-        entities=body["entities"],
-        date=body["date"],
-        revision=revision,
-        reply_markup=body.get("reply_markup"),
-        edited=body.get("edited"),
-    )

@@ -4,9 +4,10 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from .chat import Chat
 from .errors import BadRequestError, BotApiError
 from .formatting import format_text
-from .messenger import Chat, Messenger
+from .messenger import Messenger
 from .parameters import Parameters
 
 Result = Any

@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from ..bodies import read
 from ..guard import Guard, Handler, problem
+from ..telegram.chat import Chat, ChatMessage
 from ..telegram.formatting import utf16_length
-from ..telegram.messenger import DEFAULT_PERSON, MAX_TEXT_OF_PERSON, Chat, ChatMessage, Messenger
+from ..telegram.messenger import DEFAULT_PERSON, MAX_TEXT_OF_PERSON, Messenger
 
 MAX_WAIT = 60.0
 
