@@ -102,7 +102,7 @@ class FaultBoard:
         return None
 
 
-async def suffer(
+async def apply_fault(
     fault: Fault,
     request: web.Request,
     proceed: Callable[[], Awaitable[web.StreamResponse]],
@@ -121,14 +121,14 @@ async def suffer(
                 text="<html><body><h1>502 Bad Gateway</h1></body></html>", content_type="text/html"
             )
         case "truncate" if isinstance(whole, web.Response):
-            return await _half(request, whole)
+            return await _send_half(request, whole)
         case "hang" | "stall":
             await silence(request, fault.silence)
     cut(request)
     return web.Response()
 
 
-async def _half(request: web.Request, whole: web.Response) -> web.StreamResponse:
+async def _send_half(request: web.Request, whole: web.Response) -> web.StreamResponse:
     """Announce the whole body, send half of it, hang up."""
     body = whole.body if isinstance(whole.body, bytes) else b"{}"
     response = web.StreamResponse(status=whole.status)

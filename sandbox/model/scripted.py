@@ -85,8 +85,8 @@ def _think(turn: Turn) -> Reply:
 
 def _relay(turn: Turn) -> Reply:
     """The results of this turn's calls as sentences, and once at the end whom the data are from."""
-    told = [_sentence(turn, result) for result in turn.results]
-    sentences = ("\n\n" if any("\n" in one for one in told) else "\n").join(told)
+    lines = [_sentence(turn, result) for result in turn.results]
+    sentences = ("\n\n" if any("\n" in one for one in lines) else "\n").join(lines)
     sources = [read_object(result.text).get("attribution") for result in turn.results]
     named = "\n".join(
         dict.fromkeys(f"_{source}_" for source in sources if source and isinstance(source, str))

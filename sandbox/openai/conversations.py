@@ -12,7 +12,8 @@ from .checks import read_metadata
 from .errors import LOCKED, ApiError, InvalidRequestError
 from .front import Front
 from .items import read_items
-from .shelf import Shelf, page
+from .lru import LRUStore
+from .pages import paginate
 
 _KEPT = 10_000
 _MOST_ITEMS = 20
@@ -52,7 +53,7 @@ class Conversations:
     """All conversations, and the calls that need no model."""
 
     def __init__(self) -> None:
-        self._shelf: Shelf[Conversation] = Shelf(_KEPT, "Conversation with id '{}' not found.".format)
+        self._store: LRUStore[Conversation] = LRUStore(_KEPT, "Conversation with id '{}' not found.".format)
 
     def add_routes(self, app: web.Application, front: Front) -> None:
         """The paths below `/conversations`."""
@@ -71,16 +72,16 @@ class Conversations:
 
     def get(self, number: str) -> Conversation:
         """The conversation; raises ApiError (404)."""
-        return self._shelf.get(number)
+        return self._store.get(number)
 
     def clear(self) -> None:
         """Forget all."""
-        self._shelf.clear()
+        self._store.clear()
 
     def _create(self, _request: web.Request, body: JsonObject) -> JsonObject:
         made = Conversation(new_id("conv_"), read_metadata(body), int(time.time()))
         made.add(_new_items(body) if body.get("items") is not None else [])
-        self._shelf.put(made.id, made)
+        self._store.put(made.id, made)
         return made.as_json()
 
     def _retrieve(self, request: web.Request, _body: JsonObject) -> JsonObject:
@@ -92,7 +93,7 @@ class Conversations:
         return conversation.as_json()
 
     def _delete(self, request: web.Request, _body: JsonObject) -> JsonObject:
-        dropped = self._shelf.drop(request.match_info["conversation"])
+        dropped = self._store.drop(request.match_info["conversation"])
         return {"id": dropped.id, "object": "conversation.deleted", "deleted": True}
 
     def _add_items(self, request: web.Request, body: JsonObject) -> JsonObject:
@@ -108,7 +109,7 @@ class Conversations:
         }
 
     def _list_items(self, request: web.Request, _body: JsonObject) -> JsonObject:
-        return page(self._of(request).items.values(), request)
+        return paginate(self._of(request).items.values(), request)
 
     def _retrieve_item(self, request: web.Request, _body: JsonObject) -> JsonObject:
         return _item_of(request, self._of(request))

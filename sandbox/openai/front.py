@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from ..faults import Fault, FaultBoard, suffer
+from ..faults import Fault, FaultBoard, apply_fault
 from ..model.conversation import JsonObject
 from ..stats import Stats
 from .checks import read_object
@@ -88,7 +88,7 @@ class Front:
         self._stats.faults[f"openai.{fault.kind}"] += 1
         if (job.streamed and fault.breaks_streams) or (job.may_fail and fault.kind == "fail"):
             return await job.perform(fault)
-        return await suffer(fault, request, lambda: job.perform(None), error_of)
+        return await apply_fault(fault, request, lambda: job.perform(None), error_of)
 
 
 def _check_key(request: web.Request) -> None:

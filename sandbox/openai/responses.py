@@ -13,10 +13,11 @@ from .errors import InvalidRequestError
 from .events import event, stream
 from .front import Front, Job
 from .items import check_calls, read_items, to_messages
+from .lru import LRUStore
 from .pace import Pace
+from .pages import paginate
 from .response import Response
 from .response_request import ResponseRequest, read_response_request
-from .shelf import Shelf, page
 
 _KEPT = 10_000
 _ITEMS_KNOWN = 50_000
@@ -37,8 +38,8 @@ class Responses:
     def __init__(self, conversations: Conversations, pace: Pace) -> None:
         self._conversations = conversations
         self._pace = pace
-        self._shelf: Shelf[_Stored] = Shelf(_KEPT, "Response with id '{}' not found.".format)
-        self._items: Shelf[JsonObject] = Shelf(_ITEMS_KNOWN, "Item with id '{}' not found.".format)
+        self._store: LRUStore[_Stored] = LRUStore(_KEPT, "Response with id '{}' not found.".format)
+        self._items: LRUStore[JsonObject] = LRUStore(_ITEMS_KNOWN, "Item with id '{}' not found.".format)
 
     def add_routes(self, app: web.Application, front: Front) -> None:
         """The paths below `/responses`."""
@@ -51,7 +52,7 @@ class Responses:
 
     def clear(self) -> None:
         """Forget all."""
-        self._shelf.clear()
+        self._store.clear()
         self._items.clear()
 
     def _create(self, request: web.Request, body: JsonObject) -> Job:
@@ -118,7 +119,7 @@ class Responses:
             return tuple(conversation.items.values())
         if wanted.previous is None:
             return ()
-        previous = self._shelf.find(wanted.previous)
+        previous = self._store.find(wanted.previous)
         if previous is None:
             raise InvalidRequestError(
                 f"Previous response with id '{wanted.previous}' not found.",
@@ -129,7 +130,7 @@ class Responses:
 
     def _keep(self, response: Response, items: tuple[JsonObject, ...]) -> None:
         if response.request.store:
-            self._shelf.put(response.id, _Stored(response.as_json(), items, response.output))
+            self._store.put(response.id, _Stored(response.as_json(), items, response.output))
             for item in response.output:
                 self._items.put(item["id"], item)
 
@@ -137,7 +138,7 @@ class Responses:
         return self._of(request).body
 
     def _delete(self, request: web.Request, _body: JsonObject) -> JsonObject:
-        self._shelf.drop(request.match_info["response"])
+        self._store.drop(request.match_info["response"])
         return {"id": request.match_info["response"], "object": "response.deleted", "deleted": True}
 
     def _cancel(self, request: web.Request, _body: JsonObject) -> JsonObject:
@@ -145,7 +146,7 @@ class Responses:
         raise InvalidRequestError("Cannot cancel a synchronous response.")
 
     def _list_input(self, request: web.Request, _body: JsonObject) -> JsonObject:
-        return page(self._of(request).input, request)
+        return paginate(self._of(request).input, request)
 
     def _of(self, request: web.Request) -> _Stored:
-        return self._shelf.get(request.match_info["response"])
+        return self._store.get(request.match_info["response"])

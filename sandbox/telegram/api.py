@@ -7,7 +7,7 @@ import re
 from aiohttp import web
 from pydantic import SecretStr
 
-from ..faults import Fault, FaultBoard, suffer
+from ..faults import Fault, FaultBoard, apply_fault
 from ..stats import Stats
 from .errors import BadRequestError, BotApiError
 from .messenger import Messenger
@@ -61,7 +61,7 @@ class BotApi:
         if fault is None:
             return await proceed()
         self._stats.faults[f"telegram.{fault.kind}"] += 1
-        return await suffer(fault, request, proceed, _apply_fault)
+        return await apply_fault(fault, request, proceed, _apply_fault)
 
     async def _call(self, bot_id: int, name: str, parameters: Parameters) -> web.Response:
         method = self._methods.table.get(name.lower())

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
-from ..faults import Fault, FaultBoard, suffer
+from ..faults import Fault, FaultBoard, apply_fault
 from ..model.conversation import JsonObject
 from ..stats import Stats
 from .forecast import RefusedError, forecast
@@ -47,7 +47,7 @@ class WeatherApi:
             if fault is None:
                 return await proceed()
             self._stats.faults[f"weather.{fault.kind}"] += 1
-            return await suffer(fault, request, proceed, _error_of)
+            return await apply_fault(fault, request, proceed, _error_of)
 
         app.router.add_get(f"/weather/v1/{method}", handle)
 

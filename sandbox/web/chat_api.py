@@ -106,13 +106,13 @@ class ChatApi:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + min(float(_integer(request, "wait") or 0), MAX_WAIT)
         while True:
-            news = _news(chat, after, since)
+            newer = _find_newer(chat, after, since)
             typing_left = chat.typing_left
             left = deadline - loop.time()
-            if news or (typing_left > 0) != was_typing or left <= 0:
+            if newer or (typing_left > 0) != was_typing or left <= 0:
                 return web.json_response(
                     {
-                        "messages": [message.as_json() for message in news],
+                        "messages": [message.as_json() for message in newer],
                         "typing": typing_left > 0,
                         "revision": chat.revision,
                     }
@@ -134,7 +134,7 @@ def _person(chat: Chat) -> dict[str, object]:
     return {"id": chat.id, "name": chat.name}
 
 
-def _news(chat: Chat, after: int | None, since: int | None) -> list[ChatMessage]:
+def _find_newer(chat: Chat, after: int | None, since: int | None) -> list[ChatMessage]:
     if since is not None:
         return [message for message in chat.messages if message.revision > since]
     if chat.last_number <= (after or 0):

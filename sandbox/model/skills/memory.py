@@ -28,11 +28,11 @@ def ask(turn: Turn) -> Reply | None:
         return _name(turn)
     if _BEFORE.search(turn.request):
         return _before(turn)
-    told = _find_name(turn.request)
-    if told:
+    name = _find_name(turn.request)
+    if name:
         return turn.say(
-            f"Nice to meet you, {told}! I will remember it in this conversation.",
-            f"Приятно познакомиться, {told}! В этом разговоре я это запомню.",
+            f"Nice to meet you, {name}! I will remember it in this conversation.",
+            f"Приятно познакомиться, {name}! В этом разговоре я это запомню.",
         )
     return None
 
@@ -43,9 +43,9 @@ def _find_name(text: str) -> str | None:
 
 
 def _name(turn: Turn) -> Reply:
-    told = next((name for text in reversed(turn.earlier) if (name := _find_name(text))), None)
-    if told:
-        return turn.say(f"Your name is **{told}**: you told me.", f"Вас зовут **{told}**: вы сами сказали.")
+    name = next((found for text in reversed(turn.earlier) if (found := _find_name(text))), None)
+    if name:
+        return turn.say(f"Your name is **{name}**: you told me.", f"Вас зовут **{name}**: вы сами сказали.")
     if turn.context.name:
         return turn.say(
             f"Telegram says your name is **{turn.context.name}**.",

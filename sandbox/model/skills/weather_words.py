@@ -30,17 +30,17 @@ _RUSSIAN_SKIES = {
 
 def report(turn: Turn, answer: Fields, days: int, *, one_day: bool) -> str:
     """The answer for the place; with `one_day` only the last of `days`, else all of them."""
-    told = [day for day in answer["days"] if isinstance(day, dict)][:days]
+    rows = [day for day in answer["days"] if isinstance(day, dict)][:days]
     place = f"**{_place(turn, str(answer.get('location')))}**"
     units = answer.get("units")
     signs: Fields = units if isinstance(units, dict) else {}
     others = answer.get("other_places")
-    if one_day and len(told) == days:
-        text = f"{place}, {_day(turn, told[-1], signs)}"
-        text = f"{_verdict(turn, told[-1])}{text}"
+    if one_day and len(rows) == days:
+        text = f"{place}, {_day(turn, rows[-1], signs)}"
+        text = f"{_verdict(turn, rows[-1])}{text}"
     else:
-        text = f"{_verdict(turn, told[0]) if told else ''}{place}: {_now(turn, answer['current'], signs)}"
-        lines = [f"- {_day(turn, day, signs)}" for day in told]
+        text = f"{_verdict(turn, rows[0]) if rows else ''}{place}: {_now(turn, answer['current'], signs)}"
+        lines = [f"- {_day(turn, day, signs)}" for day in rows]
         text = "\n".join([text, "", *lines]) if lines else text
     if isinstance(others, list) and others:
         names = "; ".join(map(str, others))

@@ -13,8 +13,9 @@ from ...model.conversation import JsonObject
 from ..errors import InvalidRequestError
 from ..events import stream
 from ..front import Front, Job, Plain, Prepare
+from ..lru import LRUStore
 from ..pace import Pace
-from ..shelf import Shelf, page
+from ..pages import paginate
 from .assistants import Assistants
 from .run import Run
 from .run_events import closing, opening
@@ -30,13 +31,13 @@ class ClassicApi:
     def __init__(self, pace: Pace) -> None:
         self._pace = pace
         self._assistants = Assistants()
-        self._threads: Shelf[Thread] = Shelf(_THREADS_KEPT, "No thread found with id '{}'.".format)
-        self._runs: Shelf[Run] = Shelf(_RUNS_KEPT, "No run found with id '{}'.".format)
+        self._threads: LRUStore[Thread] = LRUStore(_THREADS_KEPT, "No thread found with id '{}'.".format)
+        self._runs: LRUStore[Run] = LRUStore(_RUNS_KEPT, "No run found with id '{}'.".format)
 
     def clear(self) -> None:
         """Forget all."""
-        for shelf in (self._assistants, self._threads, self._runs):
-            shelf.clear()
+        for store in (self._assistants, self._threads, self._runs):
+            store.clear()
 
     def add_routes(self, app: web.Application, front: Front) -> None:
         """The paths below `/assistants` and `/threads`."""
@@ -83,13 +84,13 @@ class ClassicApi:
         thread = self._thread_of(request)
         self._active(thread)
         wanted = request.query.get("run_id")
-        return page((one for one in thread.messages.values() if wanted in (None, one["run_id"])), request)
+        return paginate((one for one in thread.messages.values() if wanted in (None, one["run_id"])), request)
 
     def _list_runs(self, request: web.Request, _body: JsonObject) -> JsonObject:
         thread = self._thread_of(request)
         self._active(thread)
         runs = (self._runs.find(number) for number in thread.runs)
-        return page((run.as_json() for run in runs if run is not None), request)
+        return paginate((run.as_json() for run in runs if run is not None), request)
 
     def _retrieve_run(self, request: web.Request, _body: JsonObject) -> JsonObject:
         return self._run_of(request).as_json()

@@ -8,7 +8,8 @@ from ...model.conversation import JsonObject
 from ..answering import new_id
 from ..checks import read_metadata, read_model, read_nested_tools
 from ..front import Plain
-from ..shelf import Shelf, page
+from ..lru import LRUStore
+from ..pages import paginate
 
 _KEPT = 1000
 _FIELDS: JsonObject = {
@@ -28,7 +29,7 @@ class Assistants:
     """All assistants, in memory."""
 
     def __init__(self) -> None:
-        self._shelf: Shelf[JsonObject] = Shelf(_KEPT, "No assistant found with id '{}'.".format)
+        self._store: LRUStore[JsonObject] = LRUStore(_KEPT, "No assistant found with id '{}'.".format)
 
     def routes(self) -> tuple[tuple[str, str, str, Plain], ...]:
         """Verb, path, name for faults, and what to do."""
@@ -43,11 +44,11 @@ class Assistants:
 
     def get(self, number: str) -> JsonObject:
         """The assistant; raises ApiError (404)."""
-        return self._shelf.get(number)
+        return self._store.get(number)
 
     def clear(self) -> None:
         """Forget all."""
-        self._shelf.clear()
+        self._store.clear()
 
     def _create(self, _request: web.Request, body: JsonObject) -> JsonObject:
         read_nested_tools(body)
@@ -59,11 +60,11 @@ class Assistants:
             "metadata": read_metadata(body),
         }
         made |= {name: usual if body.get(name) is None else body[name] for name, usual in _FIELDS.items()}
-        self._shelf.put(made["id"], made)
+        self._store.put(made["id"], made)
         return made
 
     def _list(self, request: web.Request, _body: JsonObject) -> JsonObject:
-        return page(sorted(self._shelf, key=lambda made: str(made["id"])), request)
+        return paginate(sorted(self._store, key=lambda made: str(made["id"])), request)
 
     def _retrieve(self, request: web.Request, _body: JsonObject) -> JsonObject:
         return self.get(request.match_info["assistant"])
@@ -75,9 +76,9 @@ class Assistants:
         changed |= {"metadata": read_metadata(body)} if "metadata" in body else {}
         # runs that have begun keep the assistant that they began with
         updated = assistant | changed
-        self._shelf.put(updated["id"], updated)
+        self._store.put(updated["id"], updated)
         return updated
 
     def _delete(self, request: web.Request, _body: JsonObject) -> JsonObject:
-        dropped = self._shelf.drop(request.match_info["assistant"])
+        dropped = self._store.drop(request.match_info["assistant"])
         return {"id": dropped["id"], "object": "assistant.deleted", "deleted": True}

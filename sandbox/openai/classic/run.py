@@ -117,15 +117,15 @@ class Run:
         if self.status != "requires_action" or self.answer is None:
             raise InvalidRequestError(f'Runs in status "{self.status}" do not accept tool outputs.')
         outputs = body.get("tool_outputs")
-        told = {
+        given = {
             str(item.get("tool_call_id")): str(item.get("output") or "")
             for item in (outputs if isinstance(outputs, list) else [])
             if isinstance(item, dict)
         }
         wanted = [call.id for call in self.answer.calls]
-        if set(wanted) != set(told):
-            raise InvalidRequestError(f"Expected tool outputs for call_ids {wanted}, got {list(told)}")
-        self.thread.history += [Message("tool", (told[number],), tool_call_id=number) for number in wanted]
+        if set(wanted) != set(given):
+            raise InvalidRequestError(f"Expected tool outputs for call_ids {wanted}, got {list(given)}")
+        self.thread.history += [Message("tool", (given[number],), tool_call_id=number) for number in wanted]
         self.status, self.due, self.answer = "queued", due, None
 
     def cancel(self) -> None:

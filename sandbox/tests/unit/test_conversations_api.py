@@ -7,7 +7,7 @@ from typing import Any
 import openai
 import pytest
 
-from sandbox.openai.shelf import Shelf
+from sandbox.openai.lru import LRUStore
 
 CLOCK: Any = {
     "type": "function",
@@ -167,9 +167,9 @@ async def test_a_reset_forgets(client: Any, outside: Any):
 
 
 def test_the_one_not_asked_for_the_longest_makes_room():
-    shelf: Shelf[str] = Shelf(2, "no {}".format)
-    shelf.put("a", "A")
-    shelf.put("b", "B")
-    assert shelf.get("a") == "A"
-    shelf.put("c", "C")
-    assert (shelf.find("a"), shelf.find("b"), shelf.find("c")) == ("A", None, "C")
+    store: LRUStore[str] = LRUStore(2, "no {}".format)
+    store.put("a", "A")
+    store.put("b", "B")
+    assert store.get("a") == "A"
+    store.put("c", "C")
+    assert (store.find("a"), store.find("b"), store.find("c")) == ("A", None, "C")
