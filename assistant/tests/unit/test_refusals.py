@@ -12,7 +12,8 @@ from assistant.src.core.errors import (
     NoCreditError,
     UnknownModelError,
 )
-from assistant.src.core.providers.refusals import classify_error_body, classify_refusal, read_retry_after
+from assistant.src.core.providers.refusals import classify_error_body, classify_refusal
+from assistant.src.core.providers.retry_after import read_retry_after
 
 OVERFLOWS = [
     # as OpenAI, vLLM, DeepSeek, OpenRouter, Anthropic, Gemini, Mistral, Groq, xAI, llama.cpp, Ollama,
@@ -226,3 +227,31 @@ def test_a_date_is_compared_with_the_clock_of_the_server_that_tells_it():
 )
 def test_a_refusal_says_who_can_do_something(status, code, words, kind):
     assert type(classify_refusal(words, status=status, code=code)) is kind
+
+
+@pytest.mark.parametrize(
+    ("message", "seconds"),
+    [
+        ("Rate limit reached for gpt-6-luna. Please try again in 20s.", 20.0),
+        ("Rate limit reached. Please try again in 1m6.5s. Visit https://example.org", 66.5),
+        ("Please try again in 6ms.", 0.006),
+        ("You exceeded your rate. Please retry in 34.074824224s.", 34.074824224),
+        ("Please retry after 2 seconds", 2.0),
+        ("Try again in 1 minute", 60.0),
+        ("Please try again in a moment", None),
+        ("Please try again", None),
+    ],
+)
+def test_a_wait_in_words_counts_where_the_headers_ask_for_none(message, seconds):
+    refused = classify_refusal(message, status=429)
+    assert isinstance(refused, ModelUnavailableError)
+    assert refused.retry_after == (None if seconds is None else pytest.approx(seconds))
+    told = classify_refusal(message, status=429, retry_after=3.0)
+    assert isinstance(told, ModelUnavailableError)
+    assert told.retry_after == 3.0
+
+
+def test_a_long_message_is_searched_for_a_wait_in_time():
+    refused = classify_refusal("try again in 1s" * 4000, status=429)
+    assert isinstance(refused, ModelUnavailableError)
+    assert refused.retry_after == 1.0

@@ -8,7 +8,8 @@ import httpx2
 import openai
 
 from ..errors import BadAnswerError, ModelUnavailableError
-from .refusals import classify_error_body, read_retry_after
+from .refusals import classify_error_body
+from .retry_after import read_retry_after
 
 REDIRECT = "a redirect, which is not followed; the provider's base URL must be the address it leads to"
 

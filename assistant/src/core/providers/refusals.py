@@ -6,8 +6,6 @@ cut, and without what it quotes. Which error it is, the whole message decides.
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from ...utils.text import shorten
@@ -25,6 +23,7 @@ from ..errors import (
 )
 from ..tool_mode import ToolMode
 from .request_fields import fields_named
+from .retry_after import read_wait_in_words
 
 _RETRYABLE = frozenset({408, 409, 425, 429, 498, 499})
 """498: Groq, no capacity; 499: a proxy whose connection to the server broke."""
@@ -64,9 +63,6 @@ _QUOTA_WORDS = (
     "credit balance",
     "used all available credits",
 )
-
-_WAITS = (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0))
-"""Headers that ask for a wait (the first two: OpenAI, Azure), and their units in seconds."""
 
 _OF_TOOLS = frozenset({None, 400, 404, 422, 500, 501})
 """Statuses of a refusal of tools: 404 is OpenRouter's, 500 llama.cpp's, none is of a stream."""
@@ -143,7 +139,7 @@ def classify_refusal(
     """The error for what a provider answered instead of an answer.
 
     `status` is the HTTP status (None: an error in the middle of a stream), `code`, `kind` and `param` the
-    error object's `code`, `type` and `param`, `retry_after` the wait it asks for in seconds.
+    error object's `code`, `type` and `param`, `retry_after` the wait its headers ask for in seconds.
     """
     text = f"{status or 'in the stream'} {code or kind or ''}: {_redact(message)}"
     words = message.lower()
@@ -158,7 +154,8 @@ def classify_refusal(
     if fields := fields_named(status, param, _REPEATED.sub("", words)):
         return FieldRefusedError(text, status=status, code=code, fields=fields)
     if status is None or status in _RETRYABLE or status >= 500:
-        return ModelUnavailableError(text, status=status, code=code, retry_after=retry_after)
+        wait = read_wait_in_words(words) if retry_after is None else retry_after
+        return ModelUnavailableError(text, status=status, code=code, retry_after=wait)
     return ModelRefusedError(text, status=status, code=code)
 
 
@@ -264,36 +261,3 @@ def _problem(detail: Mapping[Any, Any]) -> str:
 def _word(value: object) -> str | None:
     """Some servers repeat the status, a number, as `code`: it says nothing new."""
     return value if isinstance(value, str) and 0 < len(value) <= _LONGEST_NAME else None
-
-
-def read_retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Seconds that `Retry-After` (seconds or a date, RFC 9110 10.2.3) or its like in milliseconds asks for.
-
-    A date is compared with the server's own `Date`, for its clock may differ from ours. None where it is
-    nothing usable: then the usual backoff waits.
-    """
-    for name, unit in _WAITS:
-        value = headers.get(name)
-        if value is None:
-            continue
-        try:
-            seconds = float(value) * unit
-        except ValueError:
-            seconds = _until(value, now or _date(headers.get("date", "")) or datetime.now(UTC))
-        if 0 <= seconds < 1e6:
-            return seconds
-    return None
-
-
-def _until(date: str, now: datetime) -> float:
-    """Seconds until a date, negative where it is over; NaN for anything but a date."""
-    then = _date(date)
-    return (then - now).total_seconds() if then else float("nan")
-
-
-def _date(text: str) -> datetime | None:
-    try:
-        date = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return date if date.tzinfo else date.replace(tzinfo=UTC)
