@@ -33,7 +33,7 @@ from .core.threads.remote_assistants import RemoteAssistants
 from .messages.trouble import Trouble
 from .orchestrator import AssistantOrchestrator
 from .services.discards import DiscardSweeper
-from .services.providers import announce_providers, providers_of
+from .services.providers import announce_providers, build_providers
 from .services.rest_service import RestServiceClient
 from .services.usage import UsageLog
 from .services.weather import WeatherClient
@@ -48,17 +48,17 @@ HANDLER_GRACE = 60.0
 """Seconds that the queue's own limit lies above the message's: it is for what hangs elsewhere."""
 
 ATTEMPTS = 3
-"""Of a message that meets a bug of ours; waiting for rest_service or Redis is none."""
+"""Deliveries of a message that meets a bug of ours. Waiting for rest_service or Redis does not count."""
 CRASHES = 25
-"""Processes that may die with a message in hand. More than usual: one that is killed every two seconds hardly
-lives long enough to hear the model, and its messages are not to blame."""
+"""Processes that may die with a message in hand. More than the kit's default: one that is killed every two
+seconds hardly lives long enough for the model's answer, and its messages are not to blame."""
 
 log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """What runs: the orchestrator's handler for the queue, and what goes on beside it."""
+    """The orchestrator, whose handler serves the queue, and what runs beside it."""
 
     orchestrator: AssistantOrchestrator
     compactor: Compactor
@@ -75,12 +75,13 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         stack.push_async_callback(redis.aclose)
         client = await stack.enter_async_context(AsyncRestClient(settings))
         rest = RestServiceClient(client)
-        parts = _parts(settings, redis, client, stack)
+        parts = _build_parts(settings, redis, client, stack)
 
         health = Health(SERVICE)
         health.add_check("redis", lambda: _ping(redis))
         health.add_check("rest_service", rest.check)
         health.add_note("answers", parts.trouble.look)
+        # before the consumer: whoever started the process sees a port, and why it is not ready yet
         server = HealthServer(
             health,
             settings.http_host,
@@ -89,28 +90,29 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             allowed_hosts=settings.allowed_hosts,
         )
         stack.enter_context(server)
-        consumer = _consumer(settings, parts.orchestrator, health)
+        consumer = _build_consumer(settings, parts.orchestrator, health)
         log.info("started", port=server.port, queue=settings.input_queue, slot=settings.service_slot)
         async with asyncio.TaskGroup() as group:
             chores = [
                 group.create_task(chore) for chore in (health.watch(), parts.usage.run(), parts.sweeper.run())
             ]
+            # before the first message, so that rest_service knows them as early as it can be asked
             await announce_tool_types(redis)
             await announce_providers(redis, parts.providers)
             await parts.orchestrator.initialize()
             await consumer.run(stop)
-            # in the order in which one makes work for the next
+            # in this order: messages start compactions, and both record usage
             await parts.compactor.drain()
             await lifecycle.end_tasks(chores)
         await parts.usage.drain()
     log.info("stopped")
 
 
-def _parts(
+def _build_parts(
     settings: Settings, redis: aioredis.Redis, client: AsyncRestClient, stack: AsyncExitStack
 ) -> _Parts:
     rest, clock = RestServiceClient(client), SystemClock()
-    backend, openai = _models(settings, redis, client, stack)
+    backend, openai = _build_models(settings, redis, client, stack)
     usage = UsageLog(redis, rest, clock)
     trouble = Trouble(redis, rest)
     conversations = ConversationStore(redis, retention_s=settings.history_retention_days * 86_400)
@@ -125,8 +127,8 @@ def _parts(
             context_tokens=openai.resolver.context_tokens,
             compactor=compactor,
         ),
-        limits=_limits(settings),
-        services=_tool_services(settings, client, stack),
+        limits=_read_limits(settings),
+        services=_build_tool_services(settings, client, stack),
     )
     orchestrator = AssistantOrchestrator(
         rest=rest,
@@ -146,7 +148,7 @@ def _parts(
     return _Parts(orchestrator, compactor, usage, trouble, sweeper, openai.resolver.providers)
 
 
-def _consumer(settings: Settings, orchestrator: AssistantOrchestrator, health: Health) -> RedisConsumer:
+def _build_consumer(settings: Settings, orchestrator: AssistantOrchestrator, health: Health) -> RedisConsumer:
     options = ConsumerOptions(
         queue=settings.input_queue,
         out_queue=settings.assistant_output_queue,
@@ -167,18 +169,19 @@ def _consumer(settings: Settings, orchestrator: AssistantOrchestrator, health: H
     )
 
 
-def _models(
+def _build_models(
     settings: Settings, redis: aioredis.Redis, rest: AsyncRestClient, stack: AsyncExitStack
 ) -> tuple[ModelBackend, OpenAIServices]:
     """What answers `llm` assistants, and what answers `openai_api` ones."""
-    providers = providers_of(settings, redis)
+    providers = build_providers(settings, redis)
+    # closed after the consumer has ended, before Redis: the stack closes in reverse
     stack.push_async_callback(providers.aclose)
     retrying = Retrying(settings.model_attempts)
     chat = {
         name: chat_backend(provider, providers.quirks[name]) for name, provider in providers.usable.items()
     }
 
-    def resolver(backends: Mapping[str, ModelBackend]) -> ModelResolver:
+    def build_resolver(backends: Mapping[str, ModelBackend]) -> ModelResolver:
         return ModelResolver(
             backends,
             default_provider=DEFAULT_PROVIDER,
@@ -190,12 +193,12 @@ def _models(
     cooldowns = ModelCooldowns()
     protocol, provider = settings.openai_api_protocol, providers.usable.get(DEFAULT_PROVIDER)
     strict = DEFAULT_PROVIDER in providers.quirks and providers.quirks[DEFAULT_PROVIDER].strict_tools
-    answering = resolver(stateless_backends(chat, protocol, provider, strict=strict))
+    stateless_resolver = build_resolver(stateless_backends(chat, protocol, provider, strict=strict))
     openai = OpenAIServices(
         protocol=protocol,
         provider=provider,
-        resolver=answering,
-        stateless=ModelRouter(answering, retrying, cooldowns),
+        resolver=stateless_resolver,
+        stateless=ModelRouter(stateless_resolver, retrying, cooldowns),
         threads=ProviderThreads(
             redis, rest, clock=SystemClock(), retention_s=settings.history_retention_days * 86_400
         ),
@@ -205,10 +208,10 @@ def _models(
         cooldowns=cooldowns,
         strict=strict,
     )
-    return ModelRouter(resolver(chat), retrying, cooldowns), openai
+    return ModelRouter(build_resolver(chat), retrying, cooldowns), openai
 
 
-def _tool_services(settings: Settings, rest: AsyncRestClient, stack: AsyncExitStack) -> ToolServices:
+def _build_tool_services(settings: Settings, rest: AsyncRestClient, stack: AsyncExitStack) -> ToolServices:
     weather = WeatherClient(
         forecast_url=settings.weather_api_url, geocoding_url=settings.weather_geocoding_url
     )
@@ -216,7 +219,7 @@ def _tool_services(settings: Settings, rest: AsyncRestClient, stack: AsyncExitSt
     return ToolServices(rest=rest, weather=weather)
 
 
-def _limits(settings: Settings) -> Limits:
+def _read_limits(settings: Settings) -> Limits:
     return Limits(
         tool_rounds=settings.max_tool_rounds,
         tool_timeout=settings.tool_timeout,

@@ -78,7 +78,7 @@ class AssistantOrchestrator:
         try:
             await self._secretary.get(await self._changes.read())
         except (KitError, ConfigurationError) as exc:
-            log.warning("no_secretary_yet", reason=str(exc))
+            log.warning("secretary_not_ready", reason=str(exc))
 
     async def handle(self, delivery: Delivery) -> Sequence[OutgoingMessage]:
         """The queue's handler.

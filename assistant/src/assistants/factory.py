@@ -73,7 +73,7 @@ AssistantBuilder = Callable[[AssistantRead, AssistantSite], BaseAssistant]
 """Makes an assistant of one type; raises BrokenRowError for a row that contradicts itself."""
 
 
-def _llm(row: AssistantRead, site: AssistantSite) -> BaseAssistant:
+def _build_llm(row: AssistantRead, site: AssistantSite) -> BaseAssistant:
     kind = SecretaryLLMChat if site.is_main else SubAssistantLLMChat
     memory = site.memories.of(row, backend=site.backend, tools=site.tools)
     return kind(
@@ -81,7 +81,7 @@ def _llm(row: AssistantRead, site: AssistantSite) -> BaseAssistant:
     )
 
 
-def _openai_api(row: AssistantRead, site: AssistantSite) -> BaseAssistant:
+def _build_openai(row: AssistantRead, site: AssistantSite) -> BaseAssistant:
     return OpenAIAssistant(
         row.openai_assistant_id,
         row.instructions,
@@ -98,8 +98,8 @@ def _openai_api(row: AssistantRead, site: AssistantSite) -> BaseAssistant:
 
 
 ASSISTANT_TYPES: Mapping[str, AssistantBuilder] = {
-    AssistantType.LLM: _llm,
-    AssistantType.OPENAI_API: _openai_api,
+    AssistantType.LLM: _build_llm,
+    AssistantType.OPENAI_API: _build_openai,
 }
 """Every type of assistant: a new one is a class in a file of its own, and a line here."""
 
@@ -135,7 +135,7 @@ class AssistantFactory:
         """
         rows = {row.id: row for row in tree.assistants}
         place = _Place(rows, tree, left_out=[] if left_out is None else left_out)
-        return self._create(_row(place, tree.root_id), place, is_main=True)
+        return self._create(_get_row(place, tree.root_id), place, is_main=True)
 
     def create_sub_assistant(self, assistant_id: UUID, place: _Place) -> BaseAssistant:
         """The sub-assistant with this id, built once however many tools lead to it.
@@ -145,7 +145,7 @@ class AssistantFactory:
         """
         # two tools may lead to one assistant; only a path back to itself has no end
         if assistant_id in place.path:
-            names = " → ".join(_row(place, step).name for step in (*place.path, assistant_id))
+            names = " → ".join(_get_row(place, step).name for step in (*place.path, assistant_id))
             msg = f"sub-assistants in a circle: {names}"
             raise BrokenRowError(msg)
         if len(place.path) > self._limits.depth:
@@ -153,7 +153,7 @@ class AssistantFactory:
             raise BrokenRowError(msg)
         # shared by the whole tree: `below` copies the path and keeps this dict
         if assistant_id not in place.built:
-            row = _row(place, assistant_id)
+            row = _get_row(place, assistant_id)
             place.built[assistant_id] = self._create(row, place, is_main=False)
         return place.built[assistant_id]
 
@@ -167,13 +167,13 @@ class AssistantFactory:
             backend=self._backend,
             openai=self._openai,
             memories=self._memories,
-            tools=self._tools(row, place.below(row.id)),
+            tools=self._build_tools(row, place.below(row.id)),
             limits=LoopLimits(self._limits.tool_rounds, self._limits.tool_output_chars),
             done=self._done,
         )
         return builder(row, site)
 
-    def _tools(self, row: AssistantRead, place: _Place) -> list[BaseTool]:
+    def _build_tools(self, row: AssistantRead, place: _Place) -> list[BaseTool]:
         rows = {tool.id: tool for tool in place.tree.tools}
         site = ToolSite(
             sub_assistant=lambda assistant_id: self.create_sub_assistant(assistant_id, place),
@@ -182,7 +182,7 @@ class AssistantFactory:
             max_depth=self._limits.depth,
         )
         tools: list[BaseTool] = []
-        for link in _active_links(place.tree, row.id):
+        for link in _find_active_links(place.tree, row.id):
             tool_row = rows.get(link.tool_id)
             if tool_row is None or not tool_row.is_active:
                 continue
@@ -195,7 +195,7 @@ class AssistantFactory:
         return tools
 
 
-def _row(place: _Place, assistant_id: UUID) -> AssistantRead:
+def _get_row(place: _Place, assistant_id: UUID) -> AssistantRead:
     row = place.assistants.get(assistant_id)
     if row is None or not row.is_active:
         msg = f"assistant {assistant_id} is not there or not active"
@@ -203,5 +203,5 @@ def _row(place: _Place, assistant_id: UUID) -> AssistantRead:
     return row
 
 
-def _active_links(tree: AssistantTree, assistant_id: UUID) -> list[AssistantToolRead]:
+def _find_active_links(tree: AssistantTree, assistant_id: UUID) -> list[AssistantToolRead]:
     return [link for link in tree.links if link.assistant_id == assistant_id and link.is_active]

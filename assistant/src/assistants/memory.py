@@ -171,12 +171,12 @@ class Memories:
 
     def of(self, row: AssistantRead, *, backend: ModelBackend, tools: Sequence[BaseTool]) -> Memory:
         """The memory of the assistant in `row`; `backend` is asked for its summaries."""
-        fixed = estimate_tokens(row.instructions) + sum(_size(tool.spec) for tool in tools)
+        fixed = estimate_tokens(row.instructions) + sum(_estimate_size(tool.spec) for tool in tools)
         history = row.settings.history_tokens or self._history_tokens
         window = self._window(row.model)
         budget = budget_of(history, window=window, fixed=fixed, output=row.settings.max_output_tokens)
         if budget.history < MIN_BUDGET:
-            log.warning("window_leaves_no_memory", assistant=row.name, window=window, fixed=fixed)
+            log.warning("window_too_small_for_history", assistant=row.name, window=window, fixed=fixed)
         summarizer = Summarizer(
             backend,
             assistant_id=str(row.id),
@@ -196,5 +196,5 @@ class Memories:
             return None
 
 
-def _size(tool: ToolSpec) -> int:
+def _estimate_size(tool: ToolSpec) -> int:
     return estimate_tokens(compact_json([tool.name, tool.description, tool.schema])) + MESSAGE_OVERHEAD

@@ -51,6 +51,7 @@ class OpenAIServices:
         if self.provider is None or provider != self.provider.name:
             return None
         lacks = self.provider.unsupported_paths
+        # asked at every run: a path may turn out to be unsupported at any time
         match self.protocol:
             case OpenAIProtocol.CONVERSATIONS if not lacks & {conversations.PATH, responses.PATH}:
                 return ConversationsBackend(self.provider, strict=self.strict)
@@ -72,6 +73,7 @@ class OpenAIServices:
         """
         if self.provider is None:
             raise UnknownProviderError("the default provider is not set up")
+        # the protocol may have been changed in the settings since the thread was made
         is_classic = thread_id.startswith(runs.PREFIX) or (
             self.protocol is OpenAIProtocol.THREADS and not thread_id.startswith(conversations.PREFIX)
         )

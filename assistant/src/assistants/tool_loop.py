@@ -134,7 +134,7 @@ class ToolLoop:
                 raise
             # something is done: an apology alone would make the user ask for it again
             reason = f"{type(exc).__name__}: {exc}"
-            log.error("answer_made_of_receipts", assistant=self._choice.assistant, reason=reason)  # noqa: TRY400
+            log.error("receipts_sent_as_answer", assistant=self._choice.assistant, reason=reason)  # noqa: TRY400
             answer = say_done(context.receipts, language=context.user.language)
         state.messages.append(AssistantMessage(answer))
         return RunResult(tuple(state.messages), answer, state.history, state.overflowed)
@@ -156,7 +156,7 @@ class ToolLoop:
         # the tools stay in the request: without them its cached start would change
         answer = await self._ask(state, self._toolbox.specs, "none")
         if is_blank(answer.text):
-            log.warning("calls_in_the_last_answer", assistant=self._choice.assistant, model=answer.model)
+            log.warning("calls_in_last_answer", assistant=self._choice.assistant, model=answer.model)
             answer = await self._ask(state, (), "none")
         if is_blank(answer.text):
             msg = "tool calls instead of the last answer"

@@ -75,7 +75,7 @@ class Trouble:
         if cause == Text.BUSY and now - self._since < LASTING:
             return []
         told: list[OutgoingMessage] = []
-        async with _harmless("trouble_not_told", cause):
+        async with _suppress_failures("owner_not_notified", cause):
             told += await self._note(cause, model)
         return told
 
@@ -86,7 +86,7 @@ class Trouble:
         """
         self._failures = 0
         told: list[OutgoingMessage] = []
-        async with _harmless("trouble_not_cleared", "answered"):
+        async with _suppress_failures("failures_not_cleared", "answered"):
             for model in without_tools:
                 told += await self._note(NO_TOOLS, model)
             if self._may_be_noted or asyncio.get_running_loop().time() - self._looked >= LOOK_EVERY:
@@ -109,7 +109,7 @@ class Trouble:
         if not is_told:
             return []
         await self._redis.hset(KEY, cause, _TOLD)
-        log.warning("owner_told", cause=cause, model=model)
+        log.warning("owner_notified", cause=cause, model=model)
         return [_to(owner, say_trouble(cause, model, owner.language))]
 
     async def _settle(self, staying: Collection[str]) -> list[OutgoingMessage]:
@@ -132,7 +132,7 @@ def _to(owner: UserRead, text: str) -> OutgoingMessage:
 
 
 @asynccontextmanager
-async def _harmless(event: str, cause: str) -> AsyncIterator[None]:
+async def _suppress_failures(event: str, cause: str) -> AsyncIterator[None]:
     try:
         async with asyncio.timeout(TIMEOUT):
             yield

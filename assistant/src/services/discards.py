@@ -65,7 +65,7 @@ class DiscardSweeper:
             try:
                 await self.sweep()
             except (KitError, RedisError) as exc:
-                log.info("sweep_waits", reason=str(exc) or type(exc).__name__)
+                log.info("sweep_postponed", reason=str(exc) or type(exc).__name__)
             except Exception:  # a bug here must not end the service that answers people
                 log.exception("sweep_broken")
             await asyncio.sleep(MIN_PAUSE)
@@ -91,7 +91,7 @@ class DiscardSweeper:
             if len(rows) < PAGE:
                 break
         if done or failed:
-            log.info("swept", done=done, kept=kept)
+            log.info("sweep_done", done=done, kept=kept)
 
     async def _process_all(self, rows: Sequence[DiscardRead]) -> list[bool]:
         slots = asyncio.Semaphore(CONCURRENCY)
@@ -126,4 +126,4 @@ class DiscardSweeper:
         try:
             await self._rest.send(endpoints.delete_discard(row.id))
         except NotFoundError:
-            log.debug("discard_was_done", discard=row.id)
+            log.debug("discard_already_deleted", discard=row.id)

@@ -50,8 +50,8 @@ async def announce_providers(redis: aioredis.Redis, providers: ModelProviders) -
         log.info("model_providers_announced", usable=providers.usable)
 
 
-def providers_of(settings: ProviderSettings, redis: aioredis.Redis | None = None) -> Providers:
-    """The providers; nothing is connected before the first request. `redis` is where replicas share waits."""
+def build_providers(settings: ProviderSettings, redis: aioredis.Redis | None = None) -> Providers:
+    """The providers; nothing is connected before the first request. Replicas share cooldowns in `redis`."""
     timeouts = Timeouts(
         connect=settings.openai_connect_timeout,
         first_token=settings.model_first_token_timeout,
@@ -61,16 +61,17 @@ def providers_of(settings: ProviderSettings, redis: aioredis.Redis | None = None
     usable: dict[str, Provider] = {}
     quirks: dict[str, Quirks] = {}
     lacking: dict[str, str] = {}
-    known = {**KNOWN, DEFAULT_PROVIDER: find_known_provider(_default_url(settings))}
+    known = {**KNOWN, DEFAULT_PROVIDER: find_known_provider(_find_default_url(settings))}
     for name in sorted(known.keys() | settings.model_providers.keys()):
         about = known.get(name, KnownProvider())
         own = settings.model_providers.get(name, OwnProvider())
-        url = own.base_url or _text(settings, about.url_setting) or about.base_url
-        key = _secret(own.api_key) or _text(settings, about.key_setting)
+        url = own.base_url or _read_setting(settings, about.url_setting) or about.base_url
+        key = _reveal(own.api_key) or _read_setting(settings, about.key_setting)
+        # a local server (Ollama, LM Studio) takes requests without a key
         if not url or (about.key_setting and not about.key_optional and not key):
             lacking[name] = f"set {about.key_setting if url else about.url_setting}"
             continue
-        quirks[name] = _quirks(about.quirks, own)
+        quirks[name] = _merge_quirks(about.quirks, own)
         usable[name] = Provider(
             name,
             base_url=url,
@@ -82,27 +83,28 @@ def providers_of(settings: ProviderSettings, redis: aioredis.Redis | None = None
     return Providers(usable, quirks, lacking)
 
 
-def _default_url(settings: ProviderSettings) -> str:
+def _find_default_url(settings: ProviderSettings) -> str:
     own = settings.model_providers.get(DEFAULT_PROVIDER, OwnProvider())
     return own.base_url or settings.openai_base_url
 
 
-def _quirks(known: Quirks, own: OwnProvider) -> Quirks:
+def _merge_quirks(known: Quirks, own: OwnProvider) -> Quirks:
     """What is known, with what the operator says otherwise."""
     given = own.model_dump(
         include={"output_limit", "stream_options", "tool_choice_none", "strict_tools", "context_tokens"},
         exclude_none=True,
     )
     if "context_tokens" in given:
+        # the operator's one size counts for all models of the provider
         given["windows"] = {}
     return replace(known, **given)
 
 
-def _text(settings: ProviderSettings, variable: str | None) -> str | None:
+def _read_setting(settings: ProviderSettings, variable: str | None) -> str | None:
     """The value of the setting that the environment calls `variable`."""
     value = getattr(settings, variable.lower()) if variable else None
-    return _secret(value) if isinstance(value, SecretStr) else value
+    return _reveal(value) if isinstance(value, SecretStr) else value
 
 
-def _secret(value: SecretStr | None) -> str | None:
+def _reveal(value: SecretStr | None) -> str | None:
     return value.get_secret_value() if value else None

@@ -60,13 +60,14 @@ class Reminders:
 
     async def change(self, user_id: int, job_id: int, change: CronJobUpdate) -> CronJobRead:
         """This user's reminder, changed."""
+        # rest_service lets the assistant change anybody's job: whose it is must be checked here
         await self.one(user_id, job_id)
         return await self._send(endpoints.update_job(job_id, change), missing=job_id)
 
     async def cancel(self, user_id: int, job_id: int) -> CronJobRead:
         """The reminder as it was."""
         job = await self.one(user_id, job_id)
-        # none any more: sent again by the client, for the answer to the first time was lost
+        # the client repeats a request whose answer was lost: then the job is gone already
         with suppress(NoReminderError):
             await self._send(endpoints.delete_job(job_id), missing=job_id)
         return job
@@ -87,6 +88,7 @@ class Reminders:
             msg = "the reminders cannot be reached at the moment; do not say that it has worked"
             raise ToolExecutionError(msg) from exc
         except AccessError as exc:
+            # a wrong key or scope: neither the model nor the user can do anything about it
             log.exception("reminders_forbidden")
             msg = "the reminders are not set up rightly; only the operator can mend that"
             raise ToolExecutionError(msg) from exc

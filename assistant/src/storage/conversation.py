@@ -233,7 +233,7 @@ class ConversationStore:
             turns += [dumped] if dumped else []
         keys = _Keys.of(user_id, assistant_id)
         await self._store_unfinished(keys=[keys.runs, keys.turns], args=args)
-        log.info("unfinished_runs_remembered", assistant_id=assistant_id, runs=len(turns))
+        log.info("unfinished_runs_stored", assistant_id=assistant_id, runs=len(turns))
         return turns
 
 

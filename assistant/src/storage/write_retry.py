@@ -25,5 +25,5 @@ async def retry_write(write: Callable[[], Awaitable[None]], *, until: float) -> 
             delay = backoff.next_delay()
             if clock() + delay > until:
                 raise
-            log.warning("write_delayed", reason=type(exc).__name__)
+            log.warning("write_retried", reason=type(exc).__name__)
         await asyncio.sleep(delay)

@@ -151,7 +151,7 @@ class ReminderTool(BaseTool):
         return format_reminder(json.loads(result), context.user.language)
 
     async def _create(self, given: Arguments, context: RunContext) -> dict[str, Any]:
-        text, when = _text(given), _when(given, context)
+        text, when = _read_text(given), _read_time(given, context)
         if text is None:
             msg = "say in `text` what to remind of"
             raise InvalidInputError(msg)
@@ -176,17 +176,17 @@ class ReminderTool(BaseTool):
         return answer
 
     async def _change(self, given: Arguments, context: RunContext) -> dict[str, Any]:
-        text, when = _text(given), _when(given, context)
+        text, when = _read_text(given), _read_time(given, context)
         fields = (_text_fields(text) if text else {}) | (when.fields if when else {})
         if not fields:
             msg = "say what to change: text, or one of at, in_minutes, cron"
             raise InvalidInputError(msg)
         change = _validate(CronJobUpdate, fields)
-        job = await self._reminders.change(context.user.id, _number(given), change)
+        job = await self._reminders.change(context.user.id, _read_id(given), change)
         return await self._report("changed", job, when, context)
 
     async def _cancel(self, given: Arguments, context: RunContext) -> dict[str, Any]:
-        number = _number(given)
+        number = _read_id(given)
         try:
             job = await self._reminders.cancel(context.user.id, number)
         except NoReminderError:
@@ -219,7 +219,7 @@ class ReminderTool(BaseTool):
         return f"{zone} is kept as the user's time zone from now on: say so"
 
 
-def _text(given: Arguments) -> str | None:
+def _read_text(given: Arguments) -> str | None:
     text = str(given.get("text", "")).replace("\0", "").encode("utf-8", "replace").decode().strip()
     if len(text) > LONGEST:
         msg = f"the text has {len(text)} characters; {LONGEST} are possible"
@@ -231,14 +231,14 @@ def _text_fields(text: str) -> dict[str, str]:
     return {"name": one_line(text, NAME) or "…", "message": text}
 
 
-def _number(given: Arguments) -> int:
+def _read_id(given: Arguments) -> int:
     if "id" not in given:
         msg = "say in `id` which reminder; `list` tells the ids"
         raise InvalidInputError(msg)
     return int(given["id"])
 
 
-def _when(given: Arguments, context: RunContext) -> _When | None:
+def _read_time(given: Arguments, context: RunContext) -> _When | None:
     """The time given; None where there is none."""
     times = [name for name in ("at", "in_minutes", "cron") if name in given]
     if not times:
@@ -254,11 +254,11 @@ def _when(given: Arguments, context: RunContext) -> _When | None:
         raise InvalidInputError(_ASK_FOR_ZONE)
     if "cron" in given:
         return _When(zone, zone_given, cron=" ".join(str(given["cron"]).split()))
-    moment, note = _future(str(given["at"]), zone, now)
+    moment, note = _parse_future(str(given["at"]), zone, now)
     return _When(zone, zone_given, run_at=moment, note=note)
 
 
-def _future(text: str, zone: ZoneInfo, now: datetime) -> tuple[datetime, str | None]:
+def _parse_future(text: str, zone: ZoneInfo, now: datetime) -> tuple[datetime, str | None]:
     try:
         moment, note = parse_moment(text, zone, now)
         tomorrow = moment.astimezone(zone) + timedelta(days=1)

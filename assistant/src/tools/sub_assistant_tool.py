@@ -52,7 +52,7 @@ class ToolAssistant(BaseTool):
             InvalidInputError: nothing was asked.
             ToolExecutionError: it gave none; why stands in the log, not in the text.
         """
-        request, deeper = _request(arguments), context.for_sub_assistant()
+        request, deeper = _read_request(arguments), context.for_sub_assistant()
         try:
             return await self.assistant.process_message(request, context.user.id, deeper)
         except AssistantError as exc:
@@ -116,7 +116,7 @@ class SubAssistantTool(ToolAssistant):
         return answer
 
 
-def _request(arguments: Arguments) -> str:
+def _read_request(arguments: Arguments) -> str:
     """The text for the assistant; a row's own schema may ask for other fields than `request`."""
     request = arguments.get("request", "?")
     if not request:

@@ -106,9 +106,11 @@ class WeatherTool(BaseTool):
             raise InvalidInputError(msg)
         rest = [_CODES.get(part.lower(), part) for part in rest if part]
         found: dict[tuple[int, int], _Candidate] = {}
+        # by place: it comes under another name in each language
         for tongue in dict.fromkeys([language, "ru" if _CYRILLIC.search(name) else "en", "en"]):
             for place in await self._client.places(name, tongue):
                 found.setdefault(place.spot, _Candidate()).variants.append(place)
+        # a village with exactly this name comes before a larger town that only begins with it
         candidates = sorted(found.values(), key=lambda one: one.rank(name), reverse=True)
         matching = [one for one in candidates if one.is_in(rest)]
         if matching:
@@ -163,14 +165,14 @@ def _describe(
             "other_places": others or None,
             "timezone": forecast.timezone or place.timezone,
             "units": _SYMBOLS[units],
-            "current": _now(current, russian=russian) if current else None,
-            "days": _days(daily, russian=russian) if daily else None,
+            "current": _describe_now(current, russian=russian) if current else None,
+            "days": _describe_days(daily, russian=russian) if daily else None,
             "attribution": ATTRIBUTION,
         }
     )
 
 
-def _now(current: Current, *, russian: bool) -> dict[str, Any]:
+def _describe_now(current: Current, *, russian: bool) -> dict[str, Any]:
     return _drop_none(
         {
             "time": current.time,
@@ -185,7 +187,7 @@ def _now(current: Current, *, russian: bool) -> dict[str, Any]:
     )
 
 
-def _days(daily: Daily, *, russian: bool) -> list[dict[str, Any]]:
+def _describe_days(daily: Daily, *, russian: bool) -> list[dict[str, Any]]:
     return [
         _drop_none(
             {
@@ -197,8 +199,8 @@ def _days(daily: Daily, *, russian: bool) -> list[dict[str, Any]]:
                 "precipitation": daily.precipitation[number],
                 "precipitation_chance_percent": daily.chance[number],
                 "wind_speed": daily.wind_speed[number],
-                "sunrise": _clock(daily.sunrise[number]),
-                "sunset": _clock(daily.sunset[number]),
+                "sunrise": _time_of_day(daily.sunrise[number]),
+                "sunset": _time_of_day(daily.sunset[number]),
             }
         )
         for number, day in enumerate(daily.time)
@@ -209,7 +211,7 @@ def _drop_none(facts: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if value is not None}
 
 
-def _clock(time: str | None) -> str | None:
+def _time_of_day(time: str | None) -> str | None:
     """`08:12` of `2026-11-22T08:12`."""
     return (time or "").partition("T")[2] or None
 

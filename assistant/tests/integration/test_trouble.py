@@ -205,7 +205,7 @@ async def test_an_answer_does_not_wait_for_a_redis_that_hangs(redis_settings, re
             async with asyncio.timeout(COMMAND_TIMEOUT / 2):
                 await trouble.record_failure(Text.KEY, "openai/m")
                 await trouble.record_success()
-    assert [line["event"] for line in logs] == ["trouble_not_told", "trouble_not_cleared"]
+    assert [line["event"] for line in logs] == ["owner_not_notified", "failures_not_cleared"]
 
 
 @pytest.mark.parametrize("language", ["en", "ru"])

@@ -10,7 +10,7 @@ from assistant.src.config.providers import ProviderSettings
 from assistant.src.core.providers.known import KNOWN, OPENAI
 from assistant.src.core.providers.quirks import Quirks
 from assistant.src.core.routing.router import ModelResolver
-from assistant.src.services.providers import Providers, announce_providers, providers_of
+from assistant.src.services.providers import Providers, announce_providers, build_providers
 from assistant.tests.fakes import ScriptedBackend
 from service_kit.contracts.providers import MODEL_PROVIDERS_KEY, ModelProviders
 
@@ -36,7 +36,7 @@ def named(providers: Providers) -> set[str]:
 
 
 def test_a_key_opens_its_provider_and_no_other(environment):
-    providers = providers_of(environment(**KEY, ANTHROPIC_API_KEY="sk-ant"))
+    providers = build_providers(environment(**KEY, ANTHROPIC_API_KEY="sk-ant"))
     assert named(providers) == {"openai", "anthropic", "ollama", "lmstudio"}
     assert providers.lacking["gemini"] == "set GEMINI_API_KEY"
     assert providers.lacking["vllm"] == "set VLLM_BASE_URL"
@@ -45,14 +45,14 @@ def test_a_key_opens_its_provider_and_no_other(environment):
 def test_every_known_provider_can_be_set_up(environment):
     variables = {about.key_setting: "k" for about in KNOWN.values() if about.key_setting}
     variables |= {about.url_setting: "http://127.0.0.1:9/v1" for about in KNOWN.values() if about.url_setting}
-    providers = providers_of(environment(**KEY, **variables))
+    providers = build_providers(environment(**KEY, **variables))
     assert named(providers) == {*KNOWN, "openai"}
     assert providers.lacking == {}
 
 
 def test_the_default_provider_may_be_missing_where_another_answers(environment):
     settings = environment(OPENAI_DEFAULT_MODEL="anthropic/claude-x", ANTHROPIC_API_KEY="k")
-    assert providers_of(settings).lacking["openai"] == "set OPENAI_API_KEY"
+    assert build_providers(settings).lacking["openai"] == "set OPENAI_API_KEY"
 
 
 def test_the_operators_own_providers(environment):
@@ -62,7 +62,7 @@ def test_the_operators_own_providers(environment):
     entries += ' "ollama": {"context_tokens": 65536}}'
     settings = environment(**KEY, MODEL_PROVIDERS=entries)
     assert "sk-corp" not in repr(settings)
-    providers = providers_of(settings)
+    providers = build_providers(settings)
     assert providers.quirks["corp"] == Quirks(strict_tools=True)
     assert providers.quirks["ollama"].tool_choice_none is False
     assert providers.window_of("ollama", "llama3.2") == 65536
@@ -101,7 +101,7 @@ def test_a_wrong_entry_is_named_and_no_key_is_shown(environment, entries, compla
     ],
 )
 def test_the_default_providers_quirks_are_those_of_who_is_at_its_address(environment, url, quirks):
-    assert providers_of(environment(**KEY, OPENAI_BASE_URL=url)).quirks["openai"] == quirks
+    assert build_providers(environment(**KEY, OPENAI_BASE_URL=url)).quirks["openai"] == quirks
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_the_default_providers_quirks_are_those_of_who_is_at_its_address(environ
     ],
 )
 def test_windows(environment, provider, model, window):
-    assert providers_of(environment(**KEY)).window_of(provider, model) == window
+    assert build_providers(environment(**KEY)).window_of(provider, model) == window
 
 
 async def test_all_connections_are_closed():
@@ -135,7 +135,7 @@ async def test_rest_service_learns_which_providers_there_are_and_no_secret(envir
     settings = environment(
         **KEY, MODEL_PROVIDERS='{"corp": {"base_url": "http://corp/v1", "api_key": "sk-c"}}'
     )
-    providers = providers_of(settings)
+    providers = build_providers(settings)
     resolver = ModelResolver(
         dict.fromkeys(providers.usable, ScriptedBackend()),
         default_provider="openai",
