@@ -128,6 +128,7 @@ def configure_logging(service: str, settings: ServiceSettings) -> None:
         event["service"] = service
         return event
 
+    # structlog's lines and those of the standard library's loggers get the same fields
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -161,18 +162,23 @@ def configure_logging(service: str, settings: ServiceSettings) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
         )
     )
+    _configure_standard_loggers(handler, settings.log_level)
+    sys.excepthook = _log_crash
+    threading.excepthook = lambda args: _log_crash(
+        args.exc_type, args.exc_value or args.exc_type(), args.exc_traceback
+    )
+
+
+def _configure_standard_loggers(handler: logging.Handler, level: str) -> None:
+    """One handler for all: libraries write through the standard library's loggers."""
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(settings.log_level)
+    root.setLevel(level)
     for noisy in _VERBOSE:
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
     for loud in ("uvicorn", "uvicorn.error"):
         logging.getLogger(loud).handlers = []
         logging.getLogger(loud).propagate = True
-    sys.excepthook = _log_crash
-    threading.excepthook = lambda args: _log_crash(
-        args.exc_type, args.exc_value or args.exc_type(), args.exc_traceback
-    )
 
 
 def _log_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -10,14 +10,12 @@ from typing import Self
 
 import redis.asyncio as aioredis
 
+from service_kit.backoff import Backoff
 from service_kit.changes import Topic, announce
 from service_kit.lifecycle import end_tasks
 from service_kit.logging import get_logger
 
 log = get_logger(__name__)
-
-RETRY_DELAYS = (0.05, 0.1, 0.2, 0.5)
-"""Seconds between attempts to reach Redis; the last one repeats."""
 
 
 class Announcer:
@@ -56,17 +54,17 @@ class Announcer:
                 self._wake.set()
 
     async def _announce_pending(self) -> None:
-        attempt = 0
+        backoff = Backoff(0.05, 0.5)
         while True:
             await self._wake.wait()
             self._wake.clear()
             while self._pending:
                 topics, self._pending = frozenset(self._pending), set()
                 if await announce(self._redis, *topics):
-                    self._is_away, attempt = False, 0
+                    self._is_away = False
+                    backoff.reset()
                     log.info("changes_announced", topics=sorted(topics))
                     continue
                 self._is_away = True
                 self._pending |= topics
-                await asyncio.sleep(RETRY_DELAYS[min(attempt, len(RETRY_DELAYS) - 1)])
-                attempt += 1
+                await asyncio.sleep(backoff.next_delay())
