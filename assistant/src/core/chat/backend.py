@@ -9,9 +9,9 @@ from typing import Any
 
 from ..errors import ModelUnavailableError
 from ..model import ModelAnswer, ModelRequest, TextSink, ignore_text
-from ..providers.asking import ask_without_refused
 from ..providers.provider import Provider
 from ..providers.quirks import Quirks
+from ..providers.refused_fields import ask_without_refused
 from ..providers.request_fields import STREAM
 from ..providers.sse import SSE, events_of_body
 from .answer import AnswerReader

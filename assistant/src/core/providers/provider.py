@@ -67,7 +67,7 @@ class Provider:
         self.tool_modes = Learned[ToolMode]()
         """How its models turned out to take tools (`tool_mode_backend`)."""
         self.refused_fields = Learned[frozenset[str]]()
-        """What its models turned out not to take (`asking`)."""
+        """What its models turned out not to take (`refused_fields`)."""
         self._base_url = base_url
         self._api_key = api_key
         self._timeouts = timeouts

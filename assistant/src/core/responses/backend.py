@@ -11,9 +11,9 @@ from typing import Any
 from ..errors import CutAnswerError, ModelRefusedError
 from ..model import ModelAnswer, ModelRequest, TextSink, ignore_text
 from ..providers import bounds
-from ..providers.asking import ask_without_refused
 from ..providers.provider import Provider
 from ..providers.refusals import classify_error_body, find_error
+from ..providers.refused_fields import ask_without_refused
 from ..providers.request_fields import STREAM
 from ..providers.sse import SSE, events_of_body
 from ..wire.parsing import decode_json, read_text
