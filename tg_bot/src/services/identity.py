@@ -68,13 +68,8 @@ async def introduce_bot(
         RestUnavailableError, AccessError: it did not accept the bot; nothing may be handled yet.
     """
     await identity.announce(bot, rest)
-    await register_commands(telegram)
-
-
-async def register_commands(telegram: TelegramClient) -> None:
-    """Put the commands into the bot's menu; a failure leaves the old menu."""
     try:
         await telegram.set_my_commands(menu(ENGLISH))
         await telegram.set_my_commands(menu(RUSSIAN), "ru")
-    except TelegramError as exc:
+    except TelegramError as exc:  # the old menu stays
         log.warning("menu_update_failed", error=str(exc))

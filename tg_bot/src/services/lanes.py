@@ -95,16 +95,13 @@ class Lanes:
                     return
                 except Exception:  # one update, or the bug that it meets, must not stop all others
                     log.exception("update_failed")
-                    update.decision = self._apologize(update)
+                    update.decision = create_apology(self._identity.bot_id, update.update)
             update.is_decided = True
 
     def _next(self, chat_id: int) -> PendingUpdate | None:
         # a dict keeps the order of arrival, which is the order of a chat
         undecided = (one for one in self._pending.values() if not one.is_decided)
         return next((one for one in undecided if one.chat_id == chat_id), None)
-
-    def _apologize(self, update: PendingUpdate) -> Decision:
-        return create_apology(self._identity.bot_id, update.update) if update.update else None
 
     def _expire(self, updates: Sequence[PendingUpdate]) -> None:
         """Decide on those that waited too long: the first of each chat gets an apology."""
@@ -118,7 +115,7 @@ class Lanes:
                 continue
             log.error("update_expired", update_id=one.update_id, waited=round(waited), reason=str(why(one)))
             if one.chat_id not in apologized:
-                one.decision = self._apologize(one)
+                one.decision = create_apology(self._identity.bot_id, one.update)
             one.is_decided = True
             apologized.add(one.chat_id)
 

@@ -82,10 +82,10 @@ def create_notice(
     )
 
 
-def create_apology(bot_id: int, update: Update) -> Decision:
+def create_apology(bot_id: int, update: Update | None) -> Decision:
     """The notice that a message cannot be handled; None in a group, which hears nothing."""
-    message = update.message
-    if message is None or message.chat.type is not ChatType.PRIVATE:
+    if update is None or update.message is None or update.message.chat.type is not ChatType.PRIVATE:
         return None
+    message = update.message
     language = message.sender.language_code if message.sender else None
     return create_notice(bot_id, update.update_id, message.chat.id, texts_for(language).failed)
