@@ -1,4 +1,4 @@
-"""The bot that plays (`/api/bot`)."""
+"""The current bot (`/api/bot`)."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ _USERNAME = "The bot's name after the @."
 
 
 class BotPut(Body):
-    """Who plays from now on."""
+    """The bot that becomes the current one."""
 
     id: Annotated[int, Strict(), Field(ge=1, le=2**52), AS_WHOLE] = Field(
         description=_ID, examples=[7100200300]

@@ -46,7 +46,7 @@ class Priority(Choice):
 
 
 class CronJobStatus(Choice):
-    """Where a job stands."""
+    """The status of a job."""
 
     ACTIVE = "active"
     PAUSED = "paused"
@@ -56,7 +56,7 @@ class CronJobStatus(Choice):
 
 
 class FiringStatus(Choice):
-    """Where a firing stands."""
+    """The status of a firing."""
 
     CREATED = "created"
     RUNNING = "running"
@@ -71,7 +71,7 @@ FIRING_TRANSITIONS: Mapping[FiringStatus, frozenset[FiringStatus]] = {
     FiringStatus.RUNNING: _ENDS,
     **dict.fromkeys(_ENDS, frozenset()),
 }
-"""What may be reported of a firing, by its status; from an end nothing leads on."""
+"""Which status may follow which. After the end of a firing none does."""
 
 
 _NAME = "What the job is called in lists."
@@ -92,17 +92,17 @@ _STATUS = (
     "becomes `active` only with a new `run_at`."
 )
 _KEY = (
-    "Names this very wish: sent again with the same key, it makes no second job but answers the first. "
-    "Whoever may have to repeat a request, such as an assistant, sends one."
+    "A client that may repeat a request sends a key with it: a second request with the same key makes no "
+    "second job, and its answer is the first job."
 )
 _TIME = "2026-12-24T17:00:00Z"
 
 
 def _one_time(schema: dict[str, Any]) -> None:
     """For the document: of the two times exactly one is given and not null."""
-    given, null = {"type": "string"}, {"type": "null"}
+    text, null = {"type": "string"}, {"type": "null"}
     schema["oneOf"] = [
-        {"properties": {one: given, other: null}, "required": [one]}
+        {"properties": {one: text, other: null}, "required": [one]}
         for one, other in (("cron_expression", "run_at"), ("run_at", "cron_expression"))
     ]
     schema["examples"] = [
@@ -193,7 +193,7 @@ _CLAIMED_BY = "The scheduler that claims, by a name of its own."
 
 
 class FiringClaim(Body):
-    """A scheduler takes the firing that a job has coming: its `next_run_at`, and no other time."""
+    """A scheduler claims the next firing of a job: the one at its `next_run_at`, and at no other time."""
 
     scheduled_for: Moment = Field(description="The job's `next_run_at`.", examples=[_TIME])
     claimed_by: Name | None = Field(
@@ -207,7 +207,7 @@ _FIRING_STATUS = "`running` from the claim until it is reported on: `done`, `fai
 
 
 class FiringUpdate(Body):
-    """How a firing went."""
+    """A report on a firing."""
 
     status: FiringStatus = Field(description=_FIRING_STATUS, examples=["done"])
     error: str | None = Field(

@@ -80,8 +80,8 @@ def _body(model: BaseModel) -> Any:  # noqa: ANN401 - JSON
 
 
 # the bot and its users
-def play_bot(bot: BotPut) -> Call[BotRead]:
-    """From now on only the people of this bot are known."""
+def set_current_bot(bot: BotPut) -> Call[BotRead]:
+    """Make this bot the current one: only its users are known then."""
     return Call("PUT", "/api/bot", _bot, json=_body(bot))
 
 

@@ -162,7 +162,7 @@ async def test_what_is_wrong_is_refused(users, client, method, path, body):
 
 
 async def test_a_bot_plays(users):
-    await users.play_bot(7_100_200_300, "my_bot")
+    await users.set_current_bot(7_100_200_300, "my_bot")
     made = await users.create_user(1001)
-    await users.play_bot(7_100_200_300, "my_renamed_bot")
+    await users.set_current_bot(7_100_200_300, "my_renamed_bot")
     assert await users.get_user(1001) == made

@@ -112,9 +112,9 @@ async def test_users(world):
 async def test_the_people_of_another_bot_are_nobody(world):
     send = world.client.send
     bot = BotPut(id=7, username="seven")
-    assert (await send(endpoints.play_bot(bot))).id == 7
+    assert (await send(endpoints.set_current_bot(bot))).id == 7
     assert (await send(endpoints.user(world.user.id))).bot_id == 7
-    await send(endpoints.play_bot(BotPut(id=8)))
+    await send(endpoints.set_current_bot(BotPut(id=8)))
     with pytest.raises(NotFoundError):
         await send(endpoints.user(world.user.id))
 

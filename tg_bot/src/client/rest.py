@@ -37,9 +37,9 @@ class RestClient:
     async def __aexit__(self, *_exc: object) -> None:
         await self._client.aclose()
 
-    async def play_bot(self, bot_id: int, username: str) -> None:
+    async def set_current_bot(self, bot_id: int, username: str) -> None:
         """Make this bot the active one: rest_service then returns only its users."""
-        await self._client.send(endpoints.play_bot(BotPut(id=bot_id, username=username[:64])))
+        await self._client.send(endpoints.set_current_bot(BotPut(id=bot_id, username=username[:64])))
 
     async def get_user(self, telegram_id: int) -> UserRead | None:
         """The user with that Telegram id; None for a stranger."""

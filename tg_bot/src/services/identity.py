@@ -52,7 +52,7 @@ class Identity:
             RestUnavailableError, AccessError: it did not accept the bot; nothing may be handled yet.
         """
         try:
-            await rest.play_bot(bot.id, bot.username)
+            await rest.set_current_bot(bot.id, bot.username)
         except NotFoundError:  # an older rest_service, in the middle of an upgrade
             log.warning("bot_not_announced", reason="this rest_service supports one bot only")
         self._bot_id = bot.id
