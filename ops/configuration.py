@@ -74,7 +74,7 @@ def _read(file: str) -> Any:  # noqa: ANN401 - JSON
     name = "standard input" if file == STANDARD else file
     try:
         text = sys.stdin.read() if file == STANDARD else Path(file).read_text(encoding="utf-8")
-        return json.loads(text)
+        return json.loads(text.removeprefix("\ufeff"))  # Windows editors write it
     except OSError as exc:
         msg = f"{name} cannot be read: {exc.strerror}"
         raise OpsError(msg) from exc
@@ -83,6 +83,9 @@ def _read(file: str) -> Any:  # noqa: ANN401 - JSON
         raise OpsError(msg) from exc
     except json.JSONDecodeError as exc:
         msg = f"{name} is not valid JSON: {exc.msg} in line {exc.lineno}, column {exc.colno}"
+        raise OpsError(msg) from exc
+    except (ValueError, RecursionError) as exc:
+        msg = f"{name} is not valid JSON: it nests too deeply or has a number that is too long"
         raise OpsError(msg) from exc
 
 

@@ -104,6 +104,24 @@ def test_what_is_wrong_with_a_file_is_said(project: Project, tmp_path: Path):
         configuration.import_from(project, str(file), dry_run=False)
 
 
+def test_a_byte_order_mark_is_no_part_of_the_document(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked = answering(monkeypatch, RESULT)
+    file = tmp_path / "assistants.json"
+    file.write_text('{"tools": []}', encoding="utf-8-sig")
+    configuration.import_from(project, str(file), dry_run=True)
+    assert asked[0][2] == {"tools": []}
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a": 1' + "0" * 10_000 + "}"])
+def test_json_without_end_is_refused(project: Project, tmp_path: Path, text: str):
+    file = tmp_path / "assistants.json"
+    file.write_text(text)
+    with pytest.raises(OpsError, match="is not valid JSON"):
+        configuration.import_from(project, str(file), dry_run=True)
+
+
 def test_each_finding_of_a_refusal_has_its_line(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
