@@ -132,6 +132,7 @@ class Control:
     async def _list_sent(self, request: web.Request) -> web.Response:
         """Texts that bots sent, with numbers above `after`; waits up to `wait` seconds for the first."""
         after = _number(request, "after")
+        # what is there is answered at once
         if not self._stats.list_sent_after(int(after)):
             async with asyncio.timeout(MAX_WAIT + 1):
                 await self._stats.changed.wait(min(_number(request, "wait"), MAX_WAIT))

@@ -92,6 +92,7 @@ class FaultBoard:
                 and (fault.chat_id is None or fault.chat_id == chat_id)
                 and (fault.model is None or fault.model == model)
             ):
+                # counted before the call is done: two calls at once do not both meet the last one
                 if fault.times is not None:
                     left = fault.times - 1
                     if left:
@@ -133,6 +134,7 @@ async def _send_half(request: web.Request, whole: web.Response) -> web.StreamRes
     body = whole.body if isinstance(whole.body, bytes) else b"{}"
     response = web.StreamResponse(status=whole.status)
     response.content_type = whole.content_type
+    # the announced length tells the client that something is missing
     response.content_length = len(body)
     await response.prepare(request)
     await response.write(body[: len(body) // 2])

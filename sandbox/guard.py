@@ -73,12 +73,14 @@ class Guard:
         """Whether the request comes with the secret."""
         scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
+            # the page's own requests come without the header
             shown = request.cookies.get(KEY, "")
         return self.opens(shown.strip())
 
     def _refuse(self, request: web.Request) -> web.Response | None:
         if not self.is_known(request):
             return problem(401, "unauthorized", "Open the link that ./manage.py start prints.")
+        # a form of another web site cannot send JSON without asking the browser first
         if request.method in _WITH_BODY and request.content_type != "application/json":
             return problem(415, "not_json", "Send the body as application/json.")
         return None

@@ -51,6 +51,7 @@ class Store(AbstractContextManager["Store"]):
         self._flushing = threading.Lock()
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
+            # the flush runs in a thread of its own
             self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")
@@ -67,6 +68,7 @@ class Store(AbstractContextManager["Store"]):
                 "SELECT body FROM messages WHERE person_id = ? ORDER BY number DESC LIMIT ?",
                 (person, MESSAGES_KEPT),
             ).fetchall()
+            # the newest ones are read backwards and shown forwards
             snapshot.messages[person] = [json.loads(body) for (body,) in reversed(rows)]
         for bot, body in self._connection.execute(
             "SELECT bot_id, body FROM updates ORDER BY bot_id, update_id"

@@ -17,6 +17,7 @@ class Signal:
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
+        # who waits again from now on waits for the next firing
         self._waiters.clear()
 
     async def wait(self, seconds: float) -> None:

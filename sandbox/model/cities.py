@@ -114,6 +114,7 @@ def find_cities(text: str) -> tuple[City, ...]:
         match = entry.pattern.search(text)
         if match:
             found.setdefault(entry.city.english, (match.start(), entry.city))
+    # a zone's own name ("Asia/Tokyo") counts only where no city of that zone is named
     for position, city in _zone_names(text):
         if all(known.zone != city.zone for _start, known in found.values()):
             found.setdefault(city.english, (position, city))

@@ -74,6 +74,7 @@ def _think(turn: Turn) -> Reply:
     whole = notes.ask(turn) or showcase.repeat(turn)
     if whole is not None:
         return whole
+    # the skills' patterns are slow on a long text; what is repeated was taken whole above
     turn = replace(turn, request=turn.request[:CHARACTERS_READ])
     is_planner = planner.is_planner(turn.system)
     for skill in _PLANNER_SKILLS if is_planner else _SKILLS:
@@ -95,6 +96,7 @@ def _relay(turn: Turn) -> Reply:
 
 
 def _sentence(turn: Turn, result: ToolResult) -> str:
+    # the first that recognises its own kind of result
     for tell in _TELLERS:
         text = tell(turn, result)
         if text:

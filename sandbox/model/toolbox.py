@@ -64,6 +64,7 @@ def find_tool(tools: Iterable[Tool], name: str, description: str | None = None) 
 
     Delegates (`ask_…`) are never found by this: a planner that "schedules time" is not a clock.
     """
+    # by name first: a description mentions other tools' words as well
     plain = [tool for tool in tools if not tool.name.lower().startswith(DELEGATE_PREFIX)]
     for tool in plain:
         if re.search(name, tool.name, re.IGNORECASE):
@@ -166,6 +167,7 @@ def _fit_type(value: Json, schema: JsonObject) -> Json:
     kinds = kind if isinstance(kind, list) else [kind]
     if value is None:
         return None
+    # a tool may want its number as text, but never a text where a number stands
     if isinstance(value, int) and not {"integer", "number", None} & set(kinds):
         return str(value) if "string" in kinds else None
     if isinstance(value, str) and not {"string", None} & set(kinds):

@@ -151,12 +151,14 @@ def _is_russian(text: str, preferred: str | None) -> bool:
     cyrillic, latin = len(_CYRILLIC.findall(text)), len(_LATIN.findall(text))
     if cyrillic == latin == 0:
         return preferred == "ru"
+    # Russian sentences hold English names and commands more often than the other way round
     return cyrillic * 2 >= latin
 
 
 def _results(messages: Sequence[Message]) -> tuple[ToolResult, ...]:
     """Results of the calls that the conversation ends with; empty when it ends with the user."""
     answers: dict[str, str] = {}
+    # backwards, for a thread holds the results of older turns as well
     for message in reversed(messages):
         if message.role == "tool":
             answers[message.tool_call_id or ""] = message.text

@@ -13,6 +13,7 @@ from ..model.toolbox import Hints, call
 
 _CHARACTERS_PER_TOKEN = 4
 _CHUNK_WORDS = 4
+# from the clock, so that an id of an earlier run never means something else in this one
 _numbers = count(time.time_ns())
 
 
@@ -76,6 +77,7 @@ def pieces(text: str) -> Iterator[str]:
 
 def _reply(question: Question) -> Reply:
     reply = scripted.answer(question.messages, question.tools, datetime.now(UTC))
+    # a forced tool is forced once: the model may answer after its result
     answers_tool = bool(question.messages) and question.messages[-1].role == "tool"
     if question.forced is None or reply.calls or answers_tool:
         return reply

@@ -75,6 +75,7 @@ class Front:
         try:
             _check_key(request)
             raw = await request.read()
+            # noted before it is checked: tests look at refused requests as well
             if asks_model:
                 self.requests.append(raw)
             return await self._perform(request, method, prepare(request, read_object(raw)))
@@ -86,6 +87,7 @@ class Front:
         if fault is None:
             return await job.perform(None)
         self._stats.faults[f"openai.{fault.kind}"] += 1
+        # these two faults lie inside of an answer that begins well: only the call itself can make them
         if (job.streamed and fault.breaks_streams) or (job.may_fail and fault.kind == "fail"):
             return await job.perform(fault)
         return await apply_fault(fault, request, lambda: job.perform(None), error_of)

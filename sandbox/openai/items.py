@@ -70,6 +70,7 @@ def output_items(answer: Answer, *, reasons: bool, sealed: bool) -> list[JsonObj
 
 def check_calls(items: Sequence[JsonObject]) -> None:
     """Every call has its output further down, and every output its call further up."""
+    # a dictionary for its order: the error names the first open call
     open_calls: dict[object, None] = {}
     seen: set[object] = set()
     for item in items:
@@ -97,6 +98,7 @@ def to_messages(instructions: str | None, items: Sequence[JsonObject]) -> tuple[
         if item["type"] == "function_call":
             calls.append(ToolCall(item["call_id"], item["name"], item["arguments"]))
             continue
+        # any other item ends a group of parallel calls
         if calls:
             messages.append(Message("assistant", tool_calls=tuple(calls)))
             calls = []

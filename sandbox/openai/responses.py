@@ -84,6 +84,7 @@ class Responses:
     ) -> web.StreamResponse:
         new = read_items(wanted.body.get("input") or [], lookup=self._items.find)
         items = (*self._before(wanted, conversation), *new)
+        # as strict as the original: a call without an output would break the conversation there
         check_calls(items)
         await self._pace.think()
         response = Response.of(
@@ -99,6 +100,7 @@ class Responses:
             wanted,
             failed=broken is not None and broken.kind == "fail",
         )
+        # a stream that breaks may have taken effect: clients must cope with both
         if broken is None or broken.takes_effect:
             self._keep(response, items)
             if conversation is not None:

@@ -81,6 +81,7 @@ class Chat:
     def user_json(self) -> JsonObject:
         """The person as a Telegram User."""
         language = self.language
+        # the terminal tells no language: a Russian name stands for a Russian app
         if language is None:
             language = "ru" if any("а" <= letter <= "я" for letter in self.name.lower()) else "en"
         return {"id": self.id, "is_bot": False, "first_name": self.name, "language_code": language}

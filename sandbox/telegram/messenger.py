@@ -64,6 +64,7 @@ class Messenger:
         queue = self._bots.get(bot_id)
         if queue is None:
             queue = self._bots[bot_id] = UpdateQueue(bot_id, self._store)
+            # who opens the chat page before the bot polls must get an answer all the same
             early = self._bots.pop(_NOBODY, None)
             if early is not None:
                 for update in early.drain():
@@ -138,6 +139,7 @@ class Messenger:
         """Forget all people and messages and all unconfirmed updates; bots stay known."""
         for queue in self._bots.values():
             queue.drop_all()
+        # those who wait for news of a chat wake up and find it gone
         chats = list(self._chats.values())
         self._chats.clear()
         self._by_name.clear()
@@ -217,4 +219,5 @@ class Messenger:
             queue = self._bots[bot_id] = UpdateQueue(bot_id, self._store)
             queue.restore(updates)
             self._current = bot_id
+            # an update id never goes back, even where the clock has
             self._update_id = max(self._update_id, updates[-1]["update_id"])

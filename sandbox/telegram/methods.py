@@ -28,6 +28,7 @@ class Methods:
     def __init__(self, messenger: Messenger) -> None:
         self._messenger = messenger
         self.table: dict[str, Callable[[int, Parameters], Awaitable[Result]]] = {
+            # names of methods are not case-sensitive (Bot API, "Making requests")
             "getme": self._get_me,
             "getupdates": self._get_updates,
             "setwebhook": self._set_webhook,
@@ -120,6 +121,7 @@ class Methods:
         if len(commands) > _MAX_COMMANDS:
             raise BadRequestError("too many commands specified")
         for command in commands:
+            # Telegram takes names with and without the slash
             if not isinstance(command, dict) or not _COMMAND.fullmatch(
                 str(command.get("command", "")).lstrip("/")
             ):

@@ -83,11 +83,13 @@ class UpdateQueue:
             )
         if allowed is not None:
             self.allowed = frozenset(allowed) or _DEFAULT_TYPES
+        # as at Telegram, a newer poll ends an older one: the older sees that the number has changed
         self._poll += 1
         poll = self._poll
         self._arrived.fire()
         self._move_to(offset)
         await self._wait(poll, min(max(wait, 0.0), MAX_TIMEOUT))
+        # Telegram corrects a wrong limit instead of refusing it
         size = limit if 1 <= limit <= MAX_LIMIT else MAX_LIMIT
         return [self._updates[number] for number in range(min(size, len(self._updates)))]
 
@@ -115,4 +117,5 @@ class UpdateQueue:
             self._updates.popleft()
             confirmed = True
         if confirmed:
+            # one statement for all of them: a bot confirms at every poll
             self._store.drop_updates(self.bot_id, offset)

@@ -93,6 +93,7 @@ def forecast(query: Mapping[str, str], now: datetime) -> JsonObject:
         answer |= _section(query, "current", [known], units, {"time": "iso8601", "interval": "seconds"})
         answer["current"] = {name: column[0] for name, column in answer["current"].items()}
     if query.get("daily"):
+        # days begin at midnight of a zone
         if "timezone" not in query:
             raise RefusedError("Timezone is required")
         known_days: list[Row] = [{"time": str(day), **_daily(spot, day)} for day in days]

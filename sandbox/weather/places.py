@@ -101,6 +101,7 @@ def all_places() -> tuple[Place, ...]:
         )
         for number, row in enumerate(csv.DictReader(table.splitlines()), 1)
     ]
+    # every zone of the tz database has a place, so that `timezone=auto` always finds one
     known = {plain(name) for place in places for name in place.names}
     for code, coordinates, zone in _zones():
         name = zone.rpartition("/")[2].replace("_", " ")

@@ -118,7 +118,7 @@ class ChatApi:
                     }
                 )
             await chat.changed.wait(min(left, typing_left) if typing_left > 0 else left)
-            chat = self._chat(request)
+            chat = self._chat(request)  # a reset may have removed it meanwhile
 
     def _chat(self, request: web.Request) -> Chat:
         chat = self._messenger.chat(int(request.match_info["id"]))

@@ -149,6 +149,7 @@ def _goal(turn: Turn) -> str:
 
 def _steps(turn: Turn) -> tuple[str, ...]:
     text = turn.request
+    # "a week in Rome" is a trip
     if _WEEK.search(text) and not _TRIP.search(text):
         return _week(turn)
     for pattern, (english, russian) in (

@@ -79,6 +79,7 @@ class Run:
 
     def advance(self) -> None:
         """Move on, as far as time allows."""
+        # as at the original, calls that nobody answers for ten minutes end the run
         if self.status == "requires_action" and time.time() >= self.created_at + _EXPIRES_AFTER:
             self._end("expired")
         elif self.status == "cancelling":
@@ -132,6 +133,7 @@ class Run:
         """Stop; raises InvalidRequestError where there is nothing to stop."""
         if not self.is_active:
             raise InvalidRequestError(f"Cannot cancel run with status '{self.status}'.")
+        # the original takes a moment, too: `cancelled` is seen at the next look
         self.status = "cancelling"
         self._close_calls()
 
