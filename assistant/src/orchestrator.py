@@ -102,6 +102,7 @@ class AssistantOrchestrator:
             except asyncio.CancelledError:
                 measured.outcome = MessageOutcome.WAITS
                 raise
+            # the first is the user's; what follows is for the owner
             measured.outcome = _outcome(message, replies[0])
             return replies
 
@@ -131,6 +132,7 @@ class AssistantOrchestrator:
             Reject: the user is unknown.
             KitError: rest_service could not be asked and what it would say is not known.
         """
+        # one look for user and secretary: both are as of the same moment
         seen = await self._changes.read()
         user = await self._user(message.user_id, seen)
         if user.role is UserRole.BLOCKED:

@@ -87,6 +87,7 @@ class Compactor:
 
     async def drain(self) -> None:
         """Start nothing more; cancel what is not done after DRAIN seconds."""
+        # first: a turn that is stored meanwhile must not start another one
         self._closed = True
         tasks = list(self._tasks.values())
         if tasks:

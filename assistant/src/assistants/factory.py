@@ -148,6 +148,7 @@ class AssistantFactory:
             names = " → ".join(_get_row(place, step).name for step in (*place.path, assistant_id))
             msg = f"sub-assistants in a circle: {names}"
             raise BrokenRowError(msg)
+        # a tree may be deep without a cycle, and every level doubles what one message may cost
         if len(place.path) > self._limits.depth:
             msg = f"sub-assistants deeper than {self._limits.depth}"
             raise BrokenRowError(msg)

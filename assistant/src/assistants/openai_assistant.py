@@ -102,6 +102,7 @@ class OpenAIAssistant(ConversationAssistant):
         self.model = model or self.model
         self.name = name or self.name
         self._identity = replace(self._identity, name=self.name)
+        # a new loop: runs at work keep theirs, so that none changes its tools in the middle
         self._loop = self._build_loop(shown)
         target = self._services.resolver.resolve(self.model)
         backend = self._services.thread_backend(target.provider, self._identity)
@@ -135,6 +136,7 @@ class OpenAIAssistant(ConversationAssistant):
             log.warning("answering_without_thread", assistant=self.name, reason=str(exc))
             return None
         backend = services.thread_backend(target.provider, self._identity)
+        # a thread would be refused with tools that the model does not take; without a thread it answers
         if backend is None or (self.tools and services.takes_no_tools(target.model)):
             return None
         return Dialogue(

@@ -171,6 +171,7 @@ _TEXTS: tuple[tuple[type[Exception], Text], ...] = (
 
 def text_for(error: AssistantError | TimeoutError) -> Text:
     """What helps a user whose message ended in `error`: wait, change it, or call for the operator."""
+    # the last row is Exception, so there always is one
     return next(text for kind, text in _TEXTS if isinstance(error, kind))
 
 

@@ -87,6 +87,7 @@ class DiscardSweeper:
             outcomes = await self._process_all([row for row in rows if row.id not in self._retry_at])
             done += outcomes.count(True)
             failed += outcomes.count(False)
+            # what was deleted moves the rows behind it forward, so only what stays counts for the next page
             kept += len(rows) - outcomes.count(True)
             if len(rows) < PAGE:
                 break

@@ -201,6 +201,7 @@ class WeatherClient:
         if "_http" in self.__dict__:
             await self._http.aclose()
 
+    # when first needed: most processes never ask for the weather, and a client costs memory
     @cached_property
     def _http(self) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(timeout=httpx2.Timeout(TIMEOUT, connect=3.0))

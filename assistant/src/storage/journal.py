@@ -110,6 +110,7 @@ class RunJournal:
 
     async def note(self, messages: Sequence[Message]) -> None:
         """Keeps them in Redis."""
+        # a snapshot: sub-assistants that run side by side go on adding to the totals
         spent = tuple(RunUsage(one.run, tuple(one.uses.values())) for one in self._totals.runs)
         await self._keep(_record.dump_json(_Record(self._asked, tuple(messages), spent)))
 

@@ -177,6 +177,7 @@ class ReminderTool(BaseTool):
 
     async def _change(self, given: Arguments, context: RunContext) -> dict[str, Any]:
         text, when = _read_text(given), _read_time(given, context)
+        # a new time replaces the old one whole: at and cron exclude each other
         fields = (_text_fields(text) if text else {}) | (when.fields if when else {})
         if not fields:
             msg = "say what to change: text, or one of at, in_minutes, cron"
@@ -248,6 +249,7 @@ def _read_time(given: Arguments, context: RunContext) -> _When | None:
         raise InvalidInputError(msg)
     now, zone_given = context.utc_now(), "timezone" in given
     zone = find_zone(given.get("timezone"), context.user.timezone, now)
+    # before the zone is asked for: a distance in time needs none
     if "in_minutes" in given:
         return _When(zone, zone_given, run_at=now + timedelta(minutes=int(given["in_minutes"])))
     if not zone_given and not context.user.timezone_known:

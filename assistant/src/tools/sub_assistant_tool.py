@@ -99,6 +99,7 @@ class SubAssistantTool(ToolAssistant):
             msg = f"assistants may ask each other only {self.max_depth} deep; answer with what you have"
             raise ToolExecutionError(msg)
         started = asyncio.get_running_loop().time()
+        # until the answer is there: an error or a cancellation leaves it so
         outcome = "failed"
         try:
             answer = await super().execute(arguments, context)

@@ -98,6 +98,7 @@ def call_signature(call: ToolCall) -> str:
 
 def sanitize_call(call: ToolCall) -> ToolCall:
     """The call as it may stand in the history: servers refuse names and arguments out of form for ever."""
+    # 64 characters of these are what OpenAI takes; others take no less
     name = _NOT_IN_NAMES.sub("_", call.name)[:64] or UNKNOWN
     try:
         arguments = call.arguments if isinstance(_parse_arguments(call.arguments), dict) else "{}"

@@ -87,6 +87,7 @@ def with_timeout(tool: BaseTool) -> Execute:
         except TimeoutError as exc:
             unsure = "; it may or may not have been done, so look before you call again"
             msg = f"{tool.name} took too long and was stopped{unsure if tool.has_effect else ''}"
+            # a type of its own: a stopped call with an effect leaves a receipt that says so
             raise ToolTimeoutError(msg) from exc
 
     return execute
@@ -105,6 +106,7 @@ def run_once(tool: BaseTool, execute: Execute, done: DoneCalls) -> Execute:
         text = done.get(key)
         if text is None:
             text = await execute(arguments, context)
+            # only a result: a call that failed may be tried again
             done.put(key, text)
         else:
             log.info("tool_call_repeated", tool=tool.name, call=context.path)
