@@ -1,5 +1,6 @@
 """`/api/export` and `/api/import`: assistants, tools and links as one document."""
 
+import asyncio
 from typing import Annotated
 
 from fastapi import Query, Response
@@ -48,9 +49,13 @@ async def import_configuration(
     same document changes nothing. With `dry_run=true` the answer is the difference, and nothing is written.
     """
     known = await parts.tool_types.read()
+    # many schemas take seconds, in which nobody else would be answered
+    problems = await asyncio.to_thread(transfer.find_schema_problems, body)
 
     def run(connection: Connection) -> ImportResult:
-        return transfer.import_document(connection, body, known, dry_run=query.dry_run)
+        return transfer.import_document(
+            connection, body, known, dry_run=query.dry_run, schema_problems=problems
+        )
 
     result = await unit.connection.run_sync(run)
     if result.changes and not query.dry_run:

@@ -5,7 +5,7 @@ first start run the same code.
 """
 
 from .apply import import_document
-from .checks import check
+from .checks import check, find_schema_problems
 from .stored import Stored, read, read_snapshot
 
-__all__ = ["Stored", "check", "import_document", "read", "read_snapshot"]
+__all__ = ["Stored", "check", "find_schema_problems", "import_document", "read", "read_snapshot"]

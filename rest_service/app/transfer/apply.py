@@ -6,7 +6,7 @@ document changes nothing. The import is part of the caller's transaction; a dry 
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -44,10 +44,12 @@ def import_document(
     tool_types: frozenset[str] | None = None,
     *,
     dry_run: bool = False,
+    schema_problems: Mapping[int, str] | None = None,
 ) -> ImportResult:
     """Make the rows what `document` says.
 
     `tool_types` are those that are known; None where that cannot be known yet, as at a first start.
+    `schema_problems` are as in `check`.
 
     Raises:
         InvalidDocumentError: it is wrong; nothing was written.
@@ -58,7 +60,7 @@ def import_document(
         connection.execute(select(func.pg_advisory_xact_lock(ASSISTANT_GRAPH)))
         default_before = secretaries.lock(connection)
         stored = read(connection)
-        check(document, stored, tool_types)
+        check(document, stored, tool_types, schema_problems)
         result = _Import(connection, stored, default_before).run(document, dry_run=dry_run)
         if dry_run:
             step.rollback()

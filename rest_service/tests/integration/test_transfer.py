@@ -1,9 +1,13 @@
 """The configuration as one document: what comes out goes in, whole or not at all."""
 
+import threading
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rest_service.app.tool_schema import find_problem
+from rest_service.app.transfer import checks
 from rest_service.tests.support import SERVICE_KEY, empty
 
 pytestmark = pytest.mark.integration
@@ -45,6 +49,19 @@ async def exported(api):
 
 async def rows(api):
     return [(await api.get(f"/api/{name}")).json() for name in ("assistants", "tools", "assistant-tools")]
+
+
+async def test_schemas_are_not_checked_where_the_other_requests_wait(api, monkeypatch):
+    threads = []
+
+    def note(text):
+        threads.append(threading.current_thread())
+        return find_problem(text)
+
+    monkeypatch.setattr(checks, "find_problem", note)
+    assert (await bring_in(api, document())).status_code == 200
+    assert len(threads) == 1
+    assert threading.current_thread() not in threads
 
 
 async def test_a_document_makes_the_rows_and_a_second_import_changes_nothing(api):
