@@ -84,11 +84,12 @@ class Memory:
             log.info("run_resumed", assistant=self._summarizer.assistant, messages=len(begun))
             # with the time of the first delivery: the model has already answered to it
             opening = first
+            # the run has grown: its calls and results take room from the history
+            size = sum(map(size_of, begun))
         else:
             opening = UserMessage(with_context(message, context))
-            self._budget.check(size_of(opening))
-        # a resumed run has grown: its calls and results take room from the history
-        size = sum(map(size_of, begun)) or size_of(opening)
+            size = size_of(opening)
+            self._budget.check(size)
         return RunStart(
             message=opening,
             history=past.window(self._budget.for_history(size)),

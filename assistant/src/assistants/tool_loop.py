@@ -141,7 +141,8 @@ class ToolLoop:
 
     async def _converse(self, state: RunState) -> str:
         """The model's answer, after as many rounds of calls as it takes."""
-        await self._round.resume(state)
+        if state.journal.begun:
+            await self._round.resume(state)
         while not (state.stop_calling or state.rounds >= self._rounds or _time_is_over(state.context)):
             try:
                 answer = await self._ask(state, self._toolbox.specs, "auto")

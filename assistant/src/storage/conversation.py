@@ -13,7 +13,7 @@ from the front, and its script does nothing where the front is no longer what wa
 """
 
 import hashlib
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import NamedTuple, Self, cast
@@ -56,7 +56,7 @@ class Conversation:
         if self.summary is not None and (first := self.summary.as_turn()).tokens <= tokens:
             shown = (first,)
             tokens -= first.tokens
-        count = count_within(_sizes(self.turns), tokens)
+        count = count_within([turn.tokens for turn in self.turns], tokens)
         return shown + self.turns[len(self.turns) - count :]
 
 
@@ -153,7 +153,7 @@ class ConversationStore:
         The oldest turns go without a summary where they are far beyond the budget.
         """
         # the message waits for this write: only a number is computed here, no summary
-        keep = count_after_forced_cut(_sizes((*before.turns, turn)), budget)
+        keep = count_after_forced_cut([each.tokens for each in (*before.turns, turn)], budget)
         await self._append(
             keys=_Keys.of(user_id, assistant_id),
             args=[dump_turn(turn), turn.key, assistant_id, self._retention_ms, keep or 0],
@@ -244,7 +244,3 @@ def _is_of(message_id: str, key: str) -> bool:
 
 def _index(user_id: int) -> str:
     return f"conversations:{user_id}"
-
-
-def _sizes(turns: Sequence[Turn]) -> list[int]:
-    return [turn.tokens for turn in turns]
