@@ -112,7 +112,8 @@ def project(tmp_path: Path) -> Project:
     """A checkout in which every setting has a value of its own."""
     shutil.copy(ROOT / ".env.example", tmp_path)
     values = environment.load(tmp_path, {}, write=False)[0].values
-    return Project(tmp_path, {name: value or f"of {name}" for name, value in values.items()})
+    named = {**values, **dict.fromkeys(SET_FOR_EACH_PROCESS, "")}  # somebody may write these into .env, too
+    return Project(tmp_path, {name: value or f"of {name}" for name, value in named.items()})
 
 
 @pytest.mark.parametrize("name", SUITE)

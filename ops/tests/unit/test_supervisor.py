@@ -1,5 +1,7 @@
 """supervisord's configuration: read by supervisord's own parser, secrets kept out, odd paths survived."""
 
+import json
+import os
 import shlex
 import stat
 from pathlib import Path
@@ -10,8 +12,14 @@ from supervisor.options import ServerOptions
 
 from ops import supervisor_config
 from ops.errors import OpsError
+from ops.launch import launch
+from ops.local_servers import PostgresServer
+from ops.programs import ProgramPlan
+from ops.project import Project
+from ops.python_env import PythonEnv
+from ops.shell import Shell
 from ops.supervisor import Supervisor
-from ops.supervisor_config import Program, render, socket_path, spec_file
+from ops.supervisor_config import Program, pid_file, render, socket_path, spec_file
 
 
 def program(name: str, **changes: object) -> Program:
@@ -93,3 +101,29 @@ def test_no_supervisor_is_no_pid_and_a_clear_error(tmp_path: Path):
     assert nobody.pid() is None
     with pytest.raises(OpsError, match="does not answer"):
         nobody.processes()
+
+
+def test_a_second_start_leaves_a_program_alone_that_is_just_being_launched(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Both write files for the program at the same time: its pid, and its spec."""
+    plan = ProgramPlan(project, PythonEnv(tmp_path), PostgresServer(project, Shell(tmp_path)), tmp_path)
+    one = program("assistant-0", cwd=str(tmp_path))
+    plan.write_specs([one])
+    rename = Path.replace
+
+    def start_meanwhile(source: Path, target: Path) -> Path:
+        monkeypatch.setattr(Path, "replace", rename)
+        plan.write_specs([one])
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "replace", start_meanwhile)
+    monkeypatch.setattr(os, "umask", lambda _mask: 0)
+    monkeypatch.setattr(os, "execve", lambda *_program: None)
+    monkeypatch.chdir(tmp_path)
+    spec = spec_file(tmp_path, one.name)
+
+    launch(json.loads(spec.read_text()))
+
+    assert pid_file(tmp_path, one.name).read_text() == str(os.getpid())
+    assert json.loads(spec.read_text())["argv"] == ["/bin/true"]
