@@ -7,6 +7,7 @@ import pytest
 
 from assistant.src.assistants.tool_loop import LoopLimits, ModelChoice, ToolLoop
 from assistant.src.core.chat.backend import ChatCompletionsBackend
+from assistant.src.core.errors import BadAnswerError
 from assistant.src.core.model import UserMessage
 from assistant.src.core.providers.event_stream import Timeouts
 from assistant.src.core.providers.provider import Provider
@@ -106,7 +107,30 @@ def test_an_answer_about_calls_is_an_answer(text: str):
     assert growing.text() == text
 
 
-def test_without_tools_nothing_is_a_call():
+def test_without_tools_json_is_an_answer_and_a_marked_call_is_a_call():
+    growing = TextCollector(())
+    growing.add(JSON)
+    assert (growing.text(), growing.calls()) == (JSON, [])
+    growing.clear()
+    growing.add(CALLS[0])
+    assert (growing.text(), len(growing.calls())) == ("", 1)
+
+
+@pytest.mark.parametrize(
+    ("written", "arguments"),
+    [
+        ("{'name': 'remind', 'arguments': {'text': 'water'}}", {"text": "water"}),
+        ('{"name": "remind", "arguments": {"text": "water"},}', {"text": "water"}),
+        ('{"name": "remind", "arguments": {"text": "wat', '{"name": "remind", "arguments": {"text": "wat'),
+    ],
+)
+def test_a_marked_call_that_is_no_json_is_a_call(written: str, arguments: object):
+    growing, _ = grown(f"<tool_call>{written}</tool_call>")
+    assert [(call.name, call.arguments) for call in growing.calls()] == [("remind", arguments)]
+    assert growing.text() == ""
+
+
+def test_where_a_text_cannot_hold_calls_nothing_is_one():
     growing = TextCollector()
     growing.add(JSON)
     assert growing.text() == JSON
@@ -163,3 +187,17 @@ async def test_the_call_runs_and_the_person_gets_the_answer_behind_it(streamed: 
         called, result = server.requests[1]["messages"][2:]
         assert called["content"] == "I will set it."
         assert called["tool_calls"][0]["id"] == result["tool_call_id"]
+
+
+async def test_a_call_instead_of_the_last_answer_is_not_shown():
+    done: list[str] = []
+    remind = FunctionTool("remind", lambda **given: done.append(given["text"]), properties=TEXT)
+    async with StandIn(completion(f"<tool_call>{JSON}</tool_call>")) as server:
+        provider = Provider("openai", base_url=server.url, timeouts=Timeouts(connect=10, whole=30))
+        choice = ModelChoice("a", "Secretary", ("m",), "Be brief.")
+        loop = ToolLoop(ChatCompletionsBackend(provider), choice, [remind], LoopLimits())
+        try:
+            with pytest.raises(BadAnswerError, match="instead of the last answer"):
+                await loop.run(UserMessage("Remind me"), (), context_of())
+        finally:
+            await provider.aclose()

@@ -65,7 +65,9 @@ def parse_response(value: object) -> Response:
     return validate_as(Response, drop_surrogates(value), "a response")
 
 
-def answer_of(response: Response, *, model: str, provider: str, tools: Collection[str] = ()) -> ModelAnswer:
+def answer_of(
+    response: Response, *, model: str, provider: str, tools: Collection[str] | None = None
+) -> ModelAnswer:
     """What the response says; `tools` are the names of calls that may stand in its text.
 
     Raises:
@@ -85,7 +87,7 @@ def answer_of(response: Response, *, model: str, provider: str, tools: Collectio
     said = "\n\n".join(filter(None, map(_text_in, response.output)))
     bounds.check_size(len(said), bounds.TEXT, "characters")
     made = [item for item in response.output if item.type == "function_call"]
-    text, in_text = extract_calls(said, () if made else tools)
+    text, in_text = extract_calls(said, None if made else tools)
     calls = read_tool_calls([_raw_call(item) for item in made] or in_text)
     if response.status == "incomplete":
         _check_cut(response, text, calls)

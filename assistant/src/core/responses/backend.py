@@ -55,7 +55,11 @@ class ResponsesBackend:
 
 
 async def ask(
-    provider: Provider, body: Mapping[str, Any], on_text: TextSink | None, *, tools: Collection[str] = ()
+    provider: Provider,
+    body: Mapping[str, Any],
+    on_text: TextSink | None,
+    *,
+    tools: Collection[str] | None = None,
 ) -> ModelAnswer:
     """The answer to one request; with `on_text` it is streamed.
 
@@ -74,7 +78,7 @@ async def ask(
 
 
 async def _ask(
-    provider: Provider, body: Mapping[str, Any], on_text: TextSink, tools: Collection[str]
+    provider: Provider, body: Mapping[str, Any], on_text: TextSink, tools: Collection[str] | None
 ) -> ModelAnswer:
     text = TextCollector(tools)
     if STREAM in body:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import islice, zip_longest
 
 from ..providers import bounds
+from .lenient_json import parse_lenient_object
 from .reasoning import CodeSpans, remove_reasoning
 from .tool_calls import RawCall
 
@@ -43,6 +44,7 @@ _OPENING = re.compile(
     r"|<\|(?:tool_call|python_tag|start\|>assistant)"
 )
 """What may become a mark; behind it, a text that is growing is not shown yet."""
+_BROKEN_NAME = re.compile(rf"""["']name["']\s*:\s*["']{_NAME}["']""")
 _END = re.compile(r"</(?:function|invoke|tool_call)>")
 _PARAMETER = re.compile(
     r'<parameter=(\w{1,128})>|<parameter name="(\w{1,128})"[^>]{0,40}>'
@@ -54,12 +56,13 @@ _BARE = re.compile(r'\s*(?:```(?:json)?\s*)?\[?\s*\{\s*"(?:name|type|function)"\
 _PARTS = frozenset({"name", "arguments", "parameters", "id", "type"})
 
 
-def extract_calls(raw: str, tools: Collection[str]) -> tuple[str, list[RawCall]]:
+def extract_calls(raw: str, tools: Collection[str] | None) -> tuple[str, list[RawCall]]:
     """The text for people, and the calls behind it; `raw` is the text with its reasoning.
 
-    `tools` are the names that may be called: JSON without a mark is a call only with one of them.
+    `tools` are the names that may be called: JSON without a mark is a call only with one of them. None: there
+    can be no calls in the text.
     """
-    if not tools or len(raw) > LONGEST:
+    if tools is None or len(raw) > LONGEST:
         return remove_reasoning(raw), []
     place, calls = _find_calls(raw, _HARMONY)
     if calls:
@@ -104,7 +107,7 @@ def _read_mark(text: str, mark: re.Match[str]) -> tuple[list[RawCall], int]:
     name = next(filter(None, mark.groups()), None)
     if name is None:
         values, end = _read_values(text, mark.end())
-        return _select_calls(values), end
+        return (_select_calls(values), end) if values else _read_broken(text, mark.end())
     if text[mark.end() :].lstrip()[:1] == "{":
         values, end = _read_values(text, mark.end(), most=1)
         return [RawCall("", name, value) for value in values], end
@@ -112,6 +115,16 @@ def _read_mark(text: str, mark: re.Match[str]) -> tuple[list[RawCall], int]:
     end = ends.end() if ends else len(text)
     arguments = dict(_read_parameters(text[mark.end() : end]))
     return ([RawCall("", name, arguments)] if ends or arguments else []), end
+
+
+def _read_broken(text: str, place: int) -> tuple[list[RawCall], int]:
+    """The call in what is no JSON; with arguments that cannot be read, for the model to be told."""
+    ends = _END.search(text, place)
+    body = text[place : ends.start() if ends else len(text)].strip()
+    if (value := parse_lenient_object(body)) is not None:
+        return _select_calls([value]), place + len(body)
+    name = _BROKEN_NAME.search(body, 0, 200)
+    return ([RawCall("", name[1], body)] if name else []), place
 
 
 def _read_values(text: str, place: int, *, most: int = bounds.CALLS) -> tuple[list[object], int]:

@@ -17,10 +17,10 @@ SHOWN = 2**16
 class TextCollector:
     """What a model says, for people: without its reasoning, broken characters, and calls written into it.
 
-    `tools` are the names that the model may call; without any, there are no calls.
+    `tools` are the names that the model may call; None: a text cannot hold calls.
     """
 
-    def __init__(self, tools: Collection[str] = ()) -> None:
+    def __init__(self, tools: Collection[str] | None = None) -> None:
         self._tools = tools
         self.size = 0
         """Characters so far, reasoning included."""
@@ -70,7 +70,7 @@ class TextCollector:
         if text and "\ud800" <= text[-1] <= "\udbff":
             text = text[:-1]  # the other half of the character is to come
         text = remove_reasoning(text, growing=True)
-        return well_formed(hide_growing_call(text) if self._tools else text)
+        return well_formed(hide_growing_call(text) if self._tools is not None else text)
 
     def show(self, on_text: TextSink) -> None:
         """Show the text so far, if there is enough new."""
