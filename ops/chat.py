@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 
 from ops import ansi
 from ops.conversation import Conversation, Message
-from ops.environment import find_sandbox_parts
 from ops.errors import OpsError
 from ops.project import Project
+from ops.sandbox_rules import find_sandbox_parts
 
 WITH_TELEGRAM = """\
 This suite talks to the real Telegram (TELEGRAM_TOKEN or TELEGRAM_API_URL is set): open the chat with your

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from ops import ports
 from ops.container_env import write_env_files
 from ops.containers import WORST_FIRST, Container, containers_of, state_of
-from ops.environment import find_sandbox_parts
 from ops.errors import OpsError
 from ops.progress import Progress
 from ops.project import Project
 from ops.runtime import RuntimeName, ServiceStatus, pytest_arguments
+from ops.sandbox_rules import find_sandbox_parts
 from ops.services import MIGRATION, MIGRATION_MODULE, SERVICES, add_needs
 from ops.shell import Shell
 

@@ -4,7 +4,7 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from ops.environment import find_sandbox_parts, from_the_system, local_environment
+from ops.environment import from_the_system, local_environment
 from ops.errors import OpsError
 from ops.follow import print_logs
 from ops.local_layout import Layout, service_of
@@ -17,6 +17,7 @@ from ops.programs import ProgramPlan
 from ops.project import Project
 from ops.python_env import PythonEnv, PythonEnvs
 from ops.runtime import RuntimeName, ServiceStatus, pytest_arguments
+from ops.sandbox_rules import find_sandbox_parts
 from ops.services import MIGRATION, MIGRATION_MODULE, SERVICES, add_needs
 from ops.shell import Shell
 from ops.supervision import Supervision

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ops import embedded, redis_users
-from ops.environment import find_sandbox_parts, from_the_system, local_environment
+from ops.environment import from_the_system, local_environment
 from ops.local_servers import PostgresServer
 from ops.project import Project
 from ops.python_env import PythonEnv
+from ops.sandbox_rules import find_sandbox_parts
 from ops.services import SERVICES, Service
 from ops.supervisor_config import Program, pid_file, spec_file
 

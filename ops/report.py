@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ops import chat
-from ops.environment import find_sandbox_parts
 from ops.project import Project
 from ops.runtime import RuntimeName, ServiceStatus
+from ops.sandbox_rules import find_sandbox_parts
 from ops.shell import Shell
 
 Queues = Mapping[str, Mapping[str, int]]

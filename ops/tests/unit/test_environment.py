@@ -9,18 +9,10 @@ from pathlib import Path
 import pytest
 
 from ops import envfile, postgres_roles, redis_users
-from ops.environment import (
-    REPLICA_PORTS,
-    SANDBOX_MODEL,
-    choose_ports,
-    find_sandbox_parts,
-    load,
-    local_environment,
-    point_to_sandbox,
-    project_name,
-)
+from ops.environment import REPLICA_PORTS, choose_ports, load, local_environment, project_name
 from ops.errors import OpsError
 from ops.project import Project
+from ops.sandbox_rules import SANDBOX_MODEL, find_sandbox_parts, point_to_sandbox
 from ops.services import CALLERS_OF_CALENDAR, OWN_KEYS, SERVICES
 
 SETTINGS = {name: service.settings for name, service in SERVICES.items() if service.settings}
