@@ -1,4 +1,4 @@
-"""What an assistant is, whatever answers behind it."""
+"""What every assistant has in common, whatever model or service answers."""
 
 from abc import ABC, abstractmethod
 
@@ -6,7 +6,7 @@ from ..core.run_context import RunContext
 
 
 class BaseAssistant(ABC):
-    """Answers messages of any user. Shared by all users: nothing of one run stands on it."""
+    """Answers messages of any user. Shared by all users: it keeps nothing of one run."""
 
     def __init__(self, *, assistant_id: str, name: str) -> None:
         self.assistant_id = assistant_id

@@ -60,7 +60,7 @@ class OpenAIAssistant(ConversationAssistant):
             instructions: what it is told before every conversation.
             name: what it is called.
             model: `provider/model`, `model` of the default provider, or `default`.
-            tools: what the model is told of the tools; None: what they say of themselves.
+            tools: names, descriptions and schemas for the model; None: the tools' own.
             tool_instances: the tools that carry calls out.
             key: its own id, under which conversations and threads are kept.
             services: what it shares with its like.
@@ -185,10 +185,10 @@ def _with_spec(tool: BaseTool, spec: ToolSpec) -> BaseTool:
 
 
 def _with_specs(instances: Sequence[BaseTool], specs: Sequence[ToolSpec] | None) -> tuple[BaseTool, ...]:
-    """The tools as the model is told of them.
+    """The tools under the descriptions and schemas in `specs`.
 
     Raises:
-        BrokenRowError: there is none of that name.
+        BrokenRowError: no tool has a name in `specs`.
     """
     if specs is None:
         return tuple(instances)

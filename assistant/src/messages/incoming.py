@@ -10,7 +10,7 @@ def parse(delivery: Delivery) -> IncomingMessage:
     """The message in a delivery.
 
     Raises:
-        Reject: it is none; the reason names the fields, without their values.
+        Reject: it is not a valid message; the reason names the fields, without their values.
     """
     try:
         return IncomingMessage.model_validate_json(delivery.raw)

@@ -52,7 +52,7 @@ class Reminders:
         return sorted(jobs + page, key=lambda job: (job.next_run_at is None, job.next_run_at, job.id))
 
     async def one(self, user_id: int, job_id: int) -> CronJobRead:
-        """This user's reminder with this id; somebody else's is none."""
+        """This user's reminder with this id; NoReminderError for somebody else's."""
         job = await self._send(endpoints.job(job_id), missing=job_id)
         if job.user_id != user_id:
             raise NoReminderError(job_id)

@@ -34,7 +34,7 @@ class RestServiceClient:
         return await self._client.send(endpoints.assistants(secretaries_only=True))
 
     async def get_assistant(self, assistant_id: UUID) -> AssistantRead:
-        """One assistant; NotFoundError where there is none."""
+        """One assistant; raises NotFoundError."""
         return await self._client.send(endpoints.assistant(assistant_id))
 
     async def get_assistant_tools(self, assistant_id: UUID) -> list[ToolRead]:
@@ -48,11 +48,11 @@ class RestServiceClient:
         return await self._client.all_pages(endpoints.tools)
 
     async def get_tree(self, assistant_id: UUID) -> AssistantTree:
-        """The assistant and everything it can reach; NotFoundError where there is none."""
+        """The assistant and everything it can reach; raises NotFoundError."""
         return await self._client.send(endpoints.assistant_tree(assistant_id))
 
     async def get_user(self, user_id: int) -> UserRead:
-        """The user with this internal id; NotFoundError where there is none."""
+        """The user with this internal id; raises NotFoundError."""
         return await self._client.send(endpoints.user(user_id))
 
     async def get_owner(self) -> UserRead:

@@ -182,7 +182,7 @@ class ProviderThreads:
             raise RestUnavailableError(msg) from exc
 
     async def forget(self, user_id: int) -> int:
-        """The user begins anew: nothing is continued, and the sweeper deletes what is at the provider.
+        """Continue no thread of this user; the sweeper deletes them at the provider.
 
         Returns how many threads could have been continued.
         """
@@ -195,7 +195,7 @@ class ProviderThreads:
         return int(count)
 
     async def delete_forgotten_rows(self) -> None:
-        """Delete the rows of those who have begun anew, as they were before; for the sweeper.
+        """Delete the rows of users who have reset their conversation, as they were before; for the sweeper.
 
         Raises:
             KitError: rest_service is away; what is left stays on the list.

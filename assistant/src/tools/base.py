@@ -44,7 +44,7 @@ class BaseTool(ABC):
     so that a call that is repeated after a crash changes it once, and say in `receipt` what was changed.
 
     Raises:
-        BrokenRowError: the schema is none, or does not describe an object.
+        BrokenRowError: the schema is not a JSON Schema, or does not describe an object.
     """
 
     has_effect: ClassVar[bool] = False

@@ -107,7 +107,7 @@ def tool_kinds() -> Mapping[str, ToolKind]:
     """All tool types, by name.
 
     Raises:
-        ValueError: two files claim the same type, or its name is none.
+        ValueError: two files claim the same type, or its name does not match TOOL_TYPE_PATTERN.
         ImportError: a file cannot be imported.
     """
     kinds: dict[str, ToolKind] = {}
