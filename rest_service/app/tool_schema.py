@@ -142,6 +142,8 @@ def _check_meta_schema(schema: dict[str, Any]) -> str | None:
     except SchemaError as exc:
         where = "/".join(map(str, exc.absolute_path)) or "its top level"
         return f"The schema is not a valid JSON Schema at {where}: {_reason(exc)}."
+    except (OverflowError, RecursionError):
+        return "A pattern in the schema nests too deeply or has too large a number. Write a simpler one."
     return None
 
 

@@ -1,5 +1,6 @@
 """Queries on tools."""
 
+import asyncio
 from uuid import UUID
 
 from sqlalchemy import exists, select
@@ -26,7 +27,7 @@ class ToolRepository(Repository[ToolRead]):
     async def create(self, body: ToolCreate) -> ToolRead:
         """A new tool. No assistant has it yet, so it closes no circle."""
         values = body.model_dump()
-        _check_schema(values)
+        await _check_schema(values)
         return await self.insert(values)
 
     async def replace(self, tool_id: UUID, body: ToolCreate) -> ToolRead:
@@ -44,7 +45,7 @@ class ToolRepository(Repository[ToolRead]):
         return await self._change(tool_id, self.changes(body))
 
     async def _change(self, tool_id: UUID, values: Values) -> ToolRead:
-        _check_schema(values)
+        await _check_schema(values)
         # only such a change can close a circle, so only such a change takes the lock
         leads_elsewhere = not values.keys().isdisjoint({"assistant_id", "tool_type"})
         if leads_elsewhere:
@@ -66,8 +67,9 @@ class ToolRepository(Repository[ToolRead]):
             raise ConflictError(msg)
 
 
-def _check_schema(values: Values) -> None:
+async def _check_schema(values: Values) -> None:
     text = values.get("input_schema")
-    wrong = find_problem(text) if text is not None else None
+    # a long schema takes a second, in which nobody else would be answered
+    wrong = await asyncio.to_thread(find_problem, text) if text is not None else None
     if wrong:
         raise InvalidError(wrong, field="input_schema")

@@ -1,6 +1,10 @@
 import asyncio
+import threading
 
 import pytest
+
+from rest_service.app.repositories import tools
+from rest_service.app.tool_schema import find_problem
 
 pytestmark = pytest.mark.integration
 
@@ -22,6 +26,20 @@ async def test_life_of_a_tool(api):
 async def test_a_schema_may_be_sent_as_an_object(api):
     made = await api.a_tool(input_schema={"type": "object"})
     assert made["input_schema"] == '{"type": "object"}'
+
+
+async def test_a_schema_is_not_checked_where_the_other_requests_wait(api, monkeypatch):
+    threads = []
+
+    def note(text):
+        threads.append(threading.current_thread())
+        return find_problem(text)
+
+    monkeypatch.setattr(tools, "find_problem", note)
+    made = await api.a_tool(input_schema=SCHEMA)
+    await api.patch(f"/api/tools/{made['id']}", {"input_schema": {"type": "object"}})
+    assert len(threads) == 2
+    assert threading.current_thread() not in threads
 
 
 async def test_tools_are_listed_by_name_and_filtered(api):
