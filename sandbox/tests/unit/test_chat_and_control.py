@@ -3,6 +3,7 @@
 import asyncio
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -100,9 +101,6 @@ PRIVATE = ["/chat/bot", "/chat/people", "/control/stats", "/control/sent", "/sta
         ({}, 401),
         ({"Authorization": "Bearer wrong"}, 401),
         ({"Cookie": "key=wrong"}, 401),
-        # as bytes that are no text
-        ({"Authorization": "Bearer \udcff\udcfe"}, 401),
-        ({"Cookie": "key=\udcff"}, 401),
         ({"Authorization": f"Bearer {SECRET}"}, 200),
         ({"Cookie": f"key={SECRET}"}, 200),
         ({"Cookie": f"key={SECRET}", "Origin": "http://127.0.0.1:1"}, 403),
@@ -115,6 +113,18 @@ async def test_who_does_not_know_the_secret_sees_nothing(
         assert response.status == status
         if status != 200:
             assert "set-cookie" not in response.headers
+
+
+@pytest.mark.parametrize("header", [b"Authorization: Bearer \xff\xfe", b"Cookie: key=\xff"])
+async def test_a_secret_that_is_no_text_is_wrong_like_any_other(locked: Any, header: bytes):
+    place = urlsplit(locked.url)
+    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    writer.write(
+        b"GET /chat/people HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + header + b"\r\n\r\n"
+    )
+    said = await reader.read()
+    writer.close()
+    assert said.split()[1] == b"401"
 
 
 @pytest.mark.parametrize(
