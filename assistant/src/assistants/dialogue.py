@@ -111,6 +111,7 @@ class Dialogue:
                     model=self._model,
                     alone=len(request.models) == 1,
                     within=share,
+                    repeat_bad_answers=request.repeat_bad_answers,
                 )
             except ContextOverflowError:
                 raise

@@ -179,6 +179,8 @@ class ToolLoop:
                 temperature=self._choice.temperature,
                 max_output_tokens=self._choice.max_output_tokens,
                 deadline=state.context.deadline,
+                # with something done, one more question is enough: the receipts can be the answer
+                repeat_bad_answers=not state.context.receipts,
             )
             started = asyncio.get_running_loop().time()
             try:

@@ -111,6 +111,8 @@ class ModelRequest:
     reasoning_effort: Literal["none"] | None = None
     """Of models that reason; None: what they do of themselves."""
     deadline: float | None = None
+    repeat_bad_answers: bool = True
+    """Whether the question is asked again after an unusable answer, which is paid for each time."""
 
 
 @dataclass(frozen=True, slots=True)

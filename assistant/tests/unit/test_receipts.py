@@ -15,6 +15,8 @@ from assistant.src.core.errors import (
     ToolExecutionError,
 )
 from assistant.src.core.model import AssistantMessage, ModelRequest, ToolCall, ToolMessage, UserMessage
+from assistant.src.core.routing.retry import Retrying
+from assistant.src.core.routing.router import ModelResolver, ModelRouter
 from assistant.src.core.run_context import RunContext
 from assistant.src.tools.base import BaseTool
 from assistant.src.tools.receipts import format_reminder
@@ -88,6 +90,16 @@ async def test_an_empty_answer_after_calls_is_asked_for_once_more_without_any():
     outcome = await run(backend, save())
     assert outcome.answer == "Saved it."
     assert [request.tool_choice for request in backend.requests] == ["auto", "auto", "none"]
+
+
+async def test_after_an_effect_an_empty_answer_is_asked_for_once_more_alone():
+    empty = BadAnswerError("empty")
+    backend = ScriptedBackend(calls(("save", {})), empty, empty, empty, empty)
+    resolver = ModelResolver({"openai": backend}, default_provider="openai", default_model="m")
+    router = ModelRouter(resolver, Retrying(3, backoff=lambda _attempt: 0.0))
+    loop = ToolLoop(router, CHOICE, [save()], LoopLimits(8))
+    assert SAVED in (await loop.run(UserMessage("hi"), (), context_of())).answer
+    assert len(backend.requests) == 3
 
 
 @pytest.mark.parametrize("failure", [BadAnswerError("empty"), ModelUnavailableError("500")])

@@ -60,11 +60,13 @@ class Retrying:
         model: str,
         alone: bool = True,
         within: float | None = None,
+        repeat_bad_answers: bool = True,
     ) -> T:
         """What the first successful attempt returns; `provider` and `model` are for the log.
 
         `alone` tells that no other model could answer. `within` is in seconds, for all attempts and waits
-        together; the first attempt of one that is alone is left to its own limits.
+        together; the first attempt of one that is alone is left to its own limits. `repeat_bad_answers`: see
+        ModelRequest.
 
         Raises:
             ModelUnavailableError: the last attempt's.
@@ -91,6 +93,11 @@ class Retrying:
                 raise ModelTimeoutError(msg) from exc
             except CooldownError as exc:
                 last = exc
+            except BadAnswerError as exc:
+                if not repeat_bad_answers:
+                    raise
+                last = exc
+                failures.append(exc)
             except ModelUnavailableError as exc:
                 last = exc
                 failures.append(exc)

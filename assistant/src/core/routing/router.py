@@ -187,6 +187,7 @@ class ModelRouter:
                 model=target.model,
                 alone=alone,
                 within=share,
+                repeat_bad_answers=request.repeat_bad_answers,
             )
         except BadAnswerError:
             raise  # it may be this conversation's fault
