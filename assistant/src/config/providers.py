@@ -41,7 +41,7 @@ Address = Annotated[str, AfterValidator(_address)]
 class OwnProvider(BaseModel):
     """An entry of MODEL_PROVIDERS; what is not given is as known, or as most servers have it.
 
-    The fields without a description are those of `core.quirks.Quirks`.
+    The fields without a description are those of `core.providers.quirks.Quirks`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
