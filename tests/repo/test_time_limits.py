@@ -58,6 +58,7 @@ A_MESSAGE = {
     "assistant.src.assistants.memory:STORING": 30.0,
     "assistant.src.core.routing.retry:LAST_WORD": 1.0,
     "assistant.src.core.routing.retry:MAX_WAIT": 5.0,
+    "assistant.src.core.routing.retry:UNREACHABLE_WAIT": 20.0,
     "assistant.src.core.threads.backend:CANCEL_WAIT": 5.0,
     "assistant.src.core.thread_backend:DROP_TIMEOUT": 3.0,
     "assistant.src.main:HANDLER_GRACE": 60.0,

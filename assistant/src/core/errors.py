@@ -77,6 +77,10 @@ class ModelTimeoutError(ModelUnavailableError):
     """The provider did not answer in time."""
 
 
+class NobodyListensError(ModelUnavailableError):
+    """No connection: the address refuses it, or its name is not known."""
+
+
 class CutAnswerError(ModelUnavailableError):
     """The answer began, and its end is missing."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import socket
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
@@ -15,6 +16,7 @@ from assistant.src.core.errors import (
     ModelRefusedError,
     ModelTimeoutError,
     ModelUnavailableError,
+    NobodyListensError,
     NoCreditError,
 )
 from assistant.src.core.providers.event_stream import Timeouts
@@ -276,3 +278,12 @@ async def test_closing_twice_or_unused_is_fine_and_the_next_request_connects_ane
         await provider.aclose()
         await provider.aclose()
         assert b"Hello" in await provider.request("POST", "/chat/completions", {})
+
+
+async def test_a_refused_connection_is_told_from_a_slow_one():
+    with socket.socket() as bound:  # and not listening: refused
+        bound.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}/v1"
+        async with aclosing(Provider("p", base_url=url, api_key="k", timeouts=PATIENT)) as provider:
+            with pytest.raises(NobodyListensError, match="ConnectionRefusedError"):
+                await provider.request("POST", "/chat/completions", {"q": 1})

@@ -12,7 +12,9 @@ from assistant.src.core.errors import (
     ModelRefusedError,
     ModelTimeoutError,
     ModelUnavailableError,
+    NobodyListensError,
 )
+from assistant.src.core.routing import retry
 from assistant.src.core.routing.retry import LAST_WORD, MAX_WAIT, Retrying, full_jitter, share_of_time
 
 
@@ -164,3 +166,12 @@ async def test_the_only_model_leaves_time_for_the_last_word():
     share = share_of_time(now + 90, 1)
     assert share == pytest.approx(90 - LAST_WORD, abs=0.5)
     assert share_of_time(None, 1) is None
+
+
+async def test_where_nobody_listens_it_is_given_up_before_the_messages_time_is_over(monkeypatch):
+    monkeypatch.setattr(retry, "UNREACHABLE_WAIT", 0.2)
+    attempts = Attempts(*[NobodyListensError("no connection") for _ in range(1000)])
+    retrying = Retrying(3, backoff=lambda _attempt: 0.05)
+    with pytest.raises(NobodyListensError):
+        await retrying(attempts, provider="p", model="m", within=60.0)
+    assert 1 < attempts.count <= 5

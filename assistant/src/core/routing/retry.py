@@ -2,7 +2,8 @@
 
 Only ModelUnavailableError is retried: after exponential backoff with full jitter, and not before the time
 that the provider asked for. Failures that cost next to nothing (no connection, 429, 5xx, an answer that is
-cut off) are retried while the message has time: the user sees the bot typing. The number of attempts limits:
+cut off) are retried while the message has time: the user sees the bot typing. Where nobody listens, the time
+is UNREACHABLE_WAIT: a wrong address does not get better. The number of attempts limits:
 
 - bad answers, for the model has written them and they are paid,
 - all failures while another model could answer, which serves the user better than a wait above MAX_WAIT,
@@ -20,7 +21,14 @@ from service_kit.backoff import Backoff
 from service_kit.logging import get_logger
 
 from .. import metrics
-from ..errors import BadAnswerError, CooldownError, ModelError, ModelTimeoutError, ModelUnavailableError
+from ..errors import (
+    BadAnswerError,
+    CooldownError,
+    ModelError,
+    ModelTimeoutError,
+    ModelUnavailableError,
+    NobodyListensError,
+)
 from ..model import ModelAnswer
 
 log = get_logger(__name__)
@@ -29,6 +37,8 @@ T = TypeVar("T")
 
 MAX_WAIT = 5.0
 """Seconds between two attempts, at most, where another model could answer."""
+UNREACHABLE_WAIT = 20.0
+"""Seconds in which an address where nobody listens is tried again: a model server restarts in that time."""
 FAIR_SHARE = 30.0
 """Seconds. A model that got less and did not answer has not failed: others had used up the message's time."""
 LAST_WORD = 1.0
@@ -73,6 +83,7 @@ class Retrying:
             ModelTimeoutError: the time is over.
         """
         loop = asyncio.get_running_loop()
+        began = loop.time()
         until = None if within is None else loop.time() + within
         last: ModelUnavailableError | None = None
         failures: list[ModelUnavailableError] = []
@@ -93,17 +104,16 @@ class Retrying:
                 raise ModelTimeoutError(msg) from exc
             except CooldownError as exc:
                 last = exc
-            except BadAnswerError as exc:
-                if not repeat_bad_answers:
-                    raise
-                last = exc
-                failures.append(exc)
             except ModelUnavailableError as exc:
                 last = exc
                 failures.append(exc)
             wait = self.wait_after(last, len(failures))
             now = loop.time()
             left = None if until is None else until - now - wait
+            if isinstance(last, BadAnswerError) and not repeat_bad_answers:
+                raise last
+            if isinstance(last, NobodyListensError) and now + wait > began + UNREACHABLE_WAIT:
+                raise last
             if not self._is_worth_it(last, failures, wait, alone=alone, left=left, took=now - started):
                 raise last
             log.info(
