@@ -196,7 +196,9 @@ async def test_an_answer_does_not_wait_for_a_redis_that_hangs(redis_settings, re
         FaultyLine(redis_settings.redis_host, redis_settings.redis_port) as line,
         rest,
         _client(rest) as client,
-        connect(redis_settings.model_copy(update={"redis_port": line.port})) as redis,
+        connect(
+            redis_settings.model_copy(update={"redis_host": "127.0.0.1", "redis_port": line.port})
+        ) as redis,
     ):
         await redis.ping()
         line.lose_answers()

@@ -108,7 +108,9 @@ def test_an_account_tells_neither_address_nor_key():
 async def test_without_redis_each_process_obeys_what_it_was_told(redis_settings, monkeypatch):
     monkeypatch.setattr(cooldown, "REDIS_TIMEOUT", 0.2)
     async with FaultyLine(redis_settings.redis_host, redis_settings.redis_port) as line:
-        redis = connect(redis_settings.model_copy(update={"redis_port": line.port}))
+        redis = connect(
+            redis_settings.model_copy(update={"redis_host": "127.0.0.1", "redis_port": line.port})
+        )
         await redis.ping()
         line.lose_answers()
         mine = AccountCooldown("a", redis)

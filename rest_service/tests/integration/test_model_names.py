@@ -81,7 +81,9 @@ async def test_without_redis_nobody_is_warned(empty_url):
 async def test_nobody_waits_long_for_a_redis_that_hangs(redis_settings, monkeypatch):
     monkeypatch.setattr(model_names, "TIMEOUT", 0.2)
     async with FaultyLine(redis_settings.redis_host, redis_settings.redis_port) as line:
-        redis = connect_blocking(redis_settings.model_copy(update={"redis_port": line.port}), block=0)
+        redis = connect_blocking(
+            redis_settings.model_copy(update={"redis_host": "127.0.0.1", "redis_port": line.port}), block=0
+        )
         await redis.ping()
         line.lose_answers()
         async with asyncio.timeout(5):

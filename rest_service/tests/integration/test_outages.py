@@ -52,7 +52,10 @@ async def served(api):
 
 async def waits_for_the_lock(database):
     async with database.read_unit() as unit:
-        waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'relation'")
+        waiting = text(
+            "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) "
+            "WHERE NOT granted AND locktype = 'relation' AND datname = current_database()"
+        )
         return await unit.connection.scalar(waiting) > 0
 
 

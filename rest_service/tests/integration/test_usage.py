@@ -242,6 +242,9 @@ async def test_two_who_store_the_same_records_in_other_orders_wait_in_no_circle(
 
 
 async def waiting_for_others(database, count):
-    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'")
+    waiting = text(
+        "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) "
+        "WHERE NOT granted AND locktype = 'transactionid' AND datname = current_database()"
+    )
     async with database.read_unit() as unit:
         return await unit.connection.scalar(waiting) >= count
