@@ -84,6 +84,14 @@ def _in_country(phrase: str, now: datetime) -> list[str]:
     return []
 
 
+def label_of(zone: str) -> str:
+    """How people read the zone: `UTC+3` for Etc/GMT-3, whose sign means the opposite; others as they are."""
+    if not zone.startswith("Etc/GMT"):
+        return zone
+    hours = -int(zone.removeprefix("Etc/GMT") or 0)
+    return f"UTC{hours:+d}" if hours else "UTC"
+
+
 def _at_offset(match: re.Match[str], now: datetime) -> list[str]:
     base, sign, hours, minutes, half = match.groups()
     if not (base or sign):  # a bare number

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from service_kit.contracts.base import zone_names
 from service_kit.zone_abbreviations import ABBREVIATIONS
 from service_kit.zone_cities import CITIES
-from service_kit.zones import find_zones, similar_zones
+from service_kit.zones import find_zones, label_of, similar_zones
 
 WINTER = datetime(2026, 11, 28, tzinfo=UTC)
 SUMMER = datetime(2026, 7, 1, tzinfo=UTC)
@@ -19,7 +19,7 @@ SUMMER = datetime(2026, 7, 1, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("written", "zone"),
     [
-        ("Europe/Berlin", "Europe/Berlin"),
+        ("Asia/Tokyo", "Asia/Tokyo"),
         (" america/new_york ", "America/New_York"),
         ("berlin", "Europe/Berlin"),
         ("New York", "America/New_York"),
@@ -155,3 +155,16 @@ def test_whatever_is_written_a_zone_is_one_that_exists(written):
 def test_a_slip_of_the_pen_is_understood():
     assert similar_zones("Berlinn") == ["Europe/Berlin"]
     assert similar_zones("UTC+20") == []
+
+
+@pytest.mark.parametrize(
+    ("zone", "label"),
+    [
+        ("Etc/GMT-3", "UTC+3"),
+        ("Etc/GMT+11", "UTC-11"),
+        ("Etc/GMT", "UTC"),
+        ("Asia/Tokyo", "Asia/Tokyo"),
+    ],
+)
+def test_an_offset_is_shown_with_the_sign_that_people_expect(zone, label):
+    assert label_of(zone) == label

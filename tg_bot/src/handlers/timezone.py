@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from service_kit.contracts.users import UserRead, UserUpdate
-from service_kit.zones import find_zones, similar_zones
+from service_kit.zones import find_zones, label_of, similar_zones
 
 from ..services.pending_update import Decision
 from .base import Bot, Request
@@ -37,4 +37,4 @@ async def handle_timezone(bot: Bot, request: Request, user: UserRead, wish: str)
 
 def format_zone(text: str, zone: str) -> str:
     """Fill the zone and its local time into `text`."""
-    return text.format(zone=zone, time=f"{datetime.now(ZoneInfo(zone)):%H:%M}")
+    return text.format(zone=label_of(zone), time=f"{datetime.now(ZoneInfo(zone)):%H:%M}")

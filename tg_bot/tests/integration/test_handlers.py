@@ -60,7 +60,7 @@ def written(text=None, *, number=1, user=1001, chat=None, language="en", **field
     )
 
 
-async def format_zone(bot, update) -> OutgoingMessage:
+async def decide(bot, update) -> OutgoingMessage:
     """What the bot itself answers."""
     outcome = await handle_telegram_update(bot, update)
     assert isinstance(outcome, OutgoingMessage)
@@ -83,7 +83,7 @@ async def test_a_known_users_text_goes_to_the_assistant(bot, rest_standin):
 
 
 async def test_a_stranger_is_refused_once_in_a_while(bot, rest_standin):
-    first = await format_zone(bot, written("hi", number=1, language="ru"))
+    first = await decide(bot, written("hi", number=1, language="ru"))
     assert (first.text, first.to_stranger, first.type) == (RUSSIAN.stranger, True, OutgoingType.NOTICE)
     assert await handle_telegram_update(bot, written("hi?", number=2)) is None
     # the same update again, after a crash before the enqueue: the refusal is not swallowed
@@ -92,24 +92,24 @@ async def test_a_stranger_is_refused_once_in_a_while(bot, rest_standin):
 
 
 async def test_the_code_makes_the_first_owner(bot, rest_standin):
-    outcome = await format_zone(bot, written(f"/start {CODE}", number=1, language="ru"))
+    outcome = await decide(bot, written(f"/start {CODE}", number=1, language="ru"))
     assert outcome.text == RUSSIAN.welcome_owner.format(name="Ada")
     assert rest_standin.users[1]["role"] == "owner"
     assert rest_standin.users[1]["language"] == "ru"
-    again = await format_zone(bot, written(f"/start {CODE}", number=1))
+    again = await decide(bot, written(f"/start {CODE}", number=1))
     assert again.text == RUSSIAN.already_owner
-    second = await format_zone(bot, written(f"/start {CODE}", number=2, user=2002))
+    second = await decide(bot, written(f"/start {CODE}", number=2, user=2002))
     assert second.text == ENGLISH.owner_taken
     assert len(rest_standin.users) == 1
     rest_standin.add(3003)
-    member = await format_zone(bot, written(f"/start {CODE}", number=3, user=3003))
+    member = await decide(bot, written(f"/start {CODE}", number=3, user=3003))
     assert member.text == ENGLISH.owner_taken
     assert [one["role"] for one in rest_standin.users.values()] == ["owner", "member"]
 
 
 @pytest.mark.parametrize("code", [CODE[:-1], CODE[0], CODE + "x", CODE.upper(), f"{CODE} {CODE}", "nonsense"])
 async def test_what_is_not_the_whole_code_is_wrong(bot, rest_standin, code):
-    assert (await format_zone(bot, written(f"/start {code}"))).text == ENGLISH.wrong_code
+    assert (await decide(bot, written(f"/start {code}"))).text == ENGLISH.wrong_code
     assert rest_standin.users == {}
 
 
@@ -121,35 +121,35 @@ async def test_a_member_can_become_the_owner(bot, rest_standin):
 
 async def test_wrong_codes_are_counted_and_then_even_the_right_one_fails(bot, rest_standin):
     for number in range(1, 6):
-        outcome = await format_zone(bot, written("/start nonsense", number=number))
+        outcome = await decide(bot, written("/start nonsense", number=number))
         assert outcome.text == ENGLISH.wrong_code
-    assert (await format_zone(bot, written(f"/start {CODE}", number=6))).text == (ENGLISH.too_many_codes)
-    assert (await format_zone(bot, written(f"/start {CODE}", number=7))).text == ENGLISH.stranger
+    assert (await decide(bot, written(f"/start {CODE}", number=6))).text == (ENGLISH.too_many_codes)
+    assert (await decide(bot, written(f"/start {CODE}", number=7))).text == ENGLISH.stranger
     assert rest_standin.users == {}
-    other = await format_zone(bot, written(f"/start {CODE}", number=8, user=2002))
+    other = await decide(bot, written(f"/start {CODE}", number=8, user=2002))
     assert other.text == ENGLISH.welcome_owner.format(name="Ada")
 
 
 async def test_each_bot_counts_and_numbers_on_its_own(bot, rest, redis_client):
     for number in range(1, 6):
-        await format_zone(bot, written("/start nonsense", number=number))
-    assert (await format_zone(bot, written(f"/start {CODE}", number=6))).text == ENGLISH.too_many_codes
+        await decide(bot, written("/start nonsense", number=number))
+    assert (await decide(bot, written(f"/start {CODE}", number=6))).text == ENGLISH.too_many_codes
     identity = Identity(BOT_ID + 1)
     other = make_bot(rest, redis_client, identity=identity, throttle=Throttle(redis_client, identity))
-    welcome = await format_zone(other, written(f"/start {CODE}", number=6))
+    welcome = await decide(other, written(f"/start {CODE}", number=6))
     assert welcome.text == ENGLISH.welcome_owner.format(name="Ada")
     assert (welcome.id, welcome.bot_id) == ("tg:6:r0", BOT_ID + 1)
 
 
 async def test_a_repeated_update_counts_as_one_wrong_code(bot):
     for _ in range(9):
-        outcome = await format_zone(bot, written("/start nonsense", number=1))
+        outcome = await decide(bot, written("/start nonsense", number=1))
         assert outcome.text == ENGLISH.wrong_code
 
 
 async def test_without_a_code_in_the_settings_nobody_becomes_owner(rest, redis_client, rest_standin):
     bot = make_bot(rest, redis_client, owner_code=None)
-    assert (await format_zone(bot, written("/start None"))).text == ENGLISH.wrong_code
+    assert (await decide(bot, written("/start None"))).text == ENGLISH.wrong_code
     assert rest_standin.users == {}
 
 
@@ -158,7 +158,7 @@ async def test_open_access_lets_everybody_in(rest, redis_client, rest_standin):
     outcome = await handle_telegram_update(bot, written("hello"))
     assert isinstance(outcome, IncomingMessage)
     assert rest_standin.users[1]["role"] == "member"
-    greeting = await format_zone(bot, written("/start", number=2, user=2002))
+    greeting = await decide(bot, written("/start", number=2, user=2002))
     assert (greeting.text, greeting.user_id) == (ENGLISH.welcome.format(name="Ada"), 2)
 
 
@@ -204,7 +204,7 @@ async def test_who_writes_again_is_reachable_again_and_new_names_are_kept(bot, r
 )
 async def test_the_bots_own_answers(bot, rest_standin, text, expected):
     rest_standin.add(1001)
-    outcome = await format_zone(bot, written(text, number=9))
+    outcome = await decide(bot, written(text, number=9))
     asked = "tg:9"
     assert (outcome.text, outcome.id, outcome.in_reply_to) == (expected, f"{asked}:r0", asked)
     assert (outcome.chat_id, outcome.user_id, outcome.to_stranger) == (1001, 1, False)
@@ -212,11 +212,18 @@ async def test_the_bots_own_answers(bot, rest_standin, text, expected):
 
 async def test_a_time_zone_is_set_by_its_city(bot, rest_standin):
     rest_standin.add(1001, language="ru")
-    outcome = await format_zone(bot, written("/timezone Нью-Йорк"))
+    outcome = await decide(bot, written("/timezone Нью-Йорк"))
     assert outcome.text.startswith("Теперь ваш часовой пояс – America/New_York; там сейчас ")
     assert rest_standin.users[1]["timezone"] == "America/New_York"
-    shown = await format_zone(bot, written("/timezone", number=2))
+    shown = await decide(bot, written("/timezone", number=2))
     assert shown.text.startswith("Ваш часовой пояс: America/New_York, сейчас ")
+
+
+async def test_an_offset_is_told_with_the_sign_that_was_written(bot, rest_standin):
+    rest_standin.add(1001)
+    outcome = await decide(bot, written("/timezone UTC+3"))
+    assert outcome.text.startswith("Your time zone is UTC+3 now;")
+    assert rest_standin.users[1]["timezone"] == "Etc/GMT-3"
 
 
 async def test_ten_photos_get_one_answer(bot, rest_standin):
@@ -235,7 +242,7 @@ async def test_a_caption_is_text(bot, rest_standin, kind):
     )
     assert isinstance(outcome, IncomingMessage)
     assert outcome.text == "What is the capital of France?"
-    bare = await format_zone(bot, written(number=2, **{kind: content}))
+    bare = await decide(bot, written(number=2, **{kind: content}))
     assert bare.text == ENGLISH.not_text
 
 
@@ -321,7 +328,7 @@ async def test_whatever_a_person_is_called_they_are_answered(rest, redis_client,
         rest_standin.add(1001)
     outcome = await handle_telegram_update(bot, written("hi", **{"from": {"id": 1001} | person}))
     assert isinstance(outcome, IncomingMessage)
-    greeting = await format_zone(bot, written("/start", number=2, **{"from": {"id": 1001} | person}))
+    greeting = await decide(bot, written("/start", number=2, **{"from": {"id": 1001} | person}))
     assert greeting.text.startswith("Hello again")
 
 
@@ -344,7 +351,7 @@ async def test_new_asks_the_assistant_to_forget(bot, rest_standin):
 async def test_a_group_gets_one_deliberate_answer(bot, rest_standin):
     rest_standin.add(1001)
     group = {"id": -500, "type": "supergroup"}
-    outcome = await format_zone(bot, written("/start", chat=group))
+    outcome = await decide(bot, written("/start", chat=group))
     assert (outcome.chat_id, outcome.text, outcome.to_stranger) == (-500, ENGLISH.group, True)
     assert await handle_telegram_update(bot, written("hello?", number=2, chat=group)) is None
 
