@@ -11,6 +11,7 @@ from assistant.src.core.errors import (
     ModelRefusedError,
     ModelTimeoutError,
     ModelUnavailableError,
+    NobodyListensError,
     UnknownProviderError,
 )
 from assistant.src.core.model import ModelAnswer, ModelRequest, TextSink
@@ -149,6 +150,15 @@ async def test_where_all_models_fail_for_now_they_are_asked_again_in_turn():
         replace(request_of("m1", "local/m2"), deadline=deadline)
     )
     assert (answer.text, len(one.requests), len(two.requests)) == ("one", 8, 6)
+
+
+async def test_where_nobody_listens_at_any_address_the_message_does_not_wait_to_its_end(monkeypatch):
+    monkeypatch.setattr(retry, "UNREACHABLE_WAIT", 0.0)
+    one, two = (ScriptedBackend(NobodyListensError("no connection")) for _ in range(2))
+    deadline = asyncio.get_running_loop().time() + 60
+    with pytest.raises(NobodyListensError):
+        await router_of(one, local=two).complete(replace(request_of("m1", "local/m2"), deadline=deadline))
+    assert (len(one.requests), len(two.requests)) == (1, 1)
 
 
 async def test_a_model_that_refuses_is_left_out_of_further_rounds_and_the_other_has_the_time():

@@ -112,7 +112,7 @@ class Retrying:
             left = None if until is None else until - now - wait
             if isinstance(last, BadAnswerError) and not repeat_bad_answers:
                 raise last
-            if isinstance(last, NobodyListensError) and now + wait > began + UNREACHABLE_WAIT:
+            if isinstance(last, NobodyListensError) and has_waited_enough(began, wait):
                 raise last
             if not self._is_worth_it(last, failures, wait, alone=alone, left=left, took=now - started):
                 raise last
@@ -157,6 +157,11 @@ class Retrying:
         # a slow model will be as slow again
         needed = took if isinstance(last, ModelTimeoutError) else 0.0
         return left is None or left > needed
+
+
+def has_waited_enough(began: float, wait: float = 0.0) -> bool:
+    """Whether an address where nobody listens is given up, asked since `began` (the event loop's clock)."""
+    return asyncio.get_running_loop().time() + wait > began + UNREACHABLE_WAIT
 
 
 def share_of_time(deadline: float | None, models: int) -> float | None:

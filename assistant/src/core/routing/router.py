@@ -26,10 +26,11 @@ from ..errors import (
     ModelRefusedError,
     ModelTimeoutError,
     ModelUnavailableError,
+    NobodyListensError,
     UnknownProviderError,
 )
 from ..model import ModelAnswer, ModelBackend, ModelRequest, TextSink
-from .retry import Retrying, share_of_time, was_hurried
+from .retry import Retrying, has_waited_enough, share_of_time, was_hurried
 
 log = get_logger(__name__)
 
@@ -141,6 +142,7 @@ class ModelRouter:
             except UnknownProviderError as exc:
                 failure = exc
                 log.warning("model_left_out", model=name, reason=str(exc))
+        began = asyncio.get_running_loop().time()
         for rounds in count(1):
             ready, alone, wait = self._skip_cooldowns(targets), len(targets) == 1, inf
             for number, target in enumerate(ready, 1):
@@ -152,7 +154,7 @@ class ModelRouter:
                 except ModelError as exc:
                     failure = exc
                     # a model alone has had all the time in its own attempts
-                    if alone or not _is_worth_a_round(exc):
+                    if alone or not _is_worth_a_round(exc, began):
                         targets.remove(target)
                     else:
                         wait = min(wait, self._retrying.wait_after(exc, rounds))
@@ -217,8 +219,10 @@ def _attempt(
     return attempt
 
 
-def _is_worth_a_round(failure: ModelError) -> TypeGuard[ModelUnavailableError]:
+def _is_worth_a_round(failure: ModelError, began: float) -> TypeGuard[ModelUnavailableError]:
     """Whether the model is asked once more, after all of its attempts in this round."""
+    if isinstance(failure, NobodyListensError) and has_waited_enough(began):
+        return False
     return isinstance(failure, ModelUnavailableError) and not isinstance(
         failure, ModelTimeoutError | BadAnswerError
     )
